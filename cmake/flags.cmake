@@ -1,0 +1,64 @@
+# Compiler flags, and stout_library(): a folder's sources, listed once and compiled for the guest
+# or the host.
+
+set(STOUT_WARNINGS
+    -Wall -Wextra -Wshadow -Wundef -Wstrict-prototypes -Wmissing-prototypes
+    -Wold-style-definition -Wvla -Wimplicit-fallthrough -Wwrite-strings -Wformat=2
+    -Wframe-larger-than=2048 -Wno-unused-parameter)
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+    list(APPEND STOUT_WARNINGS -Woverride-init)
+else()
+    list(APPEND STOUT_WARNINGS -Winitializer-overrides -Wno-gnu-variable-sized-type-not-at-end)
+endif()
+if(STOUT_WERROR)
+    list(APPEND STOUT_WARNINGS -Werror)
+endif()
+
+add_library(stout_flags INTERFACE)
+target_include_directories(stout_flags INTERFACE ${CMAKE_SOURCE_DIR})
+target_compile_definitions(stout_flags INTERFACE $<$<BOOL:${STOUT_DEBUG}>:STOUT_DEBUG=1>)
+target_compile_options(stout_flags INTERFACE -g -fno-omit-frame-pointer -fno-strict-aliasing
+                       -fno-delete-null-pointer-checks -ffunction-sections -fdata-sections)
+if(STOUT_HOST)
+    target_include_directories(stout_flags INTERFACE ${CMAKE_SOURCE_DIR}/arch/host)
+    target_compile_definitions(stout_flags INTERFACE STOUT_HOST=1)
+    if(STOUT_SANITIZE)
+        target_compile_options(stout_flags INTERFACE -fsanitize=${STOUT_SANITIZE}
+                               -fno-sanitize-recover=all)
+        target_link_options(stout_flags INTERFACE -fsanitize=${STOUT_SANITIZE})
+    endif()
+else()
+    # musl's headers replace the host's; its objects (libc/) are what they promise.
+    target_include_directories(stout_flags INTERFACE ${CMAKE_SOURCE_DIR}/arch/x86_64)
+    target_include_directories(stout_flags SYSTEM INTERFACE ${CMAKE_BINARY_DIR}/libc/include)
+    target_compile_options(stout_flags INTERFACE
+        -nostdinc -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone -mgeneral-regs-only
+        -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none -fno-common
+        $<$<COMPILE_LANG_AND_ID:C,GNU>:-fno-tree-loop-distribute-patterns -fconserve-stack>)
+    execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=include
+                    OUTPUT_VARIABLE compiler_include OUTPUT_STRIP_TRAILING_WHITESPACE)
+    target_include_directories(stout_flags SYSTEM INTERFACE ${compiler_include})
+endif()
+
+# stout_library(NAME SOURCES... [GUEST SOURCES...] [HOST SOURCES...]): sources for both, for the
+# guest only, for the host only.  Sources are relative to the folder.
+function(stout_library name)
+    cmake_parse_arguments(arg "" "" "GUEST;HOST" ${ARGN})
+    set(sources ${arg_UNPARSED_ARGUMENTS})
+    if(STOUT_HOST)
+        list(APPEND sources ${arg_HOST})
+    else()
+        list(APPEND sources ${arg_GUEST})
+    endif()
+    if(NOT sources)
+        add_library(${name} INTERFACE)
+        return()
+    endif()
+    add_library(${name} OBJECT ${sources})
+    target_link_libraries(${name} PRIVATE stout_flags)
+    target_compile_options(${name} PRIVATE $<$<COMPILE_LANGUAGE:C>:${STOUT_WARNINGS}>)
+    if(NOT STOUT_HOST)
+        add_dependencies(${name} libc_headers)
+    endif()
+    set_property(GLOBAL APPEND PROPERTY STOUT_LIBRARIES ${name})
+endfunction()

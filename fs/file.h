@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/*
+ * Open files, and descriptors.  Whatever a descriptor refers to is a struct file with ops:
+ * regular files, pipes, sockets, epoll, ...  A kind of file with state of its own embeds struct
+ * file in a larger struct or hangs it on private.
+ *
+ * Data moves through a struct io: a list of pieces in application memory (or in kernel memory),
+ * consumed from the front.  One read/write op so serves read, readv, pread, sendfile and the loader.
+ */
+#include "fs/dcache.h"
+#include "kernel/poll.h"
+#include "lib/compiler.h"
+
+struct vmspace_map_args;
+
+/* An iovec as readv(2) passes it. */
+struct abi_iovec {
+    uint64_t base;
+    uint64_t len;
+};
+
+#define IO_INLINE_PIECES 8
+#define IOV_MAX_PIECES   1024
+
+struct io {
+    struct abi_iovec *piece;    /* the current one; consumed ones are behind */
+    unsigned npieces;
+    size_t remaining;           /* bytes in all pieces */
+    bool is_app;                /* application memory; else kernel memory */
+    bool nonblock;              /* this call must not block (O_NONBLOCK, RWF_NOWAIT, MSG_DONTWAIT) */
+    struct abi_iovec *allocated;
+    struct abi_iovec inline_piece[IO_INLINE_PIECES];
+};
+
+/* One buffer.  Lengths over 0x7ffff000 are cut to that, as Linux does. */
+void io_init_app(struct io *io, void __app *base, size_t len);
+void io_init_kernel(struct io *io, const void *base, size_t len);
+/* From an array of iovecs in application memory: -EINVAL, -EFAULT, -ENOMEM.  io_fini() frees. */
+int io_init_vector(struct io *io, const void __app *vector, unsigned long count) __must_check;
+void io_fini(struct io *io);
+/* Moves up to len bytes and advances; bytes moved (short only at the end of io or a bad address;
+ * then -EFAULT if nothing moved). */
+long io_write_to(struct io *io, const void *from, size_t len);  /* a read(): kernel -> io */
+long io_read_from(struct io *io, void *to, size_t len);         /* a write(): io -> kernel */
+long io_zero(struct io *io, size_t len);
+void io_advance(struct io *io, size_t len);
+/* The first piece as one pointer and length, for code that copies pages itself. */
+void *io_front(const struct io *io, size_t *len);
+
+struct dir_context {
+    /* Called for each entry; false: the buffer is full, stop before this entry. */
+    bool (*emit)(struct dir_context *context, const char *name, size_t len, uint64_t ino,
+                 unsigned type, int64_t next_pos);
+    int64_t pos;
+};
+
+struct file_ops {
+    /* pos: the offset to use and advance; for streams it is ignored.  Bytes or -errno; bytes
+     * already moved win over an error.  -ERESTARTSYS when a signal ended the wait. */
+    long (*read)(struct file *file, struct io *io, int64_t *pos);
+    long (*write)(struct file *file, struct io *io, int64_t *pos);
+    int64_t (*seek)(struct file *file, int64_t offset, int whence); /* NULL: -ESPIPE */
+    /* The events (abi/poll.h) that hold now.  NULL: always readable and writable. */
+    unsigned (*poll)(struct file *file);
+    long (*ioctl)(struct file *file, unsigned command, unsigned long arg); /* -ENOTTY */
+    /* Fills args->cache, or sets is_zero; NULL: -ENODEV. */
+    int (*mmap)(struct file *file, unsigned prot, unsigned flags, struct pagecache **cache,
+                bool *is_zero);
+    int (*iterate)(struct file *file, struct dir_context *context);
+    int (*open)(struct inode *inode, struct file *file);
+    void (*flush)(struct file *file);   /* each close() of a descriptor */
+    void (*release)(struct file *file); /* the last reference */
+    int (*fsync)(struct file *file, bool data_only);
+    int (*fallocate)(struct file *file, int mode, int64_t offset, int64_t len);
+    int (*set_flags)(struct file *file, unsigned flags); /* F_SETFL; NULL: just stored */
+    /* A line for /proc/self/fdinfo and the text of the /proc/self/fd link ("socket:[7]"); NULL:
+     * the path, or "anon_inode:[kind]" by kind. */
+    int (*link_text)(struct file *file, char *buf, size_t size);
+    const char *kind;                   /* "eventfd", "eventpoll": anonymous inodes */
+};
+
+struct file {
+    unsigned refcount;           /* [a] */
+    const struct file_ops *ops;  /* [i] */
+    unsigned flags;              /* [a] O_ACCMODE, O_APPEND, O_NONBLOCK, ... (abi/fcntl.h) */
+    struct path path;            /* [i] empty for anonymous files */
+    struct inode *inode;         /* [i] with a reference; anonymous files share one inode per kind */
+    struct mutex position_lock;  /* RANK_FILE_POSITION */
+    int64_t position;
+    struct poll_head *poll_head; /* [i] NULL: readiness never changes */
+    void *private;               /* [i] the kind's own */
+    int owner_pid;               /* F_SETOWN */
+    int owner_signal;            /* F_SETSIG */
+    uint64_t id;                 /* for "pipe:[id]", kcmp */
+};
+
+/* An anonymous file (no name in the tree) with a reference; ops->kind names it. */
+int file_create(const struct file_ops *ops, void *private, unsigned flags, struct file **out)
+    __must_check;
+/* Opens a place that exists.  Consumes nothing; takes its own references. */
+int file_open_path(const struct path *path, unsigned flags, struct file **out) __must_check;
+/* The whole open(2) from a kernel string. */
+int file_open(int dirfd, const char *name, unsigned flags, unsigned mode, struct file **out)
+    __must_check;
+/* Checks access mode and ops, then calls them.  pos NULL: the file's own position, locked. */
+long file_read(struct file *file, struct io *io, int64_t *pos);
+long file_write(struct file *file, struct io *io, int64_t *pos);
+/* Kernel-memory shorthand for the loader: exactly as read(2). */
+long file_read_kernel(struct file *file, void *buf, size_t len, int64_t pos);
+unsigned file_poll(struct file *file);
+
+/* ---- Descriptors (fs/fdtable.c); those of the running process ---- */
+
+/* With a reference; NULL: -EBADF. */
+struct file *fd_get(int fd);
+/* The lowest free descriptor from min on gets file (a reference is taken over on success).
+ * -EMFILE, -ENOMEM. */
+int fd_install(struct file *file, bool close_on_exec, int min) __must_check;
+/* Two steps, for calls that must not fail after the file exists (accept, pipe2). */
+int fd_reserve(int min) __must_check;
+void fd_fill(int fd, struct file *file, bool close_on_exec);
+void fd_unreserve(int fd);
+/* Puts file at exactly fd, closing what is there (dup2). */
+int fd_replace(int fd, struct file *file, bool close_on_exec) __must_check;
+int fd_close(int fd);
+/* Visits the open descriptors in order (/proc/PID/fd); stops on false. */
+void fdtable_for_each(struct fdtable *files, bool (*visit)(int fd, struct file *file, void *arg), void *arg);
+struct file *fdtable_file(struct fdtable *files, int fd); /* with a reference */

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/*
+ * Inodes and file systems: one shape for all of them.
+ *
+ * Names live in dentries (fs/dcache.h).  The RAM file systems have no directory data of their
+ * own: their dentries are pinned and are the directory, as in Linux's ramfs.
+ *
+ * [i] set at creation  [n] inode->lock (mutex, RANK_INODE)  [a] atomic
+ */
+#include "abi/stat.h"
+#include "abi/time.h"
+#include "kernel/mm/pagecache.h"
+#include "kernel/mutex.h"
+
+struct dentry;
+struct file;
+struct inode;
+struct mount;
+struct superblock;
+
+struct file_system {
+    const char *name;           /* "ramfs", "proc": as mount(2) and /proc/filesystems name it */
+    /* Makes the superblock and its root inode.  data: mount options text or NULL. */
+    int (*mount)(const struct file_system *type, const char *source, unsigned long flags,
+                 const char *data, struct superblock **out);
+};
+
+struct superblock_ops {
+    int (*statfs)(struct superblock *sb, struct abi_statfs *out);
+    int (*sync)(struct superblock *sb);
+    void (*destroy)(struct superblock *sb);
+};
+
+struct superblock {
+    const struct file_system *type;
+    const struct superblock_ops *ops;
+    struct dentry *root;
+    uint64_t device;            /* st_dev */
+    uint64_t next_ino;          /* [a] */
+    unsigned long flags;        /* ABI_MS_RDONLY ... */
+    void *private;
+};
+
+struct inode_change;
+
+struct inode_ops {
+    /* Fills in dentry's inode if the name exists (dentry_attach), else leaves it negative: 0; -errno.
+     * NULL: names are only what the dcache holds (RAM file systems). */
+    int (*lookup)(struct inode *dir, struct dentry *dentry);
+    int (*create)(struct inode *dir, struct dentry *dentry, unsigned mode);
+    int (*mkdir)(struct inode *dir, struct dentry *dentry, unsigned mode);
+    int (*mknod)(struct inode *dir, struct dentry *dentry, unsigned mode, uint64_t rdev);
+    int (*symlink)(struct inode *dir, struct dentry *dentry, const char *target);
+    int (*link)(struct inode *inode, struct inode *dir, struct dentry *dentry);
+    int (*unlink)(struct inode *dir, struct dentry *dentry);
+    int (*rmdir)(struct inode *dir, struct dentry *dentry);
+    int (*rename)(struct inode *from_dir, struct dentry *from, struct inode *to_dir,
+                  struct dentry *to, unsigned flags);
+    /* The target, NUL-terminated, into buf; its length.  */
+    long (*readlink)(struct inode *inode, char *buf, size_t size);
+    /* A link that jumps (/proc/self/fd/3): the place itself, with references; NULL for text links. */
+    int (*follow)(struct inode *inode, struct mount **mount, struct dentry **dentry);
+    int (*setattr)(struct inode *inode, const struct inode_change *change);
+    int (*getattr)(struct inode *inode, struct abi_statx *out); /* NULL: from the inode's fields */
+    int (*permission)(struct inode *inode, unsigned mask);      /* NULL: mode bits */
+    long (*getxattr)(struct inode *inode, const char *name, void *buf, size_t size);
+    int (*setxattr)(struct inode *inode, const char *name, const void *buf, size_t size, int flags);
+    long (*listxattr)(struct inode *inode, char *buf, size_t size);
+    void (*evict)(struct inode *inode); /* the last reference is gone */
+};
+
+struct inode {
+    unsigned refcount;          /* [a] */
+    struct mutex lock;
+    struct superblock *sb;      /* [i] */
+    const struct inode_ops *ops; /* [i] */
+    const struct file_ops *file_ops; /* [i] what open() gives its files */
+    uint64_t ino;               /* [i] */
+    unsigned mode;              /* [n] S_IFMT and permissions */
+    unsigned nlink;             /* [n] */
+    uint32_t uid, gid;          /* [n] */
+    uint64_t rdev;              /* [i] device nodes */
+    uint64_t size;              /* [n] */
+    uint64_t blocks;            /* in 512 bytes; ramfs derives it */
+    struct abi_timespec atime, mtime, ctime, btime; /* [n] */
+    struct pagecache *cache;    /* [i] regular files; NULL else */
+    void *private;              /* [i] the file system's */
+    void *pipe;                 /* [n] a FIFO's pipe */
+    void *socket;               /* [n] a UNIX socket bound here (net/unix.c) */
+    struct list watches;        /* fs/inotify.c */
+    void *locks;                /* flock and record locks; NULL until used */
+    void *xattrs;               /* ramfs: extended attributes; NULL until used */
+    unsigned seals;             /* memfd */
+};
+
+struct inode_change {
+    unsigned valid;             /* CHANGE_* */
+    unsigned mode;
+    uint32_t uid, gid;
+    uint64_t size;
+    struct abi_timespec atime, mtime;
+};
+#define CHANGE_MODE  1u
+#define CHANGE_UID   2u
+#define CHANGE_GID   4u
+#define CHANGE_SIZE  8u
+#define CHANGE_ATIME 16u
+#define CHANGE_MTIME 32u
+
+int inode_create(struct superblock *sb, unsigned mode, struct inode **out) __must_check;
+struct inode *inode_get(struct inode *inode);
+void inode_put(struct inode *inode);
+/* The running process may access it so (mask of 4 read, 2 write, 1 execute); -EACCES, -EROFS. */
+int inode_permission(struct inode *inode, unsigned mask) __must_check;
+void inode_touch(struct inode *inode, bool atime, bool mtime, bool ctime);
+static inline bool inode_is_dir(const struct inode *inode)
+{
+    return (inode->mode & ABI_S_IFMT) == ABI_S_IFDIR;
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/*
+ * Every lock has a rank; a CPU or thread takes locks in the order of this list only
+ * (outermost first).  Two locks of one rank are taken together only by the functions
+ * named here.  docs/locking.md is generated from the comments.
+ */
+enum lock_rank {
+    RANK_PROCESS_TABLE, /* kernel/process.c: pid table, parents, children, groups */
+    RANK_EXEC,          /* one execve or thread-group change of a process at a time */
+    RANK_EPOLL_NEST,    /* fs/epoll.c: adding epoll to epoll */
+    RANK_EPOLL,         /* fs/epoll.c: the interest list */
+    RANK_SOCKET,        /* net/socket.c: one socket's blocking state (mutex) */
+    RANK_RENAME,        /* fs/dcache.c: the shape of the directory tree */
+    RANK_FILE_POSITION, /* fs/file.c: a file's offset (mutex; held over read and write) */
+    RANK_TTY,           /* fs/tty.c: line discipline (mutex) */
+    RANK_INODE,         /* fs/inode.h: data and entries; parent before child (mutex) */
+    RANK_PIPE,          /* fs/pipe.c: the ring (mutex; held over user copies) */
+    RANK_OBJECT,        /* small file objects: eventfd, timerfd, inotify, memfd (mutex) */
+    RANK_VMSPACE,       /* kernel/mm/vmspace.c: the mappings (rwlock; taken by faults) */
+    RANK_PAGECACHE,     /* kernel/mm/pagecache.c: pages and mappings of a file (mutex) */
+    RANK_VMSPACE_TABLE, /* kernel/mm: page-table pages of a vmspace (mutex) */
+    RANK_NET,           /* net/net.c: net_lock, all of lwIP (mutex) */
+    RANK_FDTABLE,       /* fs/fdtable.c */
+    RANK_DCACHE,        /* fs/dcache.c: names and child lists (spinlock) */
+    RANK_FS_CONTEXT,    /* fs: cwd, root, umask */
+    RANK_DRIVER,        /* a driver's rings and registers (spinlock) */
+    RANK_POLL,          /* kernel/poll.h: a poll_head's watchers (irq spinlock) */
+    RANK_EPOLL_READY,   /* fs/epoll.c: the ready list (irq spinlock) */
+    RANK_FUTEX,         /* kernel/futex.c: a hash bucket */
+    RANK_SIGNAL,        /* kernel/signal.c: handlers and queues (irq spinlock) */
+    RANK_WAIT,          /* kernel/wait.h: a wait queue (irq spinlock) */
+    RANK_TIMER,         /* kernel/timer.c: a CPU's timers (irq spinlock) */
+    RANK_SCHED,         /* kernel/sched.c: a run queue (irq spinlock; two by CPU number) */
+    RANK_HEAP,          /* kernel/mm/heap.c: slabs (irq spinlock) */
+    RANK_FRAME,         /* kernel/mm/frame.c: the buddy lists (irq spinlock) */
+    RANK_KERNEL_MAP,    /* arch: kernel half of the page tables (irq spinlock) */
+    RANK_IPI,           /* arch: calls on other CPUs */
+    RANK_ENTROPY,       /* kernel/entropy.c */
+    RANK_LOG,           /* kernel/log.c (irq spinlock) */
+    RANK_COUNT
+};

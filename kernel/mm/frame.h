@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/*
+ * Page frames: a buddy allocator with per-CPU caches over all RAM.  struct frame describes
+ * each; the array is initialised lazily, a section when the buddy first reaches into it,
+ * so that boot touches only the memory it uses.
+ */
+#include "arch/arch.h"
+#include "lib/list.h"
+
+struct boot_info;
+struct pagecache;
+
+#define FRAME_ORDER_MAX   10 /* 4 MiB */
+#define FRAME_ORDER_LARGE 9  /* 2 MiB: one large page */
+
+/* Allocation flags; also for kmalloc. */
+#define ALLOC_WAIT  0u        /* may reclaim and sleep */
+#define ALLOC_ATOMIC 1u       /* interrupt level or under a spinlock; may use the reserve */
+#define ALLOC_ZERO  2u
+#define ALLOC_APP   4u        /* for the application's pages: keeps the kernel's reserve */
+
+struct frame {
+    uint32_t refcount;  /* [a] 0: free */
+    uint16_t flags;     /* FRAME_* */
+    uint8_t order;      /* of the block, in its first frame */
+    uint8_t reserved;
+    struct list node;   /* free list; page cache LRU; owner's */
+    struct pagecache *cache; /* page cache frames: whose, and which page */
+    uint64_t index;
+};
+
+#define FRAME_DIRTY   1u
+#define FRAME_ADOPTED 2u /* part of the boot archive: returned as a single page when dropped */
+#define FRAME_SLAB    4u
+#define FRAME_LARGE   8u
+
+/* Takes all RAM of boot but the kernel's image and the modules.  Never allocates before. */
+void frame_init(const struct boot_info *boot);
+/* 2^order contiguous frames, naturally aligned, refcount 1 on the first.  NULL: no memory. */
+struct frame *frame_alloc(unsigned order, unsigned flags);
+/* References count on the block's first frame; the last put frees the block. */
+struct frame *frame_get(struct frame *frame);
+void frame_put(struct frame *frame);
+/* Makes a block of 2^order frames into that many single frames, each with refcount 1. */
+void frame_split(struct frame *frame);
+/* Gives [start, end), which frame_init() left out (a boot module), to the allocator. */
+void frame_release_range(paddr_t start, paddr_t end);
+/* The frame of a page of a boot module, adopted with refcount 1 (loader of the boot archive). */
+struct frame *frame_adopt(paddr_t paddr);
+
+struct frame *frame_of(paddr_t paddr); /* NULL: not RAM that is managed */
+paddr_t frame_paddr(const struct frame *frame);
+void *frame_address(const struct frame *frame); /* in the direct map */
+
+struct frame_stats {
+    uint64_t total_pages;
+    uint64_t free_pages;
+    uint64_t cache_pages;  /* in page caches, adopted ones included */
+    uint64_t app_pages;    /* anonymous */
+    uint64_t slab_pages;
+    uint64_t kernel_pages; /* the rest: tables, stacks, buffers */
+};
+void frame_get_stats(struct frame_stats *stats);
+uint64_t frame_free_bytes(void);
+
+/* Caches that can give memory back register one. */
+struct shrinker {
+    struct list node;
+    const char *name;
+    /* Tries to free npages; returns how many it did.  May sleep. */
+    size_t (*shrink)(size_t npages);
+};
+void shrinker_register(struct shrinker *shrinker);

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/*
+ * Small objects: slabs with per-CPU magazines (Bonwick).  Every allocation may fail.
+ * flags: ALLOC_* of kernel/mm/frame.h.  On the host these are malloc with fault injection.
+ */
+#include "kernel/mm/frame.h"
+#include "lib/compiler.h"
+
+void heap_init(void);
+/* Aligned to 16; large sizes come straight from the frame allocator.  NULL: no memory. */
+void *kmalloc(size_t size, unsigned flags) __must_check;
+void *kzalloc(size_t size, unsigned flags) __must_check;
+/* count * size with the overflow checked. */
+void *kcalloc(size_t count, size_t size, unsigned flags) __must_check;
+/* Grows or shrinks; NULL leaves the old block valid. */
+void *krealloc(void *pointer, size_t size, unsigned flags) __must_check;
+void kfree(void *pointer); /* NULL is fine */
+char *kstrdup(const char *text, unsigned flags) __must_check;
+char *kstrndup(const char *text, size_t len, unsigned flags) __must_check;
+
+/* A cache of objects of one size and alignment. */
+struct slab_cache;
+struct slab_cache *slab_cache_create(const char *name, size_t size, size_t align) __must_check;
+void *slab_alloc(struct slab_cache *cache, unsigned flags) __must_check;
+void slab_free(struct slab_cache *cache, void *object);

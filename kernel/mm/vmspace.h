@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/*
+ * Address spaces: a tree of mappings and a page table.
+ *
+ * vmspace->lock (rwlock, RANK_VMSPACE): faults read it, changes write it.  Page-table entries change
+ * under vmspace->table_lock.  Kernel threads never dereference application addresses; another
+ * address space is reached by vmspace_read, vmspace_write and vmspace_pin.
+ *
+ * prot and flags are those of mmap(2) (abi/mman.h).
+ */
+#include "abi/mman.h"
+#include "arch/arch.h"
+#include "kernel/mm/pagecache.h"
+#include "kernel/rwlock.h"
+#include "lib/rbtree.h"
+
+struct file;
+
+/* [v] vmspace->lock  [p] cache->lock */
+struct mapping {
+    struct rb_node node;        /* [v] vmspace->mappings by start */
+    struct list cache_node;     /* [p] cache->mappings */
+    struct vmspace *vmspace;
+    uintptr_t start, end;       /* [v] [start, end), page aligned */
+    unsigned prot;              /* [v] ABI_PROT_* */
+    unsigned max_prot;          /* what mprotect may set */
+    unsigned flags;             /* [v] ABI_MAP_SHARED | PRIVATE | GROWSDOWN | STACK | NORESERVE ...; MAPPING_* */
+    struct pagecache *cache;    /* NULL: anonymous private */
+    uint64_t offset;            /* bytes into cache, of start */
+    struct file *file;          /* for /proc/PID/maps; NULL if none */
+    const char *name;           /* "[heap]", "[stack]", "[vdso]": static text, or NULL */
+};
+
+#define MAPPING_DONTFORK  (1u << 28)
+#define MAPPING_WIPEFORK  (1u << 29)
+#define MAPPING_DONTDUMP  (1u << 30)
+#define MAPPING_NOHUGE    (1u << 31)
+
+struct vmspace {
+    unsigned refcount;              /* [a] */
+    struct rwlock lock;
+    struct rb_tree mappings;        /* [v] */
+    unsigned nmappings;             /* [v] */
+    struct mutex table_lock;        /* RANK_VMSPACE_TABLE */
+    struct arch_pagetable table;
+    uint64_t active_cpus;           /* [a] bit n: CPU n has the table loaded */
+    uintptr_t mmap_top;             /* [i] where the search for room begins, downwards */
+    uintptr_t brk_start, brk_end;   /* [v] */
+    uint64_t mapped_bytes;          /* [v] RLIMIT_AS */
+    uint64_t locked_bytes;          /* [v] mlock */
+    uint64_t resident_pages;        /* [a] */
+    uint64_t peak_resident_pages;
+    uint64_t data_bytes, stack_bytes, exec_bytes, shared_bytes; /* [v] for /proc */
+};
+
+int vmspace_create(struct vmspace **out) __must_check; /* random mmap_top (ASLR) */
+/* fork: copy-on-write of everything but MAPPING_DONTFORK. */
+int vmspace_fork(struct vmspace *from, struct vmspace **out) __must_check;
+struct vmspace *vmspace_get(struct vmspace *vm);
+void vmspace_put(struct vmspace *vm);
+/* Loads the table on this CPU if it is not (NULL: the kernel's).  Scheduler only. */
+void vmspace_activate(struct vmspace *vm);
+
+struct vmspace_map_args {
+    uintptr_t address;       /* hint, or the place with ABI_MAP_FIXED */
+    size_t length;           /* rounded up to pages */
+    unsigned prot, flags, max_prot;
+    struct pagecache *cache; /* a reference is taken; NULL: anonymous (shared ones get a cache here) */
+    struct file *file;       /* a reference is taken */
+    uint64_t offset;
+    const char *name;
+};
+/* The address in *out.  -EINVAL, -ENOMEM, -EEXIST (MAP_FIXED_NOREPLACE), -EPERM. */
+int vmspace_map(struct vmspace *vm, const struct vmspace_map_args *args, uintptr_t *out)
+    __must_check;
+int vmspace_unmap(struct vmspace *vm, uintptr_t address, size_t length) __must_check;
+int vmspace_protect(struct vmspace *vm, uintptr_t address, size_t length, unsigned prot)
+    __must_check;
+
+/* A page fault.  access: PT_READ, PT_WRITE or PT_EXEC.  0: resolved, try again.  Else a
+ * signal: fills signo and code. -EFAULT.  Also ENOMEM handling: the OOM policy is in fault.c. */
+struct fault_result {
+    int signo;
+    int code;
+};
+int vmspace_fault(struct vmspace *vm, uintptr_t address, unsigned access,
+                  struct fault_result *result) __must_check;
+
+/* Copies between the kernel and any address space (current or not); bytes copied or -EFAULT. */
+long vmspace_read(struct vmspace *vm, uintptr_t address, void *buf, size_t len);
+long vmspace_write(struct vmspace *vm, uintptr_t address, const void *buf, size_t len);
+/* Brings in the page of address and takes a reference on its frame.  -EFAULT, -ENOMEM. */
+int vmspace_pin(struct vmspace *vm, uintptr_t address, bool write, struct frame **out) __must_check;
+/* For futexes on shared memory: (cache, page index) if the mapping at address is shared, with a
+ * reference on cache; 0 with *cache NULL if private.  -EFAULT. */
+int vmspace_shared_key(struct vmspace *vm, uintptr_t address, struct pagecache **cache,
+                       uint64_t *index) __must_check;
+/* Called by the page cache with cache->lock held: unmap pages [first, end) of cache everywhere. */
+void vmspace_unmap_cache(struct pagecache *cache, uint64_t first, uint64_t end);
+
+/* Visits the mappings in order of address, lock held for reading; stops on false (/proc/PID/maps). */
+void vmspace_for_each(struct vmspace *vm, bool (*visit)(const struct mapping *mapping, void *arg),
+                      void *arg);
+/* Resident and swapless page counts of one mapping, for smaps. */
+uint64_t vmspace_resident_in(struct vmspace *vm, uintptr_t start, uintptr_t end);

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/*
+ * Per-CPU data.  On x86-64 GS points to it; the entry code uses the first fields by offset
+ * (arch/x86_64/offsets.h checks them).
+ */
+#include "arch/arch.h"
+#include "kernel/sched.h"
+#include "kernel/smp.h"
+#include "lib/compiler.h"
+
+struct thread;
+
+struct percpu {
+    struct percpu *self;
+    struct thread *current;
+    uintptr_t kernel_stack_top; /* of current */
+    uintptr_t scratch;          /* entry code */
+    unsigned cpu;
+    bool need_resched;          /* [a] look for another thread before returning to the application */
+    bool in_interrupt;
+    uint8_t lock_depth;         /* spinlocks held: no sleep while nonzero (debug) */
+    struct thread *idle;
+    struct thread *boot_previous; /* sched: the thread that was switched away from */
+    struct vmspace *vmspace;    /* whose page table is loaded; NULL: the kernel's */
+    struct runqueue *runqueue;
+    void *arch;                 /* arch/x86_64: descriptors, timer */
+    uint64_t nsyscalls;
+    uint64_t ninterrupts;
+    uint64_t nswitches;
+};
+
+extern struct percpu percpu_area[CPUS_MAX];
+
+static inline unsigned cpu_current(void)
+{
+    return arch_percpu()->cpu;
+}

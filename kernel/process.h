@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/*
+ * Processes.  A process is an address space, descriptors, a file-system context, signal handlers
+ * and credentials, each counted for itself because clone's flags share them one by one.
+ * The program is pid 1; its exit ends the machine.  Nothing assumes that there is only one.
+ *
+ * [i] set at creation  [t] process table lock  [a] atomic  [l] process->lock
+ */
+#include "kernel/mutex.h"
+#include "kernel/process_files.h"
+#include "kernel/rlimit.h"
+#include "kernel/signal.h"
+#include "kernel/wait.h"
+#include "lib/list.h"
+#include "lib/rbtree.h"
+
+struct thread;
+struct vmspace;
+
+#define NGROUPS 32
+
+struct credentials {
+    uint32_t uid, euid, suid, fsuid;
+    uint32_t gid, egid, sgid, fsgid;
+    unsigned ngroups;
+    uint32_t groups[NGROUPS];
+    uint64_t cap_effective, cap_permitted, cap_inheritable, cap_bounding, cap_ambient;
+    bool no_new_privs;
+    unsigned securebits;
+};
+
+enum process_state { PROCESS_ALIVE, PROCESS_ZOMBIE, PROCESS_REAPED };
+
+struct process {
+    unsigned refcount;              /* [a] */
+    int pid;                        /* [i] */
+    enum process_state state;       /* [t] */
+    int exit_status;                /* [t] as wait4 reports it */
+    bool is_exiting;                /* [a] exit_group began: every thread leaves */
+    struct process *parent;         /* [t] */
+    struct list children;           /* [t] */
+    struct list sibling_node;       /* [t] */
+    struct list threads;            /* [t] thread->process_node */
+    unsigned nthreads;              /* [t] */
+    struct thread *leader;          /* [t] the thread with tid == pid, while it lives */
+    struct rb_node pid_node;        /* [t] */
+    int pgid, sid;                  /* [t] */
+    int exit_signal;                /* [i] sent to the parent: SIGCHLD mostly */
+    struct wait_queue child_event;  /* wait4 and waitid sleep here */
+    struct wait_queue thread_event; /* execve and exit wait for other threads */
+
+    struct vmspace *vmspace;
+    struct fdtable *files;
+    struct fs_context *fs;
+    struct signal_handlers *handlers;
+    struct signal_shared signals;
+    struct credentials creds;       /* [l] */
+    struct rlimit_table limits;     /* [l] */
+    struct mutex lock;              /* RANK_EXEC */
+
+    char comm[16];
+    void *exe;                      /* [l] struct file of the program, with a reference: /proc/PID/exe */
+    uintptr_t arg_start, arg_end, env_start, env_end; /* /proc/PID/cmdline, environ */
+    uintptr_t auxv[2 * 32];         /* /proc/PID/auxv */
+    nsec_t start_time;
+    nsec_t dead_cpu_time;           /* [t] of threads that have ended */
+    nsec_t children_cpu_time;       /* [t] of reaped children */
+    struct timer_set *timers;       /* POSIX timers and itimers; NULL until used */
+    bool is_dumpable;
+    bool is_subreaper;
+    int pdeath_signal;
+    unsigned personality;
+    uint64_t minor_faults, major_faults;
+};
+
+void process_init(void);
+extern struct process *process_first; /* pid 1: the program; for its exit and for signals from outside */
+
+static inline struct process *process_current(void)
+{
+    return process_of_current();
+}
+
+/* A new process, child of parent (NULL: the first), with one not yet started thread; it has no
+ * vmspace, files, fs or handlers yet.  -ENOMEM, -EAGAIN (pid limit). */
+int process_create(struct process *parent, struct process **out) __must_check;
+struct process *process_get(struct process *process);
+void process_put(struct process *process);
+struct process *process_find(int pid); /* with a reference, or NULL */
+/* Calls visit for each live process with the table locked for reading; stops when it returns false. */
+void process_for_each(bool (*visit)(struct process *process, void *arg), void *arg);
+
+/* exit_group: status as wait4 reports it (code << 8, or the signal, | 0x80 for a core). */
+__noreturn void process_exit(int wait_status);
+/* exit: the running thread only; the last one ends the process with its status. */
+__noreturn void thread_exit(int code);
+/* Ends all threads but the running one and waits until they are gone (execve).
+ * -EINTR: the process itself is being ended. */
+int process_kill_other_threads(void) __must_check;
+/* Ends the machine with a status of the program; called when pid 1 is gone. */
+__noreturn void process_end_machine(int wait_status);

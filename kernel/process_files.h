@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/*
+ * What the process layer asks of the file layer, which lies above it; implemented in fs/.
+ */
+#include "lib/compiler.h"
+
+struct fdtable;
+struct fs_context;
+struct file;
+struct process;
+
+struct process *process_of_current(void);
+
+int fdtable_create(struct fdtable **out) __must_check;
+int fdtable_copy(struct fdtable *from, struct fdtable **out) __must_check;
+struct fdtable *fdtable_get(struct fdtable *files);
+void fdtable_put(struct fdtable *files);
+void fdtable_close_on_exec(struct fdtable *files);
+
+int fs_context_create(struct fs_context **out) __must_check;
+int fs_context_copy(struct fs_context *from, struct fs_context **out) __must_check;
+struct fs_context *fs_context_get(struct fs_context *fs);
+void fs_context_put(struct fs_context *fs);
+
+struct file *file_get(struct file *file);
+void file_put(struct file *file);

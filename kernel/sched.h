@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/*
+ * The scheduler: per-CPU run queues, fair by virtual deadline (Stoica and Abdel-Wahab, EEVDF),
+ * preemptive where the application was interrupted; work stealing; idle in hlt with
+ * no periodic tick.
+ *
+ * A thread's life: THREAD_NEW -> thread_start() -> THREAD_READY <-> RUNNING -> SLEEPING -> READY ... -> DEAD.
+ * Sleeping is two steps, so that a wake-up between them is not lost: sched_prepare_sleep() marks
+ * the running thread as sleeping; then sched_sleep() gives the CPU away unless thread_wake() came before.
+ */
+#include "lib/compiler.h"
+#include "lib/rbtree.h"
+
+struct thread;
+struct runqueue;
+
+enum thread_state { THREAD_NEW, THREAD_READY, THREAD_RUNNING, THREAD_SLEEPING, THREAD_DEAD };
+
+/* The scheduler's part of a thread.  [q] lock of the run queue it is on */
+struct sched_entity {
+    struct rb_node node;     /* [q] in the run queue by virtual deadline */
+    uint64_t vruntime;       /* [q] weighted ns run, relative to the queue */
+    uint64_t vdeadline;      /* [q] */
+    nsec_t slice_start;      /* [q] when it was put on the CPU */
+    nsec_t cpu_time;         /* [q] total ns run */
+    unsigned weight;         /* nice 0: 1024 */
+    int nice;
+    int policy;              /* SCHED_OTHER and so on, as sched_setscheduler reported */
+    int rt_priority;
+    int cpu;                 /* the run queue it is on or was on last */
+    bool is_queued;          /* [q] */
+    bool on_cpu;             /* [a] still on its stack; a waker on another CPU waits for false */
+    uint64_t affinity;       /* bit n: may run on CPU n */
+    uint64_t nvoluntary;     /* context switches */
+    uint64_t ninvoluntary;
+};
+
+void sched_init(void);          /* the boot thread becomes the boot CPU's idle thread's creator */
+void sched_init_cpu(unsigned cpu);
+/* The boot CPU and each secondary end here: the idle loop.  Never returns. */
+__noreturn void sched_idle_loop(void);
+
+/* Puts a new thread on a run queue.  Any context. */
+void thread_start(struct thread *thread);
+/* Makes a sleeping thread ready; false if it was not sleeping.  Any context. */
+bool thread_wake(struct thread *thread);
+void sched_prepare_sleep(void);
+/* 0: woken; -ETIMEDOUT: the deadline passed.  DEADLINE_NONE: no deadline.  Interrupts on. */
+int sched_sleep(nsec_t deadline);
+/* After sched_prepare_sleep(): do not sleep after all. */
+void sched_cancel_sleep(void);
+/* Gives the CPU to another ready thread, if there is one. */
+void sched_yield(void);
+/* The reschedule point of long kernel loops and of every return to the application. */
+void sched_check(void);
+/* Called by the timer at interrupt level: is the running thread's slice over? */
+void sched_timer_tick(void);
+/* The running thread is done and will never run again; its reference is dropped by the next one. */
+__noreturn void sched_exit(void);
+/* sched_setaffinity: moves the thread if it has to.  -EINVAL: no such CPU in the mask. */
+int sched_set_affinity(struct thread *thread, uint64_t mask) __must_check;
+void sched_set_nice(struct thread *thread, int nice);
+unsigned sched_nready(void); /* ready and running threads, for loadavg */
+nsec_t sched_idle_time(unsigned cpu);
+nsec_t sched_cpu_time(struct thread *thread); /* up to now */

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/*
+ * Signals.  A signal set is a uint64_t, signal n at bit n - 1.
+ *
+ * Locking: struct signal_shared's lock (RANK_SIGNAL, irq: timers send signals) covers the
+ * pending queues of the process and of all its threads; struct signal_handlers' lock the
+ * table, which CLONE_SIGHAND processes share.
+ */
+#include "abi/signal.h"
+#include "kernel/poll.h"
+#include "kernel/spinlock.h"
+#include "kernel/wait.h"
+#include "lib/list.h"
+
+struct thread;
+struct process;
+struct regs;
+
+#define SIGNAL_BIT(signo) (1ULL << ((signo) - 1))
+
+struct signal_queue {
+    uint64_t set;          /* which are pending */
+    struct list entries;   /* their siginfo, oldest first; a lost one still has its bit */
+};
+
+/* In struct thread.  [o] the thread itself  [s] process->signals.lock */
+struct thread_signals {
+    uint64_t blocked;            /* [o] changed under [s] */
+    uint64_t saved_blocked;      /* [o] sigsuspend, ppoll, pselect: restored after the handler */
+    bool has_saved_blocked;      /* [o] */
+    struct signal_queue pending; /* [s] */
+    struct abi_stack altstack;   /* [o] */
+    uint64_t waiting;            /* [s] set sigtimedwait is waiting for */
+};
+
+/* CLONE_SIGHAND shares it. */
+struct signal_handlers {
+    unsigned refcount;
+    struct spinlock lock;
+    struct abi_sigaction action[ABI_NSIG];
+};
+
+/* In struct process. */
+struct signal_shared {
+    struct spinlock lock;
+    struct signal_queue pending;
+    struct poll_head poll;        /* signalfd: POLLIN when something arrives */
+    struct wait_queue arrived;    /* signalfd readers */
+};
+
+/* Sends; 0, -ESRCH (it is dying), -EAGAIN (queue limit, real-time only).  Any context.
+ * info NULL: from the kernel.  A signal that is ignored is dropped here. */
+int signal_send_thread(struct thread *thread, int signo, const struct abi_siginfo *info);
+int signal_send_process(struct process *process, int signo, const struct abi_siginfo *info);
+/* A fault of the running thread: cannot be blocked or ignored (then it kills). */
+void signal_force_fault(int signo, int code, uintptr_t address);
+void signal_force(int signo, const struct abi_siginfo *info);
+
+/* True if the running thread should leave an interruptible sleep. */
+bool signal_is_pending(void);
+bool signal_is_fatal_pending(void);
+/* Recomputes THREAD_WORK_SIGNAL after a change of mask or queue. */
+void signal_update_work(struct thread *thread);
+/* Replaces the running thread's mask (SIGKILL and SIGSTOP are left out). */
+void signal_set_blocked(uint64_t blocked);
+/* sigsuspend, ppoll, ...: mask for the duration of the call; the old one comes back after the
+ * handler has run, or by signal_restore_blocked() if the call ends without one. */
+void signal_set_temporary_blocked(uint64_t blocked);
+void signal_restore_blocked(void);
+
+/* The next deliverable signal out of set for the running thread, or 0; fills info. */
+int signal_dequeue(uint64_t set, struct abi_siginfo *info);
+
+/* Called by arch on the way to the application when THREAD_WORK_SIGNAL is set, interrupts on:
+ * takes what is pending, runs default actions, builds handler frames, and settles
+ * ERESTART* results of the call that regs are inside of. */
+void signal_deliver(struct regs *regs);
+
+int signal_handlers_create(struct signal_handlers **out) __must_check;
+int signal_handlers_copy(struct signal_handlers *from, struct signal_handlers **out) __must_check;
+struct signal_handlers *signal_handlers_get(struct signal_handlers *handlers);
+void signal_handlers_put(struct signal_handlers *handlers);
+void signal_handlers_reset(struct signal_handlers *handlers); /* execve */
+void signal_shared_init(struct signal_shared *shared);
+void thread_signals_init(struct thread_signals *signals);
+void thread_signals_fini(struct thread *thread);

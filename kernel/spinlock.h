@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/*
+ * Spinlocks.  Plain ones are for data that interrupt handlers never touch; the irq
+ * forms turn interrupts off as well.  The holder must not sleep or touch application
+ * memory.  Kernel code is not preempted, so a holder is never switched away.
+ *
+ * Debug builds check rank order, recursion, and release by the owner.
+ */
+#include "arch/arch.h"
+#include "kernel/lockrank.h"
+
+struct spinlock {
+    uint32_t held;
+    uint16_t rank;
+    uint16_t cpu; /* owner + 1 while held: debug builds and assert_held */
+};
+
+#define SPINLOCK_INIT(rank_) { .rank = (rank_) }
+
+static inline void spin_init(struct spinlock *lock, enum lock_rank rank)
+{
+    *lock = (struct spinlock)SPINLOCK_INIT(rank);
+}
+
+void spin_lock(struct spinlock *lock);
+void spin_unlock(struct spinlock *lock);
+bool spin_try_lock(struct spinlock *lock) __must_check;
+
+/* Interrupts off as well; the result goes to spin_unlock_irq. */
+static inline unsigned long spin_lock_irq(struct spinlock *lock)
+{
+    unsigned long flags = arch_irq_save();
+    spin_lock(lock);
+    return flags;
+}
+
+static inline void spin_unlock_irq(struct spinlock *lock, unsigned long flags)
+{
+    spin_unlock(lock);
+    arch_irq_restore(flags);
+}
+
+bool spin_is_held(const struct spinlock *lock); /* by this CPU */
