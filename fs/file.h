@@ -12,7 +12,7 @@
 #include "kernel/poll.h"
 #include "lib/compiler.h"
 
-struct vmspace_map_args;
+struct fdtable;
 
 /* An iovec as readv(2) passes it. */
 struct abi_iovec {
