@@ -49,6 +49,8 @@ __noreturn void arch_power_off(int status);
 __noreturn void arch_reset(void);
 /* Stops this CPU for good, interrupts off. */
 __noreturn void arch_halt(void);
+/* panic() only: asks all other CPUs to stop for good (NMI), whatever they do; does not wait. */
+void arch_stop_other_cpus(void);
 
 /* ---- CPUs ---------------------------------------------------------------- */
 

@@ -23,12 +23,16 @@ struct console_ops {
     struct poll_head *(*poll_head)(void *device);
     /* Polled output for the last words before power off; interrupts may be off. */
     void (*write_now)(void *device, const void *buf, size_t len);
+    /* Waits, polling, until the host has taken everything written.  May be NULL. */
+    void (*drain)(void *device);
 };
 
+/* A later registration replaces an earlier one (virtio-console after the serial port). */
 void console_register(enum console_channel channel, const struct console_ops *ops, void *device);
 /* The same contract as the ops, with the fallback. */
 long console_write(enum console_channel channel, const void *buf, size_t len, bool nonblock);
 long console_read(enum console_channel channel, void *buf, size_t len, bool nonblock);
+bool console_has_device(enum console_channel channel);
 unsigned console_poll(enum console_channel channel);
 struct poll_head *console_poll_head(enum console_channel channel);
 /* "exit N" and the like to the tool: one line without newline, polled. */

@@ -29,10 +29,18 @@ void log_write_va(enum log_level level, const char *format, va_list args) __prin
 
 /* The console level; lines less urgent than it only go to the ring. */
 void log_set_level(enum log_level level);
-/* Copies ring text from *position (0: the oldest); advances it.  Bytes copied. */
+/* Copies ring text from *position (0: the oldest; a place that has been overwritten moves on to
+ * the oldest line that is left); advances it.  Bytes copied.  A line in the ring is what
+ * syslog(2) gives: "<level>[    0.123456] text\n" with the level as Linux numbers it. */
 size_t log_read(uint64_t *position, char *buf, size_t size);
+/* Where the ring ends: the position of the next line. */
+uint64_t log_end(void);
 
 /* Where console lines go: registered once by a driver (uart16550, virtio-console).  The
  * function must work at interrupt level and with other CPUs stopped. */
 typedef void (*log_sink)(const char *text, size_t len);
 void log_set_sink(log_sink sink);
+/* Text as it is to the sink only (the fallback of kernel/console.h).  False: there is none. */
+bool log_sink_write(const char *text, size_t len);
+/* panic() only: from now on nobody waits for another CPU to finish its line. */
+void log_set_panicking(void);
