@@ -169,7 +169,9 @@ int arch_pt_map(struct arch_pagetable *pt, uintptr_t address, paddr_t paddr, siz
 struct arch_pte arch_pt_lookup(struct arch_pagetable *pt, uintptr_t address, size_t *hole);
 /* Clears the entry of address and returns what it was, as the CPU last left it. */
 struct arch_pte arch_pt_clear(struct arch_pagetable *pt, uintptr_t address);
-/* Changes the protection of the entry of address; keeps dirty and accessed. */
+/* Changes the protection of the entry of address; keeps dirty and accessed.  Without PT_READ
+ * (here and in arch_pt_map) the entry keeps its page, lookup and clear still return it with its size
+ * and prot 0, but every access faults: mprotect(PROT_NONE) must not lose what the page holds. */
 void arch_pt_protect(struct arch_pagetable *pt, uintptr_t address, unsigned prot);
 /* Clears the accessed and/or dirty flag of the entry. */
 void arch_pt_clear_flags(struct arch_pagetable *pt, uintptr_t address, bool accessed, bool dirty);
@@ -206,6 +208,8 @@ size_t arch_app_zero(void *to, size_t n);
 /* Atomic compare and exchange; *seen is the value found.  0 or -EFAULT. */
 int arch_app_cmpxchg32(uint32_t *address, uint32_t expected, uint32_t desired, uint32_t *seen)
     __must_check;
+/* One aligned 32-bit load (futex words; the page may be read-only).  0 or -EFAULT. */
+int arch_app_load32(uint32_t *value, const uint32_t *address) __must_check;
 
 /* ---- Ports of the PC (drivers of legacy devices) --------------------------------- */
 
