@@ -12,6 +12,7 @@
 #include "kernel/poll.h"
 #include "lib/compiler.h"
 
+struct epoll_item;
 struct fdtable;
 
 /* An iovec as readv(2) passes it. */
@@ -93,6 +94,7 @@ struct file {
     int owner_pid;               /* F_SETOWN */
     int owner_signal;            /* F_SETSIG */
     uint64_t id;                 /* for "pipe:[id]", kcmp */
+    struct epoll_item *epoll_items; /* [a] fs/epoll.c: who watches it; NULL: nobody */
 };
 
 /* An anonymous file (no name in the tree) with a reference; ops->kind names it. */

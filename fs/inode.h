@@ -30,6 +30,9 @@ struct superblock_ops {
     int (*statfs)(struct superblock *sb, struct abi_statfs *out);
     int (*sync)(struct superblock *sb);
     void (*destroy)(struct superblock *sb);
+    /* Whether a name that the dcache found still means the same; false: look it up anew.  NULL:
+     * always (/proc/PID comes and goes without the dcache). */
+    bool (*revalidate)(struct dentry *dentry);
 };
 
 struct superblock {

@@ -25,6 +25,7 @@ enum lock_rank {
     RANK_DCACHE,        /* fs/dcache.c: names and child lists (spinlock) */
     RANK_FS_CONTEXT,    /* fs: cwd, root, umask */
     RANK_DRIVER,        /* a driver's rings and registers (spinlock) */
+    RANK_INOTIFY,       /* fs/inotify.c: watches and queues (spinlock) */
     RANK_POLL,          /* kernel/poll.h: a poll_head's watchers (irq spinlock) */
     RANK_EPOLL_READY,   /* fs/epoll.c: the ready list (irq spinlock) */
     RANK_FUTEX,         /* kernel/futex.c: a hash bucket */
