@@ -38,6 +38,8 @@ enum lock_rank {
     RANK_KERNEL_MAP,    /* arch: kernel half of the page tables (irq spinlock) */
     RANK_IPI,           /* arch: calls on other CPUs */
     RANK_ENTROPY,       /* kernel/entropy.c */
+    RANK_VDSO,          /* kernel/vdso_data.c: the clock page (irq spinlock) */
+    RANK_HOSTNAME,      /* kernel/sys_info.c: uname's names (irq spinlock) */
     RANK_LOG,           /* kernel/log.c (irq spinlock) */
     RANK_COUNT
 };

@@ -6,10 +6,12 @@
  * The program is pid 1; its exit ends the machine.  Nothing assumes that there is only one.
  *
  * [i] set at creation  [t] process table lock  [a] atomic  [l] process->lock
+ * [ts] changed with the table lock and signals.lock held, so either is enough for reading
  */
 #include "kernel/mutex.h"
 #include "kernel/process_files.h"
 #include "kernel/rlimit.h"
+#include "kernel/rwlock.h"
 #include "kernel/signal.h"
 #include "kernel/wait.h"
 #include "lib/list.h"
@@ -41,19 +43,22 @@ struct process {
     struct process *parent;         /* [t] */
     struct list children;           /* [t] */
     struct list sibling_node;       /* [t] */
-    struct list threads;            /* [t] thread->process_node */
-    unsigned nthreads;              /* [t] */
-    struct thread *leader;          /* [t] the thread with tid == pid, while it lives */
+    struct list threads;            /* [ts] thread->process_node */
+    unsigned nthreads;              /* [ts] */
+    struct thread *leader;          /* the thread with tid == pid; a reference until reaped keeps the number */
+    struct thread *exec_thread;     /* [a] it runs execve: all others leave */
+    bool is_vfork_child;            /* [a] the parent sleeps on thread_event until exec or exit */
+    bool has_execed;                /* [t] setpgid by the parent is over */
     struct rb_node pid_node;        /* [t] */
     int pgid, sid;                  /* [t] */
     int exit_signal;                /* [i] sent to the parent: SIGCHLD mostly */
     struct wait_queue child_event;  /* wait4 and waitid sleep here */
     struct wait_queue thread_event; /* execve and exit wait for other threads */
 
-    struct vmspace *vmspace;
-    struct fdtable *files;
-    struct fs_context *fs;
-    struct signal_handlers *handlers;
+    struct vmspace *vmspace;        /* [l] other processes use process_vmspace() and so on */
+    struct fdtable *files;          /* [l] */
+    struct fs_context *fs;          /* [l] */
+    struct signal_handlers *handlers; /* changed under [l] and signals.lock; NULL: it is dead */
     struct signal_shared signals;
     struct credentials creds;       /* [l] */
     struct rlimit_table limits;     /* [l] */
@@ -72,7 +77,13 @@ struct process {
     int pdeath_signal;
     unsigned personality;
     uint64_t minor_faults, major_faults;
+    uint64_t dead_nvoluntary, dead_ninvoluntary; /* [t] context switches of threads that have ended */
+    uint64_t peak_resident_pages;   /* [t] saved when the vmspace goes */
+    uint64_t children_peak_pages;   /* [t] the largest of the reaped children */
 };
+
+/* The pid table, parents and children, groups and sessions, thread lists.  Sleeping: threads only. */
+extern struct rwlock process_table_lock;
 
 void process_init(void);
 extern struct process *process_first; /* pid 1: the program; for its exit and for signals from outside */
@@ -90,6 +101,27 @@ void process_put(struct process *process);
 struct process *process_find(int pid); /* with a reference, or NULL */
 /* Calls visit for each live process with the table locked for reading; stops when it returns false. */
 void process_for_each(bool (*visit)(struct process *process, void *arg), void *arg);
+
+/* Counted references to what another process owns; NULL when it is dead (a zombie). */
+struct vmspace *process_vmspace(struct process *process);
+struct fdtable *process_files(struct process *process);
+struct fs_context *process_fs(struct process *process);
+struct file *process_exe(struct process *process);
+/* Enters a new thread into process->threads.  -EAGAIN: the process is ending or in execve. */
+int process_add_thread(struct process *process, struct thread *thread) __must_check;
+/* Undoes process_create() for a process that never ran. */
+void process_discard(struct process *process);
+unsigned process_count(void); /* processes, zombies included */
+void process_set_comm(struct process *process, const char *name);
+/* Whether the running process has CAP_number in its effective set; true in kernel threads. */
+bool process_is_capable(int capability);
+/* CPU time of all threads, those that have ended included.  Table lock held for reading or not at all:
+ * the function takes signals.lock. */
+nsec_t process_cpu_time(struct process *process);
+/* The vfork child does not use its parent's memory any more: the parent goes on. */
+void process_end_vfork(struct process *process);
+/* True if no process of the group has a parent in another group of the same session. [t] held */
+bool process_group_is_orphaned(int pgid);
 
 /* exit_group: status as wait4 reports it (code << 8, or the signal, | 0x80 for a core). */
 __noreturn void process_exit(int wait_status);

@@ -47,12 +47,24 @@ struct signal_shared {
     struct signal_queue pending;
     struct poll_head poll;        /* signalfd: POLLIN when something arrives */
     struct wait_queue arrived;    /* signalfd readers */
+
+    bool is_stopping;             /* [s, read anywhere] job control: every thread parks */
+    unsigned nparked;             /* [s] threads that have */
+    int stop_signal;              /* [s] */
+    bool is_stop_reported;        /* [s] the stop is complete and its parent was told */
+    bool has_stop_event;          /* [s] for wait4 with WUNTRACED */
+    bool has_continue_event;      /* [s] for wait4 with WCONTINUED */
+    bool must_tell_continue;      /* [s] the next thread to go on tells the parent */
+    struct wait_queue resumed;    /* parked threads */
+    unsigned nqueued;             /* [s] entries of all queues, for RLIMIT_SIGPENDING */
 };
 
 /* Sends; 0, -ESRCH (it is dying), -EAGAIN (queue limit, real-time only).  Any context.
  * info NULL: from the kernel.  A signal that is ignored is dropped here. */
 int signal_send_thread(struct thread *thread, int signo, const struct abi_siginfo *info);
 int signal_send_process(struct process *process, int signo, const struct abi_siginfo *info);
+/* To each process of a group (tty job control).  Threads only: it takes the process table lock. -ESRCH. */
+int signal_send_group(int pgid, int signo, const struct abi_siginfo *info);
 /* A fault of the running thread: cannot be blocked or ignored (then it kills). */
 void signal_force_fault(int signo, int code, uintptr_t address);
 void signal_force(int signo, const struct abi_siginfo *info);
@@ -76,6 +88,37 @@ int signal_dequeue(uint64_t set, struct abi_siginfo *info);
  * takes what is pending, runs default actions, builds handler frames, and settles
  * ERESTART* results of the call that regs are inside of. */
 void signal_deliver(struct regs *regs);
+
+/* ---- Between the files of kernel/signal*.c and process*.c ---- */
+
+void signal_queue_init(struct signal_queue *queue);
+/* Drops what is pending in queue out of mask.  signals.lock held; the entries go to dead. */
+void signal_queue_flush(struct signal_shared *shared, struct signal_queue *queue, uint64_t mask,
+                        struct list *dead);
+void signal_queue_free(struct list *dead); /* no lock held */
+/* Appends; 0, -EAGAIN.  signals.lock held. */
+int signal_queue_add(struct process *process, struct signal_queue *queue, int signo,
+                     const struct abi_siginfo *info);
+/* Takes the oldest entry of signo; *dead is what to kfree after the lock is dropped. */
+void signal_queue_take(struct signal_shared *shared, struct signal_queue *queue, int signo,
+                       struct abi_siginfo *info, void **dead);
+/* What a signal does when nobody handles it. */
+enum signal_default { SIGNAL_IGNORE, SIGNAL_TERMINATE, SIGNAL_CORE, SIGNAL_STOP };
+enum signal_default signal_default_action(int signo);
+/* The running thread leaves: what was meant for it goes to the others. [ts] locks held */
+void signal_retarget(struct process *process, struct thread *leaving, uint64_t set);
+/* Makes thread look at its work, wherever it is.  signals.lock held or the thread cannot go away. */
+void signal_kick(struct thread *thread, uint32_t work);
+/* A stop signal was taken: all threads park until SIGCONT or the end. */
+void signal_stop(int signo);
+/* Parks the running thread while its process is stopping; true if it did. */
+bool signal_park(void);
+/* A thread left while others are parked: is the stop complete now?  [ts] held; true: tell the parent */
+bool signal_stop_is_complete(struct process *process);
+/* SIGCHLD for a stop (CLD_STOPPED) or a continuation (CLD_CONTINUED) of process. */
+void signal_tell_parent_stopped(struct process *process, int code);
+/* "node[1]: segfault at 0 ip ..." with registers and modules, to the log. */
+void signal_report_crash(int signo, const struct abi_siginfo *info, const struct regs *regs);
 
 int signal_handlers_create(struct signal_handlers **out) __must_check;
 int signal_handlers_copy(struct signal_handlers *from, struct signal_handlers **out) __must_check;

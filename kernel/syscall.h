@@ -56,3 +56,9 @@ extern const struct syscall syscalls[SYSCALL_MAX];
 /* What the entry code calls: finds the row, traces, calls.  Returns the result or -errno
  * (also -ERESTART*, which signal_deliver() settles). */
 long syscall_dispatch(long nr, const unsigned long reg[6]);
+
+/* What stands between a thread and its application (thread->work): signals, rescheduling, rseq, the
+ * end of the process.  Interrupts on; the caller looks at thread->work again with interrupts off. */
+void kernel_exit_work(struct regs *regs);
+/* Calls of a number that the table lacks, so far. */
+uint64_t syscall_unknown_count(void);
