@@ -15,6 +15,7 @@
 #define __aligned(n) __attribute__((aligned(n)))
 #define __cold       __attribute__((cold))
 #define __section(name) __attribute__((section(name)))
+#undef __always_inline /* glibc has one that does not say inline */
 #define __always_inline inline __attribute__((always_inline))
 
 /*

@@ -2,14 +2,15 @@
 #pragma once
 /*
  * Page frames: a buddy allocator with per-CPU caches over all RAM.  struct frame describes
- * each; the array is initialised lazily, a section when the buddy first reaches into it,
- * so that boot touches only the memory it uses.
+ * each; the array is initialised lazily, 4 MiB of RAM at a time when the buddy first reaches into
+ * it, so that boot touches only the memory it uses.
  */
 #include "arch/arch.h"
 #include "lib/list.h"
 
 struct boot_info;
 struct pagecache;
+struct slab_cache;
 
 #define FRAME_ORDER_MAX   10 /* 4 MiB */
 #define FRAME_ORDER_LARGE 9  /* 2 MiB: one large page */
@@ -19,39 +20,59 @@ struct pagecache;
 #define ALLOC_ATOMIC 1u       /* interrupt level or under a spinlock; may use the reserve */
 #define ALLOC_ZERO  2u
 #define ALLOC_APP   4u        /* for the application's pages: keeps the kernel's reserve */
+#define ALLOC_NORECLAIM 8u    /* fail rather than reclaim: an optimisation that memory must be ample for */
+
+/* What a frame is used for: only counted. */
+enum frame_kind { FRAME_KERNEL, FRAME_APP, FRAME_CACHE, FRAME_SLABS, FRAME_KINDS };
 
 struct frame {
     uint32_t refcount;  /* [a] 0: free */
+    uint32_t pfn;       /* [i] physical address in pages */
     uint16_t flags;     /* FRAME_* */
-    uint8_t order;      /* of the block, in its first frame */
-    uint8_t reserved;
+    uint16_t nused;     /* slab: objects in use */
+    uint8_t order;      /* of the block, in its first frame (of a slab: in each) */
+    uint8_t kind;       /* enum frame_kind */
     struct list node;   /* free list; page cache LRU; owner's */
-    struct pagecache *cache; /* page cache frames: whose, and which page */
-    uint64_t index;
+    union {
+        struct pagecache *cache; /* page cache frames: whose, and which page */
+        struct slab_cache *slab;
+    };
+    union {
+        uint64_t index;
+        void *free_object; /* slab: the first free one */
+    };
 };
 
-#define FRAME_DIRTY   1u
-#define FRAME_ADOPTED 2u /* part of the boot archive: returned as a single page when dropped */
-#define FRAME_SLAB    4u
-#define FRAME_LARGE   8u
+#define FRAME_DIRTY    1u
+#define FRAME_ADOPTED  2u  /* part of the boot archive: returned as a single page when dropped */
+#define FRAME_SLAB     4u  /* every frame of a slab's block */
+#define FRAME_FREE     8u  /* first frame of a block in the buddy's lists */
+#define FRAME_RESERVED 16u /* no RAM, or not handed to the allocator */
+#define FRAME_REFERENCED 32u /* page cache: used since the reclaim scan last came by */
 
-/* Takes all RAM of boot but the kernel's image and the modules.  Never allocates before. */
+/* Takes all RAM of boot but the kernel's image, the modules and the first MiB (which belongs to
+ * the machine).  arch_map_ram() has run for all of it.  Never allocates before. */
 void frame_init(const struct boot_info *boot);
-/* 2^order contiguous frames, naturally aligned, refcount 1 on the first.  NULL: no memory. */
+/* 2^order contiguous frames, naturally aligned, refcount 1 on the first.  NULL: no memory.
+ * With ALLOC_WAIT no spinlock may be held; locks that shrinkers use are only tried. */
 struct frame *frame_alloc(unsigned order, unsigned flags);
 /* References count on the block's first frame; the last put frees the block. */
 struct frame *frame_get(struct frame *frame);
 void frame_put(struct frame *frame);
-/* Makes a block of 2^order frames into that many single frames, each with refcount 1. */
+/* Makes a block of 2^order frames, whose only reference is the caller's, into that many single
+ * frames, each with refcount 1. */
 void frame_split(struct frame *frame);
-/* Gives [start, end), which frame_init() left out (a boot module), to the allocator. */
+/* Gives what is left of [start, end), which frame_init() left out (a boot module), to the
+ * allocator: all but the pages that were adopted. */
 void frame_release_range(paddr_t start, paddr_t end);
-/* The frame of a page of a boot module, adopted with refcount 1 (loader of the boot archive). */
+/* The frame of a page of a boot module, adopted with refcount 1 (loader of the boot archive).
+ * NULL: no memory to describe it, or adopted before; copy the page then. */
 struct frame *frame_adopt(paddr_t paddr);
 
 struct frame *frame_of(paddr_t paddr); /* NULL: not RAM that is managed */
 paddr_t frame_paddr(const struct frame *frame);
 void *frame_address(const struct frame *frame); /* in the direct map */
+void frame_set_kind(struct frame *frame, enum frame_kind kind);
 
 struct frame_stats {
     uint64_t total_pages;
@@ -68,7 +89,11 @@ uint64_t frame_free_bytes(void);
 struct shrinker {
     struct list node;
     const char *name;
-    /* Tries to free npages; returns how many it did.  May sleep. */
+    /* Tries to free npages; returns how many it did.  May sleep, but locks are only tried: the
+     * allocation that waits for this may hold any of them. */
     size_t (*shrink)(size_t npages);
 };
 void shrinker_register(struct shrinker *shrinker);
+
+/* For tests: the n-th allocation from now on and all after it fail; 0: none does. */
+void frame_fail_from(uint64_t n);

@@ -23,4 +23,7 @@ char *kstrndup(const char *text, size_t len, unsigned flags) __must_check;
 struct slab_cache;
 struct slab_cache *slab_cache_create(const char *name, size_t size, size_t align) __must_check;
 void *slab_alloc(struct slab_cache *cache, unsigned flags) __must_check;
-void slab_free(struct slab_cache *cache, void *object);
+void slab_free(struct slab_cache *cache, void *object); /* NULL is fine */
+
+/* Host tests only: the n-th allocation from now on and all after it fail; 0: none does. */
+void heap_fail_from(uint64_t n);
