@@ -16,6 +16,7 @@ enum lock_rank {
     RANK_TTY,           /* fs/tty.c: line discipline (mutex) */
     RANK_INODE,         /* fs/inode.h: data and entries; parent before child (mutex) */
     RANK_PIPE,          /* fs/pipe.c: the ring (mutex; held over user copies) */
+    RANK_TIMERFD_LIST,  /* fs/timerfd.c: the timers on CLOCK_REALTIME (mutex) */
     RANK_OBJECT,        /* small file objects: eventfd, timerfd, inotify, memfd (mutex) */
     RANK_VMSPACE,       /* kernel/mm/vmspace.c: the mappings (rwlock; taken by faults) */
     RANK_PAGECACHE,     /* kernel/mm/pagecache.c: pages and mappings of a file (mutex) */
@@ -26,13 +27,19 @@ enum lock_rank {
     RANK_FS_CONTEXT,    /* fs: cwd, root, umask */
     RANK_DRIVER,        /* a driver's rings and registers (spinlock) */
     RANK_INOTIFY,       /* fs/inotify.c: watches and queues (spinlock) */
+    RANK_POSIX_TIMER,   /* kernel/posix_timer.c: a process's timers (irq spinlock) */
+    RANK_CLOCK,         /* kernel/clock.c: who wants to know that the clock was set (irq spinlock) */
+    RANK_POLL_DETACH,   /* kernel/poll.c: a watcher leaves, or a poll_head goes away (irq spinlock) */
     RANK_POLL,          /* kernel/poll.h: a poll_head's watchers (irq spinlock) */
+    RANK_EVENT,         /* fs/eventfd.c, fs/timerfd.c: counts (irq spinlock) */
     RANK_EPOLL_READY,   /* fs/epoll.c: the ready list (irq spinlock) */
-    RANK_FUTEX,         /* kernel/futex.c: a hash bucket */
+    RANK_FUTEX,         /* kernel/futex.c: a hash bucket (two by address) */
+    RANK_FUTEX_PI,      /* kernel/futex_pi.c: who owns and who waits for PI locks */
     RANK_SIGNAL,        /* kernel/signal.c: handlers and queues (irq spinlock) */
     RANK_WAIT,          /* kernel/wait.h: a wait queue (irq spinlock) */
-    RANK_TIMER,         /* kernel/timer.c: a CPU's timers (irq spinlock) */
     RANK_SCHED,         /* kernel/sched.c: a run queue (irq spinlock; two by CPU number) */
+    RANK_TIMER,         /* kernel/timer.c: a CPU's timers (irq spinlock) */
+    RANK_THREAD,        /* kernel/thread.c: tids, threads to be freed (irq spinlock) */
     RANK_HEAP,          /* kernel/mm/heap.c: slabs (irq spinlock) */
     RANK_FRAME,         /* kernel/mm/frame.c: the buddy lists (irq spinlock) */
     RANK_KERNEL_MAP,    /* arch: kernel half of the page tables (irq spinlock) */

@@ -15,6 +15,18 @@
 struct thread;
 struct runqueue;
 
+#define CPU_MASK_ALL (~0ULL)
+
+/* Policies as Linux numbers them. */
+#define SCHED_POLICY_OTHER 0
+#define SCHED_POLICY_FIFO  1
+#define SCHED_POLICY_RR    2
+#define SCHED_POLICY_BATCH 3
+#define SCHED_POLICY_IDLE  5
+
+/* One scale for all policies, less is more urgent: 0-98 real time, 100-139 nice -20 to 19. */
+#define PRIORITY_NONE 255
+
 enum thread_state { THREAD_NEW, THREAD_READY, THREAD_RUNNING, THREAD_SLEEPING, THREAD_DEAD };
 
 /* The scheduler's part of a thread.  [q] lock of the run queue it is on */
@@ -26,8 +38,11 @@ struct sched_entity {
     nsec_t cpu_time;         /* [q] total ns run */
     unsigned weight;         /* nice 0: 1024 */
     int nice;
-    int policy;              /* SCHED_OTHER and so on, as sched_setscheduler reported */
-    int rt_priority;
+    int policy;              /* SCHED_POLICY_* */
+    int rt_priority;         /* 1-99 for FIFO and RR, else 0 */
+    int inherited;           /* [q] priority lent by waiters of PI futexes, or PRIORITY_NONE */
+    uint64_t rt_key;         /* [q] order in the real-time queue; 0: not real time */
+    bool reset_on_fork;
     int cpu;                 /* the run queue it is on or was on last */
     bool is_queued;          /* [q] */
     bool on_cpu;             /* [a] still on its stack; a waker on another CPU waits for false */
@@ -61,6 +76,16 @@ __noreturn void sched_exit(void);
 /* sched_setaffinity: moves the thread if it has to.  -EINVAL: no such CPU in the mask. */
 int sched_set_affinity(struct thread *thread, uint64_t mask) __must_check;
 void sched_set_nice(struct thread *thread, int nice);
+/* Arguments have been checked. */
+void sched_set_policy(struct thread *thread, int policy, int rt_priority);
+/* The most urgent priority of those who wait for what thread holds, or PRIORITY_NONE. */
+void sched_set_inherited(struct thread *thread, int priority);
+int sched_priority(const struct thread *thread); /* what it has now, inheritance included */
+nsec_t sched_slice(void);
+/* A new thread of an application takes over what fork and clone pass on. */
+void sched_inherit(struct thread *child, const struct thread *parent);
+/* Who was switched away from may run elsewhere now.  First thing on a new thread's stack. */
+void sched_finish_switch(void);
 unsigned sched_nready(void); /* ready and running threads, for loadavg */
 nsec_t sched_idle_time(unsigned cpu);
 nsec_t sched_cpu_time(struct thread *thread); /* up to now */

@@ -15,8 +15,25 @@
 
 #define KERNEL_STACK_SIZE 16384
 
+struct futex_pi;
 struct process;
+struct restart;
 struct vmspace;
+
+/*
+ * How restart_syscall(2) goes on with a call that a signal interrupted (-ERESTART_RESTARTBLOCK).  The call
+ * fills it in before it returns; function gets it back, and may return -ERESTART_RESTARTBLOCK again.
+ */
+struct restart {
+    long (*function)(struct restart *restart); /* NULL: nothing to go on with, -EINTR */
+    uintptr_t address;      /* of the application: a futex word, or where the remaining time goes */
+    nsec_t deadline;        /* on the clock of the call */
+    int clock;
+    unsigned flags;
+    uint32_t value, bitset;
+};
+
+#define THREAD_LOCKS_MAX 12
 
 struct thread {
     /* The entry code knows these first fields by offset. */
@@ -31,9 +48,11 @@ struct thread {
     enum thread_state state;       /* [a] see kernel/sched.h */
     struct sched_entity sched;
     struct timer sleep_timer;
-    int sleep_result;
+    void (*start_function)(void *); /* [i] where it begins: thread_set_entry() */
+    void *start_arg;
+    struct list free_node;         /* waits for its memory to be freed: kernel/thread.c */
 
-    int tid;                       /* [i] */
+    int tid;                       /* [i] but see thread_exchange_tid(); 0 in kernel threads */
     char name[16];                 /* comm */
     struct process *process;       /* [i] NULL for kernel threads */
     struct vmspace *vmspace;       /* the process's; execve replaces it.  NULL for kernel threads */
@@ -43,7 +62,9 @@ struct thread {
     struct thread_signals signals; /* kernel/signal.h */
     uintptr_t clear_child_tid;     /* [o] set_tid_address */
     uintptr_t robust_list;         /* [o] */
-    struct list pi_held;           /* futex: PI locks this thread owns */
+    struct list pi_held;           /* futex: contended PI locks this thread owns */
+    struct futex_pi *pi_waits_for; /* futex: the PI lock it sleeps for */
+    struct restart restart;        /* [o] */
     int exit_status;
     uintptr_t rseq_area;           /* [o] */
     uint32_t rseq_signature;
@@ -51,6 +72,9 @@ struct thread {
     bool is_in_syscall;            /* [o] tracing, /proc/PID/syscall */
     long syscall_nr;
     nsec_t start_time;
+    uint8_t nlocks;                /* [o] debug builds: sleeping locks held, outermost first */
+    const void *locks[THREAD_LOCKS_MAX];
+    uint8_t lock_ranks[THREAD_LOCKS_MAX];
 };
 
 /* thread->work: kernel_exit_work() is called before the return to the application. */
@@ -69,11 +93,26 @@ static inline struct thread *thread_current(void)
 
 /* A kernel thread, not yet started.  NULL: no memory. */
 struct thread *thread_create_kernel(const char *name, void (*function)(void *), void *arg);
-/* A thread for process, not yet started and not yet listed; registers are set by
- * arch_thread_init + arch_enter_app.  NULL: no memory. */
+/* A thread for process with a tid of its own, not yet started and not yet listed.  process is only stored, no
+ * reference is taken.  What it runs is set by thread_set_entry(); NULL: no memory or no tid. */
 struct thread *thread_create_app(struct process *process, const char *name);
+/* The thread will begin in function(arg) with interrupts on; function must not return (it ends in
+ * arch_enter_app() or sched_exit()).  Use this and not arch_thread_init(), whose function would
+ * begin in the middle of a switch. */
+void thread_set_entry(struct thread *thread, void (*function)(void *), void *arg);
+/* A created thread has one reference, which sched_exit() drops; to keep hold of a started thread take
+ * another.  Puts are allowed in any context; the memory is freed later, and the tid with it. */
 struct thread *thread_get(struct thread *thread);
 void thread_put(struct thread *thread);
-/* The thread with this tid with a reference, or NULL. */
+/* The thread of an application with this tid, started and not yet ended, with a reference; or NULL. */
 struct thread *thread_find(int tid);
 void thread_set_name(struct thread *thread, const char *name);
+/* execve by a thread that is not the leader: both are started or both are not listed any more. */
+void thread_exchange_tid(struct thread *a, struct thread *b);
+/* Called by sched_exit(); from then on thread_find() does not find it. */
+void thread_unlist(struct thread *thread);
+
+/* The one number space of threads and processes: 1 to TID_MAX, ascending, reused late.  -EAGAIN. */
+#define TID_MAX 32768
+int tid_alloc(void) __must_check;
+void tid_free(int tid);
