@@ -24,7 +24,7 @@ struct regs {
 struct arch_thread {
     uintptr_t fs_base;   /* the application's TLS */
     void *xsave;         /* vector state while not running; NULL for kernel threads */
-    bool vector_is_live; /* the CPU's vector registers hold this thread's state */
+    int vector_cpu;      /* the CPU whose registers may still hold the state, or -1 */
     uint64_t trap_cr2;   /* the last fault's address, number and error code: for signal frames */
     uint64_t trap_number;
     uint64_t trap_error;

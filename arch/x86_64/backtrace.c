@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Return addresses by the chain of frame pointers, within the running thread's kernel stack.
+ */
+#include "arch/x86_64/cpu.h"
+#include "kernel/thread.h"
+
+struct frame_record {
+    const struct frame_record *next;
+    uintptr_t return_address;
+};
+
+size_t arch_backtrace(uintptr_t *addresses, size_t max)
+{
+    const struct thread *thread = thread_current();
+    const struct frame_record *record = __builtin_frame_address(0);
+    size_t n = 0;
+    while (n < max && thread) {
+        uintptr_t at = (uintptr_t)record;
+        if (at < thread->kernel_stack_bottom || at % 8 != 0 ||
+            at + sizeof(*record) > thread->kernel_stack_top)
+            break;
+        addresses[n++] = record->return_address;
+        if (record->next <= record)
+            break;
+        record = record->next;
+    }
+    return n;
+}

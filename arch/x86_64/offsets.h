@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/*
+ * Offsets of C structures that the assembly uses; trap.c checks them at compile time.
+ */
+#define PERCPU_CURRENT   8
+#define PERCPU_STACK_TOP 16
+#define PERCPU_SCRATCH   24
+
+#define THREAD_KERNEL_SP    0
+#define THREAD_STACK_BOTTOM 8
+#define THREAD_STACK_TOP    16
+#define THREAD_WORK         24
+
+#define REGS_SIZE     168
+#define REGS_RAX      80
+#define REGS_RDI      112
+#define REGS_ORIG_RAX 120
+#define REGS_RIP      128
+#define REGS_CS       136
+#define REGS_RFLAGS   144
+#define REGS_RSP      152
+#define REGS_SS       160
+/* The application's registers lie this far below the top of its thread's kernel stack: struct regs and
+ * a word for 16-byte alignment. */
+#define REGS_FROM_TOP 176
+
+#define KERNEL_CS 0x08
+#define KERNEL_DS 0x10
+
+#define IST_TRAP 1
+#define IST_NMI  2
+#define IST_DOUBLE_FAULT 3
+#define IST_MACHINE_CHECK 4
+#define IST_DEBUG 5
+
+#define VECTOR_DEBUG         1
+#define VECTOR_NMI           2
+#define VECTOR_DOUBLE_FAULT  8
+#define VECTOR_PAGE_FAULT    14
+#define VECTOR_MACHINE_CHECK 18

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Entry of faults and interrupts.
+ *
+ * The application runs in ring 0 too, so an interrupt does not change stacks, and the CPU would push its
+ * frame over the application's red zone (System V ABI, 3.2.2).  Every vector therefore uses an IST stack.
+ * The common ones (IST_TRAP) only pass through it: with interrupts off the frame is moved to the thread's
+ * kernel stack at once, so that the handler may sleep and fault again.  Where to is decided by the
+ * interrupted rsp, never by rip:
+ *
+ *   in (bottom, top] of this thread's kernel stack   kernel interrupted: continue below it (the kernel has no
+ *                                                    red zone)
+ *   in the application half                          application interrupted: start at the top
+ *   anywhere else (guard page, IST, boot stack)      our bug: trap_bad_stack() reports and never returns
+ *
+ * NMI, #DF and #MC stay on their own stacks.  #DB stays on its own if it hit the kernel (a single step into the
+ * syscall entry) and is moved if it hit the application.
+ */
+#include "offsets.h"
+
+    .section .text.entry, "ax"
+
+/* ---- The 256 stubs: [vector] [error code] on top of the CPU's frame. ---- */
+
+    .balign 16
+    .globl trap_stubs
+trap_stubs:
+    .set vector, 0
+    .rept 256
+    .balign 16
+    .if !(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30)
+    pushq $0
+    .endif
+    pushq $vector
+    .if vector == VECTOR_NMI || vector == VECTOR_DOUBLE_FAULT || vector == VECTOR_MACHINE_CHECK
+    jmp trap_stay
+    .elseif vector == VECTOR_DEBUG
+    jmp trap_debug
+    .else
+    jmp trap_move
+    .endif
+    .set vector, vector + 1
+    .endr
+
+/* On an IST stack: rax rcx rdx (pushed here) vector error rip cs rflags rsp ss. */
+#define AT_VECTOR 24
+#define AT_ERROR  32
+#define AT_RIP    40
+#define AT_CS     48
+#define AT_RFLAGS 56
+#define AT_RSP    64
+#define AT_SS     72
+
+    .balign 16
+trap_move:
+    pushq %rax
+    pushq %rcx
+    pushq %rdx
+move:
+    movq AT_RSP(%rsp), %rdx
+    movq %gs:PERCPU_CURRENT, %rax
+    cmpq THREAD_STACK_BOTTOM(%rax), %rdx
+    jbe 1f
+    cmpq THREAD_STACK_TOP(%rax), %rdx
+    ja 1f
+    andq $-16, %rdx
+    jmp 2f
+1:  shrq $47, %rdx
+    jnz bad_stack
+    movq THREAD_STACK_TOP(%rax), %rdx
+2:  subq $REGS_FROM_TOP, %rdx
+
+    /* struct regs at rdx. */
+    movq %r15, (%rdx)
+    movq %r14, 8(%rdx)
+    movq %r13, 16(%rdx)
+    movq %r12, 24(%rdx)
+    movq %rbp, 32(%rdx)
+    movq %rbx, 40(%rdx)
+    movq %r11, 48(%rdx)
+    movq %r10, 56(%rdx)
+    movq %r9, 64(%rdx)
+    movq %r8, 72(%rdx)
+    movq %rsi, 104(%rdx)
+    movq %rdi, 112(%rdx)
+    movq 16(%rsp), %rax
+    movq %rax, REGS_RAX(%rdx)
+    movq 8(%rsp), %rax
+    movq %rax, 88(%rdx)         /* rcx */
+    movq (%rsp), %rax
+    movq %rax, 96(%rdx)         /* rdx */
+    movq $-1, REGS_ORIG_RAX(%rdx)
+    movq AT_RIP(%rsp), %rax
+    movq %rax, REGS_RIP(%rdx)
+    movq AT_CS(%rsp), %rax
+    movq %rax, REGS_CS(%rdx)
+    movq AT_RFLAGS(%rsp), %rax
+    movq %rax, REGS_RFLAGS(%rdx)
+    movq AT_RSP(%rsp), %rax
+    movq %rax, REGS_RSP(%rdx)
+    movq AT_SS(%rsp), %rax
+    movq %rax, REGS_SS(%rdx)
+
+    movq %rdx, %rdi
+    movq AT_VECTOR(%rsp), %rsi
+    movq AT_ERROR(%rsp), %rdx
+    movq %rdi, %rsp
+    cld
+    call trap_dispatch
+    /* Interrupts are off again. */
+
+    .globl trap_return
+trap_return:
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %rbp
+    popq %rbx
+    popq %r11
+    popq %r10
+    popq %r9
+    popq %r8
+    popq %rax
+    popq %rcx
+    popq %rdx
+    popq %rsi
+    popq %rdi
+    addq $8, %rsp
+    iretq
+
+trap_debug:
+    pushq %rax
+    pushq %rcx
+    pushq %rdx
+    movq AT_RIP(%rsp), %rdx
+    shrq $47, %rdx
+    jz move
+    popq %rdx
+    popq %rcx
+    popq %rax
+    /* fall through */
+
+trap_stay:
+    pushq $-1                   /* orig_rax; the frame above is: vector error rip ... */
+    pushq %rdi
+    pushq %rsi
+    pushq %rdx
+    pushq %rcx
+    pushq %rax
+    pushq %r8
+    pushq %r9
+    pushq %r10
+    pushq %r11
+    pushq %rbx
+    pushq %rbp
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    movq %rsp, %rbx
+    movq 128(%rbx), %rdi        /* vector */
+    leaq 144(%rbx), %rsi        /* the CPU's frame: rip cs rflags rsp ss */
+    andq $-16, %rsp
+    cld
+    call trap_on_own_stack
+    movq %rbx, %rsp
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %rbp
+    popq %rbx
+    popq %r11
+    popq %r10
+    popq %r9
+    popq %r8
+    popq %rax
+    popq %rcx
+    popq %rdx
+    popq %rsi
+    popq %rdi
+    addq $24, %rsp              /* orig_rax, vector, error */
+    iretq
+
+bad_stack:
+    movq AT_VECTOR(%rsp), %rdi
+    movq AT_ERROR(%rsp), %rsi
+    leaq AT_RIP(%rsp), %rdx
+    xorl %ebp, %ebp
+    andq $-16, %rsp
+    cld
+    call trap_bad_stack
+    ud2
+
+/*
+ * The syscall instruction (SDM 2B, SYSCALL): rcx = rip, r11 = rflags, interrupts off by SFMASK, rsp still the
+ * application's.  Nothing is pushed there: goroutine stacks are a few KiB and have a red zone.
+ */
+    .balign 16
+    .globl syscall_entry
+syscall_entry:
+    movq %rsp, %gs:PERCPU_SCRATCH
+    movq %gs:PERCPU_STACK_TOP, %rsp
+    subq $8, %rsp
+    pushq $KERNEL_DS
+    pushq %gs:PERCPU_SCRATCH
+    pushq %r11
+    pushq $KERNEL_CS
+    pushq %rcx
+    pushq %rax                  /* orig_rax */
+    pushq %rdi
+    pushq %rsi
+    pushq %rdx
+    pushq %rcx
+    pushq %rax
+    pushq %r8
+    pushq %r9
+    pushq %r10
+    pushq %r11
+    pushq %rbx
+    pushq %rbp
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    sti
+    movq %rsp, %rdi
+    call syscall_from_app       /* returns with interrupts off: al = 1, the short way back will do */
+    testb %al, %al
+    jz trap_return
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %rbp
+    popq %rbx
+    popq %r11
+    popq %r10
+    popq %r9
+    popq %r8
+    popq %rax
+    popq %rcx
+    popq %rdx
+    popq %rsi
+    popq %rdi
+    /* orig_rax rip cs rflags rsp ss: flags without IF were checked to be harmless. */
+    movq %r11, REGS_ORIG_RAX - 120(%rsp)
+    andl $~0x200, REGS_ORIG_RAX - 120(%rsp)
+    popfq
+    movq 24(%rsp), %rsp
+    sti                         /* takes effect after the jump (SDM 2B, STI) */
+    jmp *%rcx
+
+/*
+ * struct thread *arch_switch(struct thread *previous, struct thread *next): switch.S of the contract; the C part
+ * (vector state, TLS) is in thread.c.
+ */
+    .globl switch_stacks
+switch_stacks:
+    pushq %rbp
+    pushq %rbx
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    movq %rsp, THREAD_KERNEL_SP(%rdi)
+    movq THREAD_KERNEL_SP(%rsi), %rsp
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %rbx
+    popq %rbp
+    movq %rdi, %rax
+    ret
+
+/* A new thread's first frame (arch_thread_init): function in r13, its argument in r12. */
+    .globl thread_begin
+thread_begin:
+    movq %r12, %rdi
+    xorl %ebp, %ebp
+    call *%r13
+    ud2
+
+/* void enter_app(struct regs *at): at lies REGS_FROM_TOP below the top; interrupts off. */
+    .globl enter_app
+enter_app:
+    movq %rdi, %rsp
+    jmp trap_return

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/*
+ * Vector state (x87, SSE, AVX, AVX-512).  It belongs to the application: the kernel is built without it,
+ * saves it when it switches away from a thread and restores it on that thread's next return to the
+ * application, unless the CPU still holds it.
+ *
+ * thread->work has THREAD_WORK_VECTOR while the state is in memory only.
+ */
+#include "arch/arch.h"
+
+#define THREAD_WORK_VECTOR 0x80000000u
+
+void vector_init_cpu(void);
+int vector_alloc(struct thread *thread) __must_check;
+void vector_free(struct thread *thread);
+/* Current thread's registers into its area, if they are only in the CPU. */
+void vector_save(struct thread *thread);
+/* On the way to the application, interrupts off. */
+void vector_restore(struct thread *thread);
+/* The area becomes the initial state; the registers follow at the next return. */
+void vector_reset(struct thread *thread);
+/* The area was written: the CPU's copy is stale. */
+void vector_invalidate(struct thread *thread);
