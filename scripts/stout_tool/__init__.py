@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""The stout command-line tool: packs a program with the kernel and starts the machine."""

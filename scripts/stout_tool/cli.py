@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+"""The commands and their options; what they do is imported only when it is needed."""
+import sys
+
+import click
+
+from .errors import StoutError
+
+CONTEXT = {"help_option_names": ["-h", "--help"]}
+
+
+@click.group(context_settings=CONTEXT)
+def main():
+    """Stout runs unmodified Linux x86-64 programs as virtual machines, without a Linux in them."""
+
+
+def image_options(command):
+    """Options that say what is in an image; run and build share them."""
+    options = [
+        click.option("-e", "--env", multiple=True, metavar="NAME=VALUE",
+                     help="Set an environment variable."),
+        click.option("--env-file", multiple=True, metavar="FILE",
+                     help="Read environment variables from a file."),
+        click.option("--add", multiple=True, metavar="PATH[:GUESTPATH]",
+                     help="Put a file or folder of this host in the image; an ELF file brings its libraries."),
+        click.option("--root", metavar="DIR", help="Use a folder as the whole file system."),
+        click.option("-w", "--workdir", metavar="DIR", help="Start the program in this directory."),
+        click.option("--hostname", metavar="NAME", help="The host name that the program sees."),
+        click.option("-u", "--user", metavar="NAME|UID[:GROUP|GID]", help="Run as this user (default root)."),
+        click.option("--trace", metavar="CLASS", help="Log what the program does; for example: syscalls."),
+        click.option("--net", type=click.Choice(["user", "none"]), default="user", show_default=True,
+                     help="The network: QEMU's user network, or none."),
+        click.option("-v", "--verbose", is_flag=True, help="Show the kernel's log and what was packed."),
+        click.option("--kernel", metavar="FILE", help="Start another kernel image."),
+        click.option("--kernel-option", "kernel_options", multiple=True, metavar="NAME[=VALUE]",
+                     help="An option for the kernel."),
+        click.argument("program"),
+        click.argument("args", nargs=-1, type=click.UNPROCESSED),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@main.command(context_settings=dict(CONTEXT, allow_interspersed_args=False))
+@click.option("-p", "--publish", multiple=True, metavar="HOST:GUEST[/udp]",
+              help="Make a port of the program reachable on this host.")
+@click.option("-m", "--memory", metavar="SIZE", help="Memory of the machine, for example 512M.")
+@click.option("--cpus", type=int, default=1, show_default=True, help="Number of processors.")
+@click.option("-i", "--interactive", is_flag=True, help="Pass standard input to the program.")
+@click.option("--accel", type=click.Choice(["kvm", "tcg"]), help="Default: KVM where it works.")
+@click.option("--machine", type=click.Choice(["microvm", "q35", "pc"]), help="Default: microvm.")
+@click.option("--boot", type=click.Choice(["pvh", "mb2", "mb1", "uefi"]), default="pvh",
+              help="Start directly (pvh) or from a GRUB disc: multiboot 2 or 1 under BIOS, or UEFI.")
+@click.option("--gdb", is_flag=True, help="Wait for a debugger at 127.0.0.1:1234.")
+@click.option("--dry-run", is_flag=True, help="Print the QEMU command instead of running it.")
+@click.option("--qemu-arg", "qemu_args", multiple=True, metavar="TEXT", help="More arguments for QEMU.")
+@image_options
+def run(**values):
+    """Run PROGRAM of this host in a machine of its own; its libraries are found by themselves."""
+    from .run import RunOptions, run as run_machine
+    sys.exit(run_machine(RunOptions(**values)))
+
+
+@main.command(context_settings=dict(CONTEXT, allow_interspersed_args=False))
+@click.option("-t", "--type", "kind", type=click.Choice(["iso"]), required=True,
+              help="iso: a disc that boots by GRUB under BIOS and UEFI.")
+@click.option("-o", "--output", metavar="FILE", help="Default: the program's name.")
+@image_options
+def build(kind, output, **values):
+    """Make a bootable image of PROGRAM."""
+    from .iso import build as build_iso
+    sys.exit(build_iso(output, **values))
+
+
+@main.command(context_settings=CONTEXT)
+def doctor():
+    """Say what this host offers and what is missing."""
+    from .doctor import doctor as examine
+    sys.exit(examine())
+
+
+@main.command(context_settings=CONTEXT)
+@click.option("-l", "--label", "labels", multiple=True, metavar="LABEL",
+              help="Only these tiers: unit, style, guest, app, fuzz, bench, kvm, slow.")
+@click.option("-k", "--match", "pattern", metavar="TEXT", help="Only tests whose name contains this.")
+@click.option("-j", "--jobs", type=int, help="Tests at a time (default: the number of processors).")
+@click.option("--list", "list_only", is_flag=True, help="Print the tests' names.")
+@click.option("-v", "--verbose", is_flag=True, help="Print the output of passed tests too.")
+def test(**values):
+    """Run the project's tests; the last line is "N passed, N failed"."""
+    from .testrun import run_tests
+    sys.exit(run_tests(**values))
+
+
+@main.command(context_settings=CONTEXT)
+@click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
+@click.option("--all", "everything", is_flag=True, help="Also the figures that take long.")
+@click.option("-k", "--match", "pattern", metavar="TEXT", help="Only figures whose name contains this.")
+@click.option("-o", "--output", metavar="FILE", help="Also write docs/benchmarks.md's table to a file.")
+def bench(**values):
+    """Measure, beside a minimal Linux guest on the same emulated machine."""
+    from .bench import run_bench
+    sys.exit(run_bench(**values))
+
+
+def entry():
+    try:
+        main(prog_name="stout", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except StoutError as error:
+        sys.stderr.write(f"stout: {error.sentence}\n")
+        sys.exit(error.status)
+    except BrokenPipeError:
+        sys.exit(141)

@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: MIT
+"""From "run this program" to a file tree and a manifest, and from these to a cached archive."""
+import os
+import stat
+
+from . import defaults, manifest, recipes
+from .cpio import CpioError, CpioWriter
+from .elf import check_ident, is_elf
+from .errors import StoutError, cannot_run, not_found, usage
+from .ldcache import make_cache
+from .libraries import Resolver, Root
+from .paths import cache_dir
+from .tree import Tree
+
+CACHE_LIMIT = 3 << 30
+FORMAT = "1"  # part of the cache's key: change it when the archive's form changes
+GUEST_PATH = defaults.ENVIRONMENT["PATH"].split(":")
+
+
+class User:
+    def __init__(self, uid=0, gid=0, name=None):
+        self.uid, self.gid, self.name = uid, gid, name
+
+
+class Image:
+    """What is to run and the tree it runs in."""
+
+    def __init__(self, options, say):
+        self.options = options
+        self.say = say
+        self.root = Root(options.root or "/")
+        self.tree = Tree(keep_owner=bool(options.root))
+        self.resolver = Resolver(self.root)
+        self.program = None
+        self.argv = []
+        self.env = dict(defaults.ENVIRONMENT)
+        self.cwd = options.workdir or (os.getcwd() if not options.root else "/")
+        self.hostname = options.hostname
+        self.user = find_user(options.user, self.root)
+        self.uid, self.gid = self.user.uid, self.user.gid
+        self.net = options.net_manifest
+        self.stdio = options.stdio
+        self.trace = options.trace
+
+    def gather(self):
+        """Fills the tree; the order matters: what the user adds wins over defaults."""
+        if self.options.root:
+            self.tree.add_folder(self.root.top, "/")
+        self.env.update(self.options.env)
+        path = self._locate_program(self.options.program)
+        self._add_program(path)
+        for item in self.options.add:
+            self._add_item(item)
+        if self.user.name and self.user.name != "root":
+            self.env.setdefault("USER", self.user.name)
+        defaults.add_defaults(self.tree, self.hostname, self.user, self.net != "none")
+        self._add_loader_config()
+        if not self.options.root or self.tree.follow(self.cwd) not in self.tree:
+            self._add_cwd()
+        self.tree.add_bytes(manifest.PATH, manifest.make_manifest(self), 0o600)
+
+    def _add_cwd(self):
+        if not self.cwd.startswith("/"):
+            raise usage(f"The working directory {self.cwd} is not an absolute path; give one that "
+                        "begins with /.")
+        if not self.options.root and os.path.isdir(self.cwd):
+            self.tree.add_host(self.cwd)
+        else:
+            self.tree.make_directory(self.cwd)
+
+    def _locate_program(self, name):
+        """The path of the program: in the root with --root, else on this host."""
+        if self.options.root:
+            candidates = [name] if "/" in name else [f"{d}/{name}" for d in GUEST_PATH]
+            for path in candidates:
+                path = os.path.join("/", path)
+                if self.root.is_file(path):
+                    return path
+            raise not_found(f"{name} is not in the root folder {self.options.root}; looked for "
+                            f"{', '.join(os.path.join('/', c) for c in candidates)}.")
+        if os.path.isfile(name):
+            return os.path.abspath(name)
+        if "/" not in name:
+            path = recipes.find_on_path(name)
+            if path:
+                return path
+            raise not_found(f"{name} is neither a file here nor a command on PATH; check the name, or give "
+                            "its path.")
+        if os.path.isdir(name):
+            raise cannot_run(f"{name} is a folder; give the program in it.")
+        raise not_found(f"{name} does not exist; check the path.")
+
+    def _add_program(self, path):
+        host = self.root.host(path)
+        head = read_head(host)
+        args = list(self.options.args)
+        if head[:4] == b"\x7fELF":
+            self._need_execute(path)
+            self._add_elf(path)
+            self.program = path
+            self.argv = [self.options.program] + args
+            recipe = None if self.options.root else recipes.for_interpreter(path)
+            if recipe:
+                self._add_interpreter(recipe, path)
+                self._add_script_argument(recipe, args)
+            elif not self.options.root:
+                self._add_file_arguments(args)
+            if self.resolver.files[path].is_go and not self.options.root:
+                defaults.add_certificates(self.tree)
+            return
+        if head[:2] == b"#!":
+            self._add_hashbang(path, head, args)
+            return
+        recipe = recipes.for_extension(path)
+        if recipe is None:
+            check_ident(path, head[:16], head[16:20])  # says what it is instead
+        self._run_script_by(recipe, path, args)
+
+    def _run_script_by(self, recipe, path, args):
+        if self.options.root:
+            interpreter = next((f"{d}/{c}" for d in GUEST_PATH for c in recipe.commands
+                                if self.root.is_file(f"{d}/{c}")), None)
+            if interpreter is None:
+                raise not_found(f"{path} needs {recipe.name}, which is not in the root folder; add it there.")
+        else:
+            interpreter = recipes.find_command(recipe, path)
+        self._start_with(recipe, interpreter, recipe.before_script, path, args)
+
+    def _start_with(self, recipe, interpreter, before, path, args):
+        self._add_elf_or_link(interpreter)
+        if not self.options.root:
+            if recipe:
+                self._add_interpreter(recipe, interpreter)
+            recipes.take_script(recipe, path, self.tree, self._on_elf, self.say)
+            self._add_file_arguments(args)
+        self.program = interpreter
+        typed = self.options.program
+        script = typed if "/" in typed and self.options.workdir is None and not self.options.root else path
+        self.argv = [os.path.basename(interpreter), *before, script, *args]
+
+    def _add_hashbang(self, path, head, args):
+        """A script that names its interpreter; the kernel follows the line, `env` is spared."""
+        words = os.fsdecode(head[2:].split(b"\n")[0]).strip().split(None, 1)
+        if not words:
+            raise cannot_run(f"{path} begins with #! but names no interpreter; write its path there.")
+        interpreter = words[0]
+        argument = [words[1]] if len(words) > 1 else []
+        if os.path.basename(interpreter) == "env" and argument:
+            name = [w for w in argument[0].split() if not w.startswith("-")]
+            found = self._find_on_path(name[0]) if name else None
+            if found is None:
+                raise not_found(f"{path} needs {argument[0]}, which is not on PATH; install it.")
+            interpreter, argument = found, name[1:]
+        if not self.root.is_file(interpreter):
+            raise not_found(f"{path} needs the interpreter {interpreter}, which does not exist; install "
+                            "it or correct the first line of the script.")
+        recipe = recipes.for_interpreter(self.root.host(interpreter))
+        self._start_with(recipe, interpreter, argument, path, args)
+        if interpreter == words[0] and os.access(self.root.host(path), os.X_OK):
+            self.program = path
+            self.argv = [self.options.program] + args
+
+    def _find_on_path(self, name):
+        if not self.options.root:
+            return recipes.find_on_path(name)
+        return next((f"{d}/{name}" for d in GUEST_PATH if self.root.is_file(f"{d}/{name}")), None)
+
+    def _add_interpreter(self, recipe, path):
+        recipes.take_files(recipe, path, self.tree, self._on_elf, self.say)
+        if recipe.certificates:
+            defaults.add_certificates(self.tree)
+
+    def _add_script_argument(self, recipe, args):
+        """`stout run node server.js`: the first argument that is a file is the script."""
+        for index, arg in enumerate(args):
+            if os.path.isfile(arg) and not arg.startswith("-"):
+                recipes.take_script(recipe, arg, self.tree, self._on_elf, self.say)
+                self._add_file_arguments(args[index + 1:])
+                return
+
+    def _add_file_arguments(self, args):
+        for arg in args:
+            if arg and os.path.isfile(arg) and not arg.startswith(("/dev/", "/proc/", "/sys/")):
+                self.say(f"took {arg}, named as an argument")
+                self.tree.add_host(os.path.abspath(arg))
+
+    def _add_item(self, item):
+        path, colon, guest = item.rpartition(":")
+        if not colon or not guest.startswith("/") or os.path.exists(item):
+            path, guest = item, None
+        if not os.path.exists(path):
+            raise not_found(f"{path}, given with --add, does not exist; check the path.")
+        path = os.path.abspath(path)
+        if os.path.isdir(path):
+            self.tree.add_folder(path, guest, on_elf=self._on_elf)
+            return
+        self.tree.add_host(path, guest)
+        if is_elf(path):
+            self._add_libraries(path, optional=False)
+
+    def _on_elf(self, source, place):
+        """Each file of a folder: an ELF file brings its libraries, as far as they are there."""
+        if source.endswith((".so", ".node")) or ".so." in source or os.access(source, os.X_OK):
+            if is_elf(source):
+                try:
+                    self._add_libraries(source, optional=True)
+                except StoutError as error:
+                    self.say(f"{source}: its libraries were not looked for ({error.sentence})")
+
+    def _add_elf_or_link(self, path):
+        head = read_head(self.root.host(path))
+        if head[:2] == b"#!":
+            raise cannot_run(f"The interpreter {path} is a script itself; give its interpreter directly.")
+        self._add_elf(path)
+
+    def _add_elf(self, path):
+        self._add_libraries(path, optional=False)
+        if not self.options.root:
+            self.tree.add_host(path)
+
+    def _add_libraries(self, path, optional):
+        for library in self.resolver.add(path, optional):
+            if self.options.root:
+                continue
+            if library != path:
+                self.tree.add_host(library)
+            if library not in self.resolver.by_name.values() and ".so" in os.path.basename(library):
+                self.resolver.by_name.setdefault(os.path.basename(library), library)
+
+    def _add_loader_config(self):
+        """What the dynamic loaders read: a cache for glibc, the path list for musl."""
+        if self.options.root:
+            return
+        names = {n: p for n, p in self.resolver.by_name.items() if self.tree.follow(
+            os.path.realpath(p)) in self.tree and "ld-musl" not in n}
+        loaders = {e.interpreter for e in self.resolver.files.values() if e.interpreter}
+        if any("ld-linux" in loader for loader in loaders) and names:
+            self.tree.add_bytes("/etc/ld.so.cache", make_cache(names))
+        if any("ld-musl" in loader for loader in loaders):
+            if os.path.isfile("/etc/ld-musl-x86_64.path"):
+                self.tree.add_host("/etc/ld-musl-x86_64.path")
+
+    def _need_execute(self, path):
+        if not os.stat(self.root.host(path)).st_mode & (stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH):
+            raise cannot_run(f"{path} is not executable; make it so with: chmod +x {path}")
+
+    def write(self):
+        """The archive's path: from the cache when nothing changed."""
+        folder = os.path.join(cache_dir(), "images")
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        path = os.path.join(folder, f"{FORMAT}-{self.tree.key()}.cpio")
+        try:
+            os.utime(path)
+            return path
+        except OSError:
+            pass
+        self._make_room(folder)
+        temporary = f"{path}.{os.getpid()}"
+        try:
+            with open(temporary, "wb") as file:
+                writer = CpioWriter(file)
+                self.tree.write(writer)
+                writer.close()
+            os.rename(temporary, path)
+        except CpioError as error:
+            raise StoutError(f"The image cannot be made: {error}.") from None
+        except OSError as error:
+            raise StoutError(f"The image cannot be written to {folder}: {error.strerror.lower()}; make room or "
+                             "name another folder in STOUT_CACHE.") from None
+        finally:
+            if os.path.exists(temporary):
+                os.unlink(temporary)
+        return path
+
+    def _make_room(self, folder):
+        """Drops the images that were not used for the longest time."""
+        items = []
+        for item in os.scandir(folder):
+            info = item.stat()
+            items.append((info.st_mtime, info.st_size, item.path))
+        total = sum(size for _, size, _ in items) + self.tree.total
+        for _, size, path in sorted(items):
+            if total <= CACHE_LIMIT:
+                break
+            total -= size
+            try:
+                os.unlink(path)
+            except OSError:
+                pass
+
+
+def read_head(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read(256)
+    except OSError as error:
+        raise cannot_run(f"{path} cannot be read: {error.strerror.lower()}; run stout as a user who may "
+                         "read it.") from None
+
+
+def find_user(text, root):
+    """NAME, UID, or either with :GROUP; names from the root's passwd, else this host's."""
+    if not text:
+        return User(0, 0, "root")
+    name, _, group = text.partition(":")
+    user = User(name=None)
+    entry = next((fields for fields in passwd_lines(root, "/etc/passwd") if fields[0] == name), None)
+    if name.isdigit():
+        user.uid = user.gid = int(name)
+    elif entry:
+        user.uid, user.gid, user.name = int(entry[2]), int(entry[3]), name
+    else:
+        raise usage(f"There is no user {name}; give a number or a name of /etc/passwd.")
+    if group.isdigit():
+        user.gid = int(group)
+    elif group:
+        found = next((f for f in passwd_lines(root, "/etc/group") if f[0] == group), None)
+        if found is None:
+            raise usage(f"There is no group {group}; give a number or a name of /etc/group.")
+        user.gid = int(found[2])
+    return user
+
+
+def passwd_lines(root, path):
+    try:
+        with open(root.host(path), encoding="utf-8", errors="surrogateescape") as file:
+            lines = [line.rstrip("\n").split(":") for line in file]
+    except OSError:
+        return []
+    return [fields for fields in lines if len(fields) >= 3]

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""The kernel image: built by itself when a source is newer."""
+import fcntl
+import os
+import subprocess
+import sys
+
+from .errors import StoutError
+from .paths import TOP, build_dir
+
+SOURCES = ("abi", "arch", "cmake", "drivers", "fs", "kernel", "lib", "libc", "loader", "net")
+IMAGE = "stout.elf.stripped"
+
+
+def newest_source():
+    newest = 0.0
+    todo = [os.path.join(TOP, name) for name in SOURCES]
+    for name in ("CMakeLists.txt", "CMakePresets.json"):
+        newest = max(newest, os.stat(os.path.join(TOP, name)).st_mtime)
+    while todo:
+        try:
+            items = list(os.scandir(todo.pop()))
+        except FileNotFoundError:
+            continue
+        for item in items:
+            if item.is_dir(follow_symlinks=False):
+                todo.append(item.path)
+            elif not item.name.startswith("."):
+                newest = max(newest, item.stat().st_mtime)
+    return newest
+
+
+def image_path(options):
+    """The kernel to start; options.kernel names another one."""
+    if options.kernel:
+        if not os.path.isfile(options.kernel):
+            raise StoutError(f"The kernel image {options.kernel} does not exist; check --kernel.")
+        return os.path.abspath(options.kernel)
+    path = os.path.join(build_dir("release"), IMAGE)
+    if os.environ.get("STOUT_NO_BUILD") and os.path.isfile(path):
+        return path
+    try:
+        current = os.stat(path).st_mtime
+    except OSError:
+        current = 0
+    if current < newest_source():
+        build("release", [path])
+    return path
+
+
+def build(preset, products=(), targets=(), definitions=()):
+    """Configures when needed and builds; one line of progress, the compiler's output only on failure."""
+    folder = build_dir(preset)
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, ".lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        sys.stderr.write(f"stout: building ({preset}) ...\n")
+        sys.stderr.flush()
+        log = os.path.join(folder, "stout-build.log")
+        with open(log, "wb") as output:
+            if definitions or not os.path.exists(os.path.join(folder, "CMakeCache.txt")):
+                run_step(["cmake", "--preset", preset, *definitions], output, log)
+            command = ["cmake", "--build", folder, "-j", str(os.cpu_count() or 1)]
+            run_step(command + (["--target", *targets] if targets else []), output, log)
+        for path in products:
+            if not os.path.isfile(path):
+                raise StoutError(f"The build ended without {path}; see {log}.")
+            os.utime(path)
+
+
+def run_step(command, output, log):
+    try:
+        result = subprocess.run(command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=output,
+                                stderr=subprocess.STDOUT, check=False)
+    except FileNotFoundError:
+        raise StoutError(f"{command[0]} is not on PATH; run scripts/setup.") from None
+    if result.returncode:
+        output.flush()
+        with open(log, "rb") as file:
+            tail = file.read()[-4000:].decode("utf-8", "replace")
+        sys.stderr.write(tail)
+        raise StoutError(f"The kernel could not be built; the whole output is in {log}.")

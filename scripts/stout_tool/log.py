@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: MIT
+"""The kernel's log as the tool shows it: hidden, unless asked for or something crashed.
+
+Lines after which a program (or the kernel) is dead are shown with their addresses resolved.
+"""
+import os
+import re
+import sys
+
+PANIC = re.compile(rb"\b(kernel )?panic\b", re.IGNORECASE)
+CRASH_STATUS = {128 + number for number in (4, 5, 7, 8, 11, 31)}
+TAIL = 200
+
+
+class KernelLog:
+    def __init__(self, show_all, symbolise=None):
+        self.show_all = show_all
+        self.symbolise = symbolise
+        self.panicked = False
+        self._rest = b""
+        self._lines = []
+
+    def feed(self, data):
+        """True when the machine has panicked."""
+        self._rest += data
+        *lines, self._rest = self._rest.split(b"\n")
+        found = False
+        for line in lines:
+            line = line.rstrip(b"\r")
+            self._lines.append(line)
+            if self.show_all:
+                self._show([line])
+            if not self.panicked and PANIC.search(line):
+                self.panicked = found = True
+        del self._lines[:-TAIL]
+        return found
+
+    def finish(self, status):
+        if self._rest:
+            self._lines.append(self._rest)
+            if self.show_all:
+                self._show([self._rest])
+            self._rest = b""
+        crashed = status in CRASH_STATUS
+        if self.show_all:
+            if crashed or self.panicked:
+                self._show_backtrace()
+            return
+        if self.panicked or status is None:
+            self._show(self._lines[-60:])
+        elif crashed:
+            self._show(crash_lines(self._lines))
+        else:
+            return
+        self._show_backtrace()
+
+    def _show_backtrace(self):
+        if self.symbolise is None:
+            return
+        try:
+            lines = self.symbolise([line.decode("utf-8", "replace") for line in self._lines])
+        except Exception as error:  # a report about a crash must not crash itself
+            lines = [f"(the addresses could not be resolved: {error})"]
+        self._show([line.encode("utf-8", "replace") for line in lines])
+
+    @staticmethod
+    def _show(lines):
+        text = b"".join(b"kernel: " + line + b"\n" for line in lines if line.strip())
+        try:
+            sys.stderr.flush()
+            os.write(2, text)
+        except OSError:
+            pass
+
+
+def crash_lines(lines):
+    """From the first line that tells of the crash."""
+    for index, line in enumerate(lines):
+        if re.search(rb"segfault|general protection|trap |fault|invalid opcode|divide|killed", line):
+            return lines[index:]
+    return lines[-40:]

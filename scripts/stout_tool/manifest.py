@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+"""/.stout/manifest, what the kernel is to run: NUL-ended records "key=value" (kernel/manifest.h)."""
+import os
+
+from .errors import usage
+
+PATH = "/.stout/manifest"
+ARGUMENTS_MAX = 2 << 20       # argv and envp together: a quarter of the 8 MiB stack, as on Linux
+ARGUMENT_MAX = 128 << 10      # one string, Linux's MAX_ARG_STRLEN
+
+
+def make_manifest(run):
+    """run: program, argv, env, cwd, hostname, uid, gid, net, stdio, trace.  The file's bytes."""
+    check_arguments(run.argv, run.env)
+    records = ["format=1", "program=" + run.program]
+    records += ["arg=" + arg for arg in run.argv]
+    records += [f"env={name}={value}" for name, value in run.env.items()]
+    records += ["cwd=" + run.cwd, "hostname=" + run.hostname, f"user={run.uid}:{run.gid}",
+                "net=" + run.net, "stdio=" + ",".join(run.stdio)]
+    if run.trace:
+        records.append("trace=" + run.trace)
+    return b"".join(os.fsencode(record) + b"\0" for record in records)
+
+
+def check_arguments(argv, env):
+    strings = [os.fsencode(arg) for arg in argv]
+    strings += [os.fsencode(f"{name}={value}") for name, value in env.items()]
+    for string in strings:
+        if len(string) >= ARGUMENT_MAX:
+            raise usage(f"An argument or variable of {len(string)} bytes is too long: Linux takes at most "
+                        f"{ARGUMENT_MAX - 1} ({os.fsdecode(string[:40])}...); put it in a file.")
+    total = sum(len(string) + 9 for string in strings)
+    if total > ARGUMENTS_MAX:
+        raise usage(f"The argument list is too long: {total} bytes of arguments and environment, and Linux takes "
+                    f"{ARGUMENTS_MAX}; put them in a file.")

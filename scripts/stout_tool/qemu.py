@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: MIT
+"""The machine: which accelerator, and QEMU's command line."""
+import os
+import shutil
+
+from .errors import StoutError, usage
+from .paths import human_size
+
+MACHINES = ("microvm", "q35", "pc")
+PORTS = ("stdin", "stdout", "stderr", "control")
+ADDRESS = "10.0.2.15"
+NET_STATIC = f"static:{ADDRESS}/24:10.0.2.2:10.0.2.3"
+MIB = 1 << 20
+
+
+def kvm_problem():
+    """Why KVM cannot be used here, or None."""
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+            flags = next((line for line in file if line.startswith("flags")), "")
+    except OSError:
+        flags = ""
+    if not {"vmx", "svm"} & set(flags.split()):
+        return "the processor shows neither vmx nor svm"
+    if not os.path.exists("/dev/kvm"):
+        return "/dev/kvm does not exist; load the module kvm_intel or kvm_amd"
+    try:
+        os.close(os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC))
+    except OSError as error:
+        return f"/dev/kvm cannot be opened ({error.strerror.lower()}); join the group kvm"
+    return None
+
+
+def choose_accel(wanted, notice):
+    if wanted == "tcg":
+        return "tcg"
+    problem = kvm_problem()
+    if problem is None:
+        return "kvm"
+    if wanted == "kvm":
+        raise StoutError(f"KVM cannot be used: {problem}; leave out --accel kvm to emulate.")
+    notice(f"KVM cannot be used ({problem}); emulating, which is slower (--accel tcg hides this).")
+    return "tcg"
+
+
+def find_qemu():
+    path = shutil.which("qemu-system-x86_64")
+    if path is None:
+        raise StoutError("qemu-system-x86_64 is not on PATH; run scripts/setup, or apt-get install "
+                         "qemu-system-x86.")
+    return path
+
+
+class Forward:
+    """-p [ADDRESS:]HOST:GUEST[/udp], or one number for both."""
+
+    def __init__(self, text):
+        body, _, protocol = text.partition("/")
+        parts = body.split(":")
+        self.protocol = protocol or "tcp"
+        self.address = "127.0.0.1"
+        if len(parts) == 3:
+            self.address = parts.pop(0)
+        if len(parts) == 1:
+            parts *= 2
+        if self.protocol not in ("tcp", "udp") or len(parts) != 2 or not all(
+                p.isdigit() and 0 < int(p) < 65536 for p in parts):
+            raise usage(f"-p {text} is not HOST:GUEST or HOST:GUEST/udp with ports from 1 to 65535.")
+        self.host, self.guest = int(parts[0]), int(parts[1])
+
+    def check_free(self):
+        import errno
+        import socket
+        kind = socket.SOCK_DGRAM if self.protocol == "udp" else socket.SOCK_STREAM
+        with socket.socket(socket.AF_INET, kind) as probe:
+            if kind == socket.SOCK_STREAM:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self.address, self.host))
+                if kind == socket.SOCK_STREAM:
+                    probe.listen(1)
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    raise StoutError(f"Port {self.host} of {self.address} is taken by another program; stop that, or "
+                                     f"use another one: -p {self.host + 1}:{self.guest}.") from None
+                raise StoutError(f"Port {self.host} of {self.address} cannot be used: "
+                                 f"{error.strerror.lower()}; use another one.") from None
+
+    def qemu(self):
+        return f"hostfwd={self.protocol}:{self.address}:{self.host}-{ADDRESS}:{self.guest}"
+
+
+def parse_memory(text):
+    """512M, 2G, 65536K or a number of MiB; in bytes."""
+    units = {"k": 10, "m": 20, "g": 30}
+    digits, unit = (text[:-1], text[-1].lower()) if text[-1:].isalpha() else (text, "m")
+    if not digits.isdigit() or unit not in units or int(digits) == 0:
+        raise usage(f"-m {text} is not an amount of memory; write for example 512M or 2G.")
+    return (int(digits) << units[unit]) // MIB * MIB or MIB
+
+
+def least_memory(archive_size, kernel_size):
+    """Below this the program cannot start: image and kernel in memory, and a little to run in."""
+    return archive_size + kernel_size + 3 * MIB
+
+
+def default_memory(archive_size):
+    return max(512 * MIB, (archive_size * 3 // 2 // MIB + 384) * MIB if archive_size > 64 * MIB else 0)
+
+
+def check_memory(memory, archive_size, kernel_size):
+    least = least_memory(archive_size, kernel_size)
+    if memory < least:
+        raise StoutError(f"{human_size(memory)} of memory are not enough: the image has {human_size(archive_size)}, so at "
+                         f"least {-(-least // MIB)} MiB are needed; use for example -m "
+                         f"{-(-least // MIB) * 2}M.")
+
+
+class Machine:
+    """The command line, from options and chardev texts."""
+
+    def __init__(self, options, accel):
+        self.options = options
+        self.accel = accel
+        self.machine = options.machine
+        self.is_microvm = self.machine == "microvm"
+
+    def command(self, boot, chardevs):
+        """boot: the arguments of the boot method; chardevs: channel -> chardev text."""
+        options = self.options
+        args = [find_qemu(), *self._machine(), "-cpu", "host" if self.accel == "kvm" else "max",
+                "-smp", str(options.cpus), "-m", f"{options.memory // MIB}M",
+                "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+        args += boot
+        args += ["-chardev", f"{chardevs['log']},id=log", "-serial", "chardev:log"]
+        args += ["-device", self._device("virtio-serial", "max_ports=8")]
+        for port in PORTS:
+            if port in chardevs:
+                args += ["-chardev", f"{chardevs[port]},id={port}",
+                         "-device", f"virtserialport,chardev={port},name=stout.{port}"]
+        args += ["-device", self._device("virtio-rng")]
+        args += self._network()
+        if options.gdb:
+            args += ["-gdb", "tcp:127.0.0.1:1234", "-S"]
+        return args + options.qemu_args
+
+    def _machine(self):
+        if self.is_microvm:
+            machine = ("microvm,acpi=off,x-option-roms=off,isa-serial=on,rtc=on,"
+                       "auto-kernel-cmdline=on")
+            return ["-M", machine, "-accel", self.accel, "-global", "virtio-mmio.force-legacy=false"]
+        return ["-M", self.machine, "-accel", self.accel]
+
+    def _device(self, name, more=""):
+        bus = "device" if self.is_microvm else "pci"
+        return f"{name}-{bus}" + (f",{more}" if more else "")
+
+    def _network(self):
+        if self.options.net == "none":
+            return []
+        forwards = "".join("," + forward.qemu() for forward in self.options.forwards)
+        more = "netdev=n0" if self.is_microvm else "netdev=n0,romfile="
+        return ["-netdev", f"user,id=n0{forwards}", "-device", self._device("virtio-net", more)]

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: MIT
+"""Interpreters: which one runs a script, and what it needs beside its libraries.
+
+The knowledge is data, one file each in recipes/: name, extensions, commands (looked for on PATH),
+binary (a pattern of the interpreter's real base name), script ("file" or "folder": what a script
+brings), upwards (names also taken from the folders above), before_script (arguments put before
+it), certificates, and [[take]] tables: path (a glob; {prefix} {version} {venv} {home} are
+filled in), include or exclude (name patterns, at the top level or anywhere), max_mib.
+"""
+import fnmatch
+import glob
+import os
+import re
+
+from .elf import is_elf
+from .errors import not_found
+from .paths import TOOL, human_size
+
+FOLDER_FILES_MAX = 20000
+FOLDER_SIZE_MAX = 256 << 20
+# Never taken along unasked: histories, keys, secrets in environment files.
+SCRIPT_FOLDER_SKIP = (".*", "*.pem", "*.key", "id_rsa*", "*.core", "__pycache__.lock")
+SCRIPT_FOLDER_KEEP = (".bin", ".package-lock.json", ".next", ".output", ".venv")
+
+
+class Recipe:
+    def __init__(self, data):
+        self.name = data["name"]
+        self.extensions = data.get("extensions", [])
+        self.commands = data.get("commands", [])
+        self.binary = re.compile(data["binary"])
+        self.script = data.get("script", "file")
+        self.upwards = data.get("upwards", [])
+        self.before_script = data.get("before_script", [])
+        self.certificates = data.get("certificates", False)
+        self.take = data.get("take", [])
+
+
+_loaded = None
+
+
+def load_all():
+    global _loaded
+    if _loaded is None:
+        import tomllib
+        _loaded = []
+        folder = os.path.join(TOOL, "recipes")
+        for name in sorted(os.listdir(folder)):
+            if name.endswith(".toml"):
+                with open(os.path.join(folder, name), "rb") as file:
+                    _loaded.append(Recipe(tomllib.load(file)))
+    return _loaded
+
+
+def for_extension(path):
+    extension = os.path.splitext(path)[1].lower()
+    if not extension:
+        return None
+    return next((r for r in load_all() if extension in r.extensions), None)
+
+
+def for_interpreter(path):
+    """The recipe of an interpreter, by the name of what its path really leads to."""
+    base = os.path.basename(os.path.realpath(path))
+    return next((r for r in load_all() if r.binary.match(base)), None)
+
+
+def find_on_path(name):
+    """As the shell finds it, but version managers' wrapper scripts are passed over for a program."""
+    import shutil
+    first = None
+    for directory in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        path = shutil.which(name, path=directory)
+        if path and is_elf(path):
+            return path
+        first = first or path
+    return first
+
+
+def find_command(recipe, script):
+    for command in recipe.commands:
+        path = find_on_path(command)
+        if path:
+            return path
+    raise not_found(f"{script} needs {recipe.name}, but no {' or '.join(recipe.commands)} is on PATH; "
+                    f"install it (Debian: apt-get install {debian_name(recipe.name)}).")
+
+
+def debian_name(name):
+    return {"node": "nodejs", "python": "python3", "php": "php-cli", "java": "default-jre-headless",
+            "shell": "dash"}.get(name, name)
+
+
+def substitutions(recipe, interpreter):
+    real = os.path.realpath(interpreter)
+    match = recipe.binary.match(os.path.basename(real))
+    version = (match.groupdict().get("version") if match else None) or "*"
+    venv = os.path.dirname(os.path.dirname(os.path.abspath(interpreter)))
+    if not os.path.isfile(os.path.join(venv, "pyvenv.cfg")):
+        venv = "/nonexistent"
+    prefix = os.path.dirname(os.path.dirname(real))
+    return {"prefix": prefix, "home": prefix, "venv": venv, "version": version}
+
+
+def take_files(recipe, interpreter, tree, on_elf, say):
+    """Adds the interpreter's own files to the tree."""
+    values = substitutions(recipe, interpreter)
+    for item in recipe.take:
+        for path in sorted(glob.glob(item["path"].format(**values))):
+            if os.path.islink(path) and os.path.isdir(path):
+                tree.add_host(path)
+                path = os.path.realpath(path)
+            if os.path.isfile(path):
+                tree.add_host(path)
+                continue
+            skip = make_skip(item, values)
+            limit = item.get("max_mib", 0) << 20
+            if limit and (size := folder_size(path, skip, limit)[1]) > limit:
+                say(f"left out {path}: more than {human_size(limit)} ({human_size(size)}); "
+                    "use --add if the program needs it")
+                continue
+            tree.add_folder(path, skip=skip, on_elf=on_elf)
+
+
+def make_skip(item, values):
+    exclude = [pattern.format(**values) for pattern in item.get("exclude", ())]
+    include = item.get("include")
+
+    def skip(relative, is_dir):
+        name = os.path.basename(relative)
+        if include is not None and not any(
+                p == relative or p.startswith(relative + "/") or relative.startswith(p + "/")
+                for p in include):
+            return True
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in exclude)
+
+    return skip
+
+
+def folder_size(path, skip, limit=None, files_max=None):
+    """(files, bytes); stops when a limit is passed."""
+    files = size = 0
+    todo = [(path, "")]
+    while todo:
+        top, relative = todo.pop()
+        try:
+            items = list(os.scandir(top))
+        except OSError:
+            continue
+        for item in items:
+            below = f"{relative}/{item.name}" if relative else item.name
+            is_dir = item.is_dir(follow_symlinks=False)
+            if skip and skip(below, is_dir):
+                continue
+            if is_dir:
+                todo.append((item.path, below))
+            elif item.is_file(follow_symlinks=False):
+                files += 1
+                size += item.stat(follow_symlinks=False).st_size
+        if (limit and size > limit) or (files_max and files > files_max):
+            break
+    return files, size
+
+
+def skip_private(relative, is_dir):
+    name = os.path.basename(relative)
+    if name in SCRIPT_FOLDER_KEEP:
+        return False
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in SCRIPT_FOLDER_SKIP)
+
+
+def take_script(recipe, script, tree, on_elf, say):
+    """Adds the script, its folder if that is of a sensible size, and its package."""
+    script = os.path.abspath(script)
+    tree.add_host(script)
+    folder = os.path.dirname(script)
+    if recipe is None or recipe.script == "file":
+        return
+    if is_general_folder(folder):
+        say(f"took only {script}: {folder} is not a folder of one program; use --add for more")
+    else:
+        files, size = folder_size(folder, skip_private, FOLDER_SIZE_MAX, FOLDER_FILES_MAX)
+        if files > FOLDER_FILES_MAX or size > FOLDER_SIZE_MAX:
+            say(f"took only {script}: its folder {folder} is large; use --add for what it needs")
+        else:
+            say(f"took the folder {folder} ({files} files, {human_size(size)})")
+            tree.add_folder(folder, skip=skip_private, on_elf=on_elf)
+    take_upwards(recipe, folder, tree, on_elf, say)
+
+
+def is_general_folder(folder):
+    home = os.path.realpath(os.path.expanduser("~"))
+    real = os.path.realpath(folder)
+    return (real == home or real.count("/") < 2
+            or real in ("/var/tmp", "/usr/bin", "/usr/local/bin", "/usr/sbin", "/usr/local/sbin",
+                        "/var/www", "/dev/shm"))
+
+
+def take_upwards(recipe, folder, tree, on_elf, say):
+    """package.json and node_modules as Node looks for them: here and in the folders above."""
+    while recipe.upwards and folder != "/":
+        for name in recipe.upwards:
+            path = os.path.join(folder, name)
+            if path in tree:
+                continue
+            if os.path.isfile(path):
+                tree.add_host(path)
+            elif os.path.isdir(path):
+                say(f"took {path}")
+                tree.add_folder(path, skip=skip_private, on_elf=on_elf)
+        folder = os.path.dirname(folder)

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+"""stout run: gather, pack, start, watch."""
+import os
+import shlex
+import sys
+
+from . import qemu
+from .errors import usage
+from .image import Image
+from .kernel import image_path
+from .log import KernelLog
+from .vm import VirtualMachine
+
+
+class RunOptions:
+    """What the command line said, checked and with defaults."""
+
+    def __init__(self, **values):
+        self.program = values["program"]
+        self.args = list(values.get("args", ()))
+        self.add = list(values.get("add", ()))
+        self.root = values.get("root")
+        self.workdir = values.get("workdir")
+        self.hostname = values.get("hostname") or "stout"
+        self.user = values.get("user")
+        self.trace = values.get("trace")
+        self.verbose = values.get("verbose", False)
+        self.interactive = values.get("interactive", False)
+        self.dry_run = values.get("dry_run", False)
+        self.gdb = values.get("gdb", False)
+        self.kernel = values.get("kernel")
+        self.kernel_options = list(values.get("kernel_options", ()))
+        self.qemu_args = [word for text in values.get("qemu_args", ()) for word in shlex.split(text)]
+        self.cpus = values.get("cpus", 1)
+        self.accel = values.get("accel")
+        self.boot = values.get("boot") or "pvh"
+        self.machine = values.get("machine") or ("microvm" if self.boot == "pvh" else "q35")
+        self.net = values.get("net") or "user"
+        self.env = parse_env(values.get("env", ()), values.get("env_file", ()))
+        self.forwards = [qemu.Forward(text) for text in values.get("publish", ())]
+        self.memory_text = values.get("memory")
+        self.memory = None
+        self._check()
+        self.net_manifest = qemu.NET_STATIC if self.net == "user" else "none"
+        self.stdio = self._stdio()
+
+    def _check(self):
+        if self.net == "none" and self.forwards:
+            raise usage("-p needs a network; leave out --net none.")
+        if self.boot != "pvh" and self.machine == "microvm":
+            raise usage(f"--boot {self.boot} needs a machine with a disk: use --machine q35 or pc.")
+        if not 1 <= self.cpus <= 64:
+            raise usage(f"--cpus {self.cpus} is out of range; give 1 to 64.")
+        if self.root and not os.path.isdir(self.root):
+            raise usage(f"--root {self.root} is not a folder.")
+        if self.workdir and not self.workdir.startswith("/"):
+            raise usage(f"--workdir {self.workdir} is not an absolute path.")
+        seen = set()
+        for forward in self.forwards:
+            if (forward.protocol, forward.address, forward.host) in seen:
+                raise usage(f"Port {forward.host} is given twice with -p.")
+            seen.add((forward.protocol, forward.address, forward.host))
+
+    def _stdio(self):
+        kinds = ["null"]
+        if self.interactive:
+            kinds = ["tty" if os.isatty(0) else "stream"]
+        kinds += ["tty" if os.isatty(fd) else "stream" for fd in (1, 2)]
+        if "tty" in kinds and "TERM" in os.environ:
+            self.env.setdefault("TERM", os.environ["TERM"])
+        return kinds
+
+
+def parse_env(texts, files):
+    env = {}
+    for path in files:
+        try:
+            with open(path, encoding="utf-8", errors="surrogateescape") as file:
+                lines = file.read().splitlines()
+        except OSError as error:
+            raise usage(f"--env-file {path} cannot be read: {error.strerror.lower()}.") from None
+        texts = [line.strip() for line in lines
+                 if line.strip() and not line.lstrip().startswith("#")] + list(texts)
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name:
+            raise usage(f"-e {text} has no name; write NAME=VALUE.")
+        if equals:
+            env[name] = value
+        elif name in os.environ:  # docker: a bare name is taken from the environment
+            env[name] = os.environ[name]
+    return env
+
+
+def kernel_command_line(options):
+    words = []
+    if options.verbose:
+        words.append("loglevel=info")
+    return " ".join(words + options.kernel_options)
+
+
+def run(options):
+    say = (lambda text: sys.stderr.write(f"stout: {text}\n")) if options.verbose else (lambda _: None)
+    notice = lambda text: sys.stderr.write(f"stout: {text}\n")
+    for forward in options.forwards:
+        if not options.dry_run:
+            forward.check_free()
+    image = Image(options, say)
+    image.gather()
+    kernel = image_path(options)
+    archive = image.write()
+    size = os.stat(archive).st_size
+    kernel_size = os.stat(kernel).st_size
+    if options.memory_text:
+        options.memory = qemu.parse_memory(options.memory_text)
+    else:
+        options.memory = qemu.default_memory(size)
+    qemu.check_memory(options.memory, size, kernel_size)
+    machine = qemu.Machine(options, qemu.choose_accel(options.accel, notice))
+    boot = boot_arguments(options, kernel, archive)
+    if options.dry_run:
+        print(shlex.join(machine.command(boot, dry_chardevs(options))))
+        return 0
+    if options.gdb:
+        symbols = kernel.removesuffix(".stripped")
+        notice(f"waiting for gdb: gdb {symbols} -ex 'target remote 127.0.0.1:1234'")
+    log = KernelLog(options.verbose or bool(options.trace), make_symboliser(options, image, kernel))
+    return VirtualMachine(log, options.interactive).run(
+        lambda chardevs: machine.command(boot, chardevs))
+
+
+def boot_arguments(options, kernel, archive):
+    line = kernel_command_line(options)
+    if options.boot == "pvh":
+        return ["-kernel", kernel, "-initrd", archive, "-append", line]
+    from . import iso
+    return iso.boot_arguments(options.boot, kernel, archive, line)
+
+
+def dry_chardevs(options):
+    """Channels for a command that a person can paste: the standard streams."""
+    chardevs = {"stdout": "file,path=/dev/stdout", "stderr": "file,path=/dev/stderr",
+                "control": "null", "log": "null"}
+    if options.interactive:
+        chardevs["stdin"] = "stdio,signal=off"
+    return chardevs
+
+
+def make_symboliser(options, image, kernel):
+    def symbolise(lines):
+        from .symbols import resolve
+        return resolve(lines, image.tree, image.root, kernel.removesuffix(".stripped"))
+
+    return symbolise

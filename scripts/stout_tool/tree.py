@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: MIT
+"""The file tree of an image, gathered before anything is written.
+
+An entry is keyed by its absolute path in the image.  Adding a path of the host brings
+the symbolic links on the way too (/lib -> usr/lib), so that the image looks as the host does.
+The entries, with sizes and times, are also the key under which the finished archive is cached.
+"""
+import hashlib
+import os
+import stat
+
+from .errors import StoutError
+
+FILE, DIRECTORY, SYMLINK, BYTES = "file", "dir", "link", "bytes"
+
+
+class Entry:
+    __slots__ = ("kind", "mode", "mtime", "uid", "gid", "source", "data", "size", "stamp")
+
+    def __init__(self, kind, mode=0o755, mtime=0, uid=0, gid=0, source=None, data=None, size=0,
+                 stamp=0):
+        self.kind, self.mode, self.mtime = kind, mode, mtime
+        self.uid, self.gid = uid, gid
+        self.source, self.data, self.size, self.stamp = source, data, size, stamp
+
+
+class Tree:
+    """Paths of the image and what stands there."""
+
+    def __init__(self, keep_owner=False):
+        self.entries = {}
+        self._keep_owner = keep_owner
+        self.total = 0
+
+    def __contains__(self, path):
+        return path in self.entries
+
+    def make_directory(self, path, mode=0o755):
+        """A directory and its parents, through links of the tree."""
+        at = ""
+        for part in path.strip("/").split("/"):
+            if not part:
+                continue
+            at = self.follow(f"{at}/{part}")
+            if at not in self.entries:
+                self.entries[at] = Entry(DIRECTORY, mode if at == path else 0o755)
+        return at or "/"
+
+    def follow(self, path):
+        """The place that a path of the tree stands for, when it is a link."""
+        for _ in range(40):
+            entry = self.entries.get(path)
+            if entry is None or entry.kind != SYMLINK:
+                return path
+            path = os.path.normpath(os.path.join(os.path.dirname(path), entry.data))
+        return path
+
+    def locate(self, path):
+        """The path with the links of its directories followed; makes these directories."""
+        parent, name = os.path.split(os.path.normpath(path))
+        parent = self.make_directory(parent) if parent != "/" else ""
+        return f"{parent}/{name}"
+
+    def add_bytes(self, path, data, mode=0o644):
+        path = self.locate(path)
+        if isinstance(data, str):
+            data = os.fsencode(data)
+        self._put(path, Entry(BYTES, mode, data=data, size=len(data)))
+
+    def add_symlink(self, path, target):
+        path = self.locate(path)
+        self._put(path, Entry(SYMLINK, 0o777, data=target))
+
+    def add_host(self, path, guest=None):
+        """One file, link or (empty) directory of the host at `guest`, default the same path.
+
+        Returns its final path in the image.  Links on the way come too.
+        """
+        if guest is not None and guest != path:
+            return self._add_one(os.path.realpath(path), self.locate(guest))
+        path = os.path.normpath(path)
+        at = ""
+        parts = path.strip("/").split("/")
+        for index, part in enumerate(parts):
+            here = f"{at}/{part}"
+            if os.path.islink(here):
+                target = os.readlink(here)
+                if here not in self.entries:
+                    self._put(here, Entry(SYMLINK, 0o777, data=target))
+                rest = "/".join(parts[index + 1:])
+                where = os.path.normpath(os.path.join(at or "/", target))
+                return self.add_host(os.path.join(where, rest) if rest else where)
+            if index < len(parts) - 1:
+                if here not in self.entries:
+                    self._add_one(here, here)
+            at = here
+        return self._add_one(path, path)
+
+    def add_folder(self, top, guest=None, skip=None, on_elf=None):
+        """A folder of the host with all in it; skip(relative path, is_dir) leaves something out."""
+        guest = os.path.normpath(guest or top)
+        if guest == os.path.normpath(top):
+            top = guest = self.add_host(top)
+        else:
+            top = os.path.realpath(top)
+            guest = self.make_directory(guest) if guest != "/" else ""
+        self._add_below(top, guest.rstrip("/"), "", skip, on_elf)
+
+    def _add_below(self, top, guest, relative, skip, on_elf):
+        try:
+            items = sorted(os.scandir(os.path.join(top, relative)), key=lambda item: item.name)
+        except PermissionError as error:
+            raise StoutError(f"{error.filename} cannot be read: permission denied; run stout as "
+                             "a user who may read it, or leave it out.") from None
+        for item in items:
+            below = f"{relative}/{item.name}" if relative else item.name
+            is_dir = item.is_dir(follow_symlinks=False)
+            if skip and skip(below, is_dir):
+                continue
+            place = f"{guest}/{below}"
+            if item.is_symlink():
+                self._put(place, Entry(SYMLINK, 0o777, data=os.readlink(item.path)))
+            elif is_dir:
+                self._add_one(item.path, place)
+                self._add_below(top, guest, below, skip, on_elf)
+            elif item.is_file(follow_symlinks=False):
+                self._add_one(item.path, place)
+                if on_elf:
+                    on_elf(item.path, place)
+
+    def _add_one(self, source, place):
+        try:
+            info = os.stat(source)
+        except OSError as error:
+            raise StoutError(f"{source} cannot be read: {error.strerror.lower()}.") from None
+        mode = stat.S_IMODE(info.st_mode)
+        owner = (info.st_uid, info.st_gid) if self._keep_owner else (0, 0)
+        if stat.S_ISDIR(info.st_mode):
+            if place not in self.entries or self.entries[place].kind != DIRECTORY:
+                self._put(place, Entry(DIRECTORY, mode, int(info.st_mtime), *owner))
+            return place
+        if not stat.S_ISREG(info.st_mode):
+            raise StoutError(f"{source} is neither a file nor a folder; it cannot be put in an image.")
+        if not os.access(source, os.R_OK):
+            raise StoutError(f"{source} cannot be read: permission denied; run stout as a user "
+                             "who may read it, or leave it out.")
+        self._put(place, Entry(FILE, mode, int(info.st_mtime), *owner, source=source,
+                               size=info.st_size, stamp=(info.st_mtime_ns, info.st_ino)))
+        return place
+
+    def _put(self, path, entry):
+        old = self.entries.get(path)
+        self.total += entry.size - (old.size if old else 0)
+        self.entries[path] = entry
+
+    def key(self):
+        """Changes whenever the archive would."""
+        digest = hashlib.blake2b(digest_size=20)
+        for path in sorted(self.entries):
+            entry = self.entries[path]
+            digest.update(os.fsencode(repr((
+                path, entry.kind, entry.mode, entry.mtime, entry.uid, entry.gid, entry.size,
+                entry.stamp, entry.source, entry.data))))
+        return digest.hexdigest()
+
+    def write(self, writer):
+        """Parents before children; within a directory by name."""
+        for path in sorted(self.entries, key=lambda p: p.split("/")):
+            entry, name = self.entries[path], path.lstrip("/")
+            if entry.kind == DIRECTORY:
+                writer.add_directory(name, entry.mode, entry.mtime, entry.uid, entry.gid)
+            elif entry.kind == SYMLINK:
+                writer.add_symlink(name, entry.data, entry.mtime)
+            elif entry.kind == BYTES:
+                writer.add_bytes(name, entry.data, entry.mode, entry.mtime, entry.uid, entry.gid)
+            else:
+                writer.add_file(name, entry.source, entry.mode, entry.mtime, entry.uid, entry.gid)

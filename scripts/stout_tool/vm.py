@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: MIT
+"""Runs the machine: its channels, its end, and nothing left behind.
+
+Each channel (stdin, stdout, stderr, control, the kernel's log) is a socket pair, one end of which QEMU
+inherits: byte-exact, with back-pressure, and gone with the processes.  The kernel writes "exit N" to
+the control channel; what it wrote before is read to the end, then QEMU is killed.  QEMU runs
+in a session of its own, so that a Ctrl-C at the terminal reaches this process alone, and dies
+with this process whatever happens to it (setpriv --pdeathsig).
+"""
+import os
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from .errors import STATUS_TOOL, StoutError
+from .terminal import RawTerminal
+
+CHUNK = 1 << 16
+LINGER = 1.0          # after "exit N": how long the machine may take to switch itself off
+PANIC_LINGER = 0.5    # after a panic: for the rest of its report
+
+
+class Stop(BaseException):
+    """A signal asks for the end."""
+
+    def __init__(self, number):
+        super().__init__(number)
+        self.number = number
+
+
+def raise_stop(number, _frame):
+    raise Stop(number)
+
+
+class VirtualMachine:
+    def __init__(self, log, use_stdin):
+        self.log = log
+        self.use_stdin = use_stdin
+        self.status = None
+        self.sockets = {}
+        self._control = b""
+        self._pending = b""
+        self._deadline = None
+        self._complaint = b""
+        self.process = None
+
+    def run(self, make_command):
+        """make_command(chardevs) -> QEMU's arguments.  The exit status."""
+        handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, raise_stop) for number in handled}
+        try:
+            self._start(make_command)
+            if self.use_stdin:
+                with RawTerminal(0) as terminal:
+                    self._pump(terminal)
+            else:
+                self._pump(None)
+        except Stop as stop:
+            return 128 + stop.number
+        finally:
+            for number in handled:
+                signal.signal(number, signal.SIG_IGN)
+            self._kill()
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        return self._result()
+
+    def _start(self, make_command):
+        theirs, chardevs = [], {}
+        for name in ("stdin", "stdout", "stderr", "control", "log"):
+            if name == "stdin" and not self.use_stdin:
+                continue
+            ours, other = socket.socketpair()
+            self.sockets[name] = ours
+            theirs.append(other)
+            chardevs[name] = f"socket,fd={other.fileno()}"
+        command = make_command(chardevs)
+        setpriv = shutil.which("setpriv")
+        if setpriv:
+            command = [setpriv, "--pdeathsig", "KILL", "--", *command]
+        self.sockets["complaint"], complaint = socket.socketpair()
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=complaint, stderr=complaint,
+            pass_fds=[other.fileno() for other in theirs], start_new_session=True)
+        for other in theirs + [complaint]:
+            other.close()
+
+    def _pump(self, terminal):
+        with selectors.PollSelector() as selector:
+            for name, sock in self.sockets.items():
+                if name != "stdin":
+                    selector.register(sock, selectors.EVENT_READ, name)
+            pidfd = os.pidfd_open(self.process.pid)
+            selector.register(pidfd, selectors.EVENT_READ, "process")
+            if self.use_stdin:
+                self.sockets["stdin"].setblocking(False)
+                selector.register(0, selectors.EVENT_READ, "terminal")
+            try:
+                self._loop(selector, terminal)
+            finally:
+                os.close(pidfd)
+
+    def _loop(self, selector, terminal):
+        while True:
+            timeout = None
+            if self._deadline is not None:
+                timeout = self._deadline - time.monotonic()
+                if timeout <= 0:
+                    return
+            ended = False
+            for key, _ in selector.select(timeout):
+                if key.data == "process":
+                    ended = True
+                elif key.data == "terminal":
+                    self._read_terminal(selector, terminal)
+                elif key.data == "stdin":
+                    self._write_stdin(selector)
+                else:
+                    self._read_channel(selector, key.data, key.fileobj)
+            if ended:
+                self._drain(selector)
+                return
+
+    def _drain(self, selector):
+        """QEMU is gone; what it wrote is still in the sockets."""
+        for name in ("stdout", "stderr", "log", "control", "complaint"):
+            sock = self.sockets[name]
+            while sock.fileno() >= 0 and self._read_channel(selector, name, sock):
+                pass
+
+    def _read_channel(self, selector, name, sock):
+        try:
+            data = sock.recv(CHUNK, socket.MSG_DONTWAIT)
+        except ConnectionResetError:
+            data = b""
+        except BlockingIOError:
+            return False
+        if not data:
+            selector.unregister(sock)
+            sock.close()
+            return False
+        if self._deadline is not None and name in ("stdout", "stderr"):
+            self._deadline = time.monotonic() + LINGER
+        if name in ("stdout", "stderr"):
+            self._write_out(selector, name, sock, data)
+        elif name == "log":
+            if self.log.feed(data):
+                self._deadline = time.monotonic() + PANIC_LINGER
+        elif name == "control":
+            self._read_control(data)
+        else:
+            self._complaint = (self._complaint + data)[-4096:]
+        return True
+
+    def _write_out(self, selector, name, sock, data):
+        fd = 1 if name == "stdout" else 2
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[write_all(fd, view):]
+        except BrokenPipeError:
+            # The reader went away: so does the guest's channel, and the program gets EPIPE.
+            selector.unregister(sock)
+            sock.close()
+
+    def _read_control(self, data):
+        self._control += data
+        while b"\n" in self._control:
+            line, self._control = self._control.split(b"\n", 1)
+            words = line.decode("ascii", "replace").split()
+            if len(words) == 2 and words[0] == "exit" and words[1].isdigit():
+                self.status = int(words[1]) & 255
+                self._deadline = time.monotonic() + LINGER
+
+    def _read_terminal(self, selector, terminal):
+        try:
+            data = os.read(0, CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if terminal and terminal.wants_stop(data):
+            raise Stop(signal.SIGINT)
+        selector.unregister(0)
+        if not data:
+            self.sockets["stdin"].close()
+            self.use_stdin = False
+            return
+        self._pending = data
+        selector.register(self.sockets["stdin"], selectors.EVENT_WRITE, "stdin")
+
+    def _write_stdin(self, selector):
+        sock = self.sockets["stdin"]
+        try:
+            sent = sock.send(self._pending)
+        except BlockingIOError:
+            return
+        except OSError:
+            selector.unregister(sock)  # the program closed it; the rest is for nobody
+            return
+        self._pending = self._pending[sent:]
+        if not self._pending:
+            selector.unregister(sock)
+            selector.register(0, selectors.EVENT_READ, "terminal")
+
+    def _kill(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for sock in self.sockets.values():
+            sock.close()
+
+    def _result(self):
+        self.log.finish(self.status)
+        if self.status is not None:
+            return self.status
+        if self._complaint.strip():
+            raise StoutError(explain(self._complaint.decode("utf-8", "replace")))
+        if not self.log.panicked:
+            code = self.process.returncode
+            how = f"killed by signal {-code}" if code < 0 else f"status {code}"
+            raise StoutError("The machine stopped without an exit status of the program "
+                             f"(QEMU: {how}); run with --verbose to see the kernel's log.")
+        return STATUS_TOOL
+
+
+def write_all(fd, view):
+    """os.write that waits when the descriptor happens to be non-blocking."""
+    while True:
+        try:
+            return os.write(fd, view)
+        except BlockingIOError:
+            import select
+            select.select([], [fd], [])
+
+
+def explain(text):
+    """QEMU's complaint as one sentence."""
+    lines = [line for line in text.splitlines() if line.strip() and "warning:" not in line]
+    line = lines[-1] if lines else text.strip().splitlines()[-1]
+    line = line.removeprefix("qemu-system-x86_64: ")
+    if "Could not set up host forwarding" in line:
+        return f"A port was taken by another program while the machine started ({line}); use another one."
+    if "annot allocate memory" in line or "cannot set up guest memory" in line:
+        return f"This host has too little free memory for the machine ({line}); use a smaller -m."
+    return f"QEMU did not run the machine: {line}"
+
+
+def report(sentence):
+    sys.stderr.write(f"stout: {sentence}\n")

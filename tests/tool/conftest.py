@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures of the tool's own tests: a cache of their own, the tool as a command, a fake QEMU."""
+import os
+import subprocess
+import sys
+
+import pytest
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(TOP, "scripts"))
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    path = str(tmp_path_factory.mktemp("cache"))
+    os.environ["STOUT_CACHE"] = path
+    return path
+
+
+@pytest.fixture(scope="session")
+def kernel(tmp_path_factory):
+    path = tmp_path_factory.mktemp("kernel") / "stout.elf"
+    path.write_bytes(b"\0" * 1000)
+    return str(path)
+
+
+@pytest.fixture
+def stout(cache, kernel):
+    """stout("run", ...) -> CompletedProcess; the kernel image is a dummy."""
+    def call(*args, env=None, **more):
+        environment = dict(os.environ, PYTHONPATH=os.path.join(TOP, "scripts"), **(env or {}))
+        args = list(args)
+        if args[0] == "run":
+            args[1:1] = ["--kernel", kernel, "--accel", "tcg"]
+        return subprocess.run(["/usr/bin/python3", "-m", "stout_tool", *args], env=environment, check=False,
+                              capture_output=True, timeout=60, **more)
+
+    return call
+
+
+FAKE_QEMU = r"""#!/usr/bin/python3
+# Plays the part of QEMU: finds the channels on the command line, then does what FAKE_QEMU says.
+import os, re, socket, sys, time
+if "--version" in sys.argv:
+    sys.exit(0)
+channel = {}
+for word in sys.argv:
+    found = re.match(r"socket,fd=(\d+),id=(\w+)", word)
+    if found:
+        channel[found[2]] = socket.socket(fileno=int(found[1]))
+exec(os.environ["FAKE_QEMU"])
+"""
+
+
+@pytest.fixture
+def fake_qemu(tmp_path):
+    """A directory to put before PATH."""
+    path = tmp_path / "bin" / "qemu-system-x86_64"
+    path.parent.mkdir()
+    path.write_text(FAKE_QEMU)
+    path.chmod(0o755)
+    return str(path.parent)
+
+
+@pytest.fixture
+def compiled(tmp_path):
+    """compiled(source, *flags) -> path of the program."""
+    def call(source, *flags, name="program", compiler="gcc"):
+        text = tmp_path / f"{name}.c"
+        text.write_text(source)
+        path = str(tmp_path / name)
+        subprocess.run([compiler, "-o", path, str(text), *flags], check=True)
+        return path
+
+    return call

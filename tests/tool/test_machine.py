@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: MIT
+"""The channels and the end of the machine, with a fake QEMU in its place."""
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ARGS = ["/usr/bin/python3", "-m", "stout_tool", "run", "--accel", "tcg"]
+
+
+@pytest.fixture
+def environment(cache, fake_qemu):
+    def make(script):
+        return dict(os.environ, PYTHONPATH=os.path.join(TOP, "scripts"), FAKE_QEMU=script,
+                    PATH=fake_qemu + ":" + os.environ["PATH"])
+
+    return make
+
+
+@pytest.fixture
+def run(environment, kernel, compiled):
+    def call(script, *options, **more):
+        program = compiled("int main(void) { return 0; }")
+        return subprocess.run([*ARGS, "--kernel", kernel, *options, program], env=environment(script),
+                              capture_output=True, timeout=60, check=False, **more)
+
+    return call
+
+
+@pytest.mark.parametrize("status", [0, 1, 42, 139, 255])
+def test_exit_status(run, status):
+    assert run(f"channel['control'].sendall(b'exit {status}\\n')").returncode == status
+
+
+def test_output_is_byte_exact(run):
+    result = run("""
+data = bytes(range(256)) * 4096
+channel['stdout'].sendall(data)
+channel['stderr'].sendall(b'\\r\\n\\0err')
+channel['log'].sendall(b'[0.1] a line of the log\\n')
+channel['control'].sendall(b'exit 3\\n')
+""")
+    assert result.returncode == 3
+    assert result.stdout == bytes(range(256)) * 4096
+    assert result.stderr == b"\r\n\0err"
+
+
+def test_output_after_the_exit_line_is_not_lost(run):
+    result = run("""
+channel['control'].sendall(b'exit 0\\n')
+time.sleep(0.3)
+channel['stdout'].sendall(b'late')
+""")
+    assert (result.returncode, result.stdout) == (0, b"late")
+
+
+def test_machine_that_does_not_switch_off_is_killed(run):
+    start = time.monotonic()
+    assert run("channel['control'].sendall(b'exit 5\\n')\ntime.sleep(30)").returncode == 5
+    assert time.monotonic() - start < 5
+
+
+def test_stdin(run):
+    script = """
+data = b''
+while chunk := channel['stdin'].recv(65536):
+    data += chunk
+channel['stdout'].sendall(data)
+channel['control'].sendall(b'exit 0\\n')
+"""
+    data = os.urandom(1 << 20)
+    result = run(script, "-i", input=data)
+    assert (result.returncode, result.stderr, result.stdout == data) == (0, b"", True)
+    without = run("channel['stdout'].sendall(str('stdin' in channel).encode())\n"
+                  "channel['control'].sendall(b'exit 0\\n')", input=b"unread")
+    assert without.stdout == b"False"
+
+
+def test_log_with_verbose_and_panic(run):
+    log = "channel['log'].sendall(b'[0.1] booted\\n')\nchannel['control'].sendall(b'exit 0\\n')"
+    assert b"booted" not in run(log).stderr
+    assert b"booted" in run(log, "-v").stderr
+    assert b"booted" in run(log, "--trace", "syscalls").stderr
+    start = time.monotonic()
+    result = run("channel['log'].sendall(b'[0.1] panic: the reason\\nmore\\n')\ntime.sleep(30)")
+    assert result.returncode == 125 and b"the reason" in result.stderr and b"more" in result.stderr
+    assert time.monotonic() - start < 5
+
+
+def test_crash_shows_the_report(run):
+    result = run("channel['log'].sendall(b'[0.1] quiet\\n[0.2] x[1]: segfault at 0 ip 0\\n')\n"
+                 "channel['control'].sendall(b'exit 139\\n')")
+    assert result.returncode == 139
+    assert b"segfault at 0" in result.stderr and b"quiet" not in result.stderr
+
+
+def test_qemu_fails(run):
+    result = run("sys.stderr.write('qemu-system-x86_64: cannot set up guest memory: "
+                 "Cannot allocate memory\\n'); sys.exit(1)")
+    assert result.returncode == 125 and b"smaller -m" in result.stderr
+    result = run("sys.exit(3)")
+    assert result.returncode == 125 and b"status 3" in result.stderr
+
+
+def test_reader_of_stdout_goes_away(environment, kernel, compiled):
+    script = """
+try:
+    for _ in range(10000):
+        channel['stdout'].sendall(b'y\\n' * 10000)
+except OSError:
+    channel['control'].sendall(b'exit 141\\n')
+"""
+    process = subprocess.Popen([*ARGS, "--kernel", kernel, compiled("int main(void) { return 0; }")],
+                               env=environment(script), stdout=subprocess.PIPE)
+    process.stdout.read(10)
+    process.stdout.close()
+    assert process.wait(20) == 141
+
+
+@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_signals_stop_the_machine(environment, kernel, compiled, tmp_path, number, status):
+    pid_file = tmp_path / "pid"
+    script = f"open('{pid_file}', 'w').write(str(os.getpid()))\ntime.sleep(60)"
+    process = subprocess.Popen([*ARGS, "--kernel", kernel, compiled("int main(void) { return 0; }")],
+                               env=environment(script), stdout=subprocess.DEVNULL)
+    pid = wait_for_pid(pid_file)
+    process.send_signal(number)
+    assert process.wait(10) == status
+    assert not os.path.exists(f"/proc/{pid}")
+
+
+def test_machine_dies_with_a_killed_tool(environment, kernel, compiled, tmp_path):
+    pid_file = tmp_path / "pid"
+    script = f"open('{pid_file}', 'w').write(str(os.getpid()))\ntime.sleep(60)"
+    process = subprocess.Popen([*ARGS, "--kernel", kernel, compiled("int main(void) { return 0; }")],
+                               env=environment(script), stdout=subprocess.DEVNULL)
+    pid = wait_for_pid(pid_file)
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline and is_running(pid):
+        time.sleep(0.05)
+    assert not is_running(pid)
+
+
+def wait_for_pid(path):
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if path.exists() and path.read_text():
+            return int(path.read_text())
+        time.sleep(0.02)
+    raise AssertionError("the fake QEMU did not start")
+
+
+def is_running(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def test_terminal(environment, kernel, compiled):
+    """With -i on a terminal the guest gets a terminal, and the host's is raw meanwhile and restored."""
+    import pty
+    import termios
+    script = """
+channel['stdout'].sendall(b'ready\\r\\n')
+data = channel['stdin'].recv(10)
+channel['stdout'].sendall(repr(data).encode() + b'\\r\\n')
+channel['control'].sendall(b'exit 0\\n')
+"""
+    master, slave = pty.openpty()
+    before = termios.tcgetattr(slave)
+    process = subprocess.Popen([*ARGS, "-i", "--kernel", kernel, compiled("int main(void) { return 0; }")],
+                               env=environment(script), stdin=slave, stdout=slave, stderr=slave,
+                               start_new_session=True)
+    seen = b""
+    while b"ready" not in seen:
+        seen += os.read(master, 1000)
+    os.write(master, b"\x03")  # not a signal: the guest's own terminal decides
+    while b"x03" not in seen:
+        seen += os.read(master, 1000)
+    assert process.wait(10) == 0
+    assert termios.tcgetattr(slave) == before
+
+
+def test_qemu_knows_the_options(stout, compiled, kernel):
+    """The real QEMU accepts the command line; the dummy kernel makes it fail only later."""
+    for machine in ("microvm", "q35", "pc"):
+        program = compiled("int main(void) { return 0; }")
+        result = stout("run", "--machine", machine, program)
+        assert result.returncode == 125
+        assert b"kernel" in result.stderr.lower(), result.stderr
