@@ -1,0 +1,170 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""Runs guest tests: each program on Linux first, then in Stout; output and status must agree.
+
+    run.py [--list] [--linux-only] [NAME[.VARIANT]...]
+
+A test is a file NAME.c, NAME.cc or NAME.S here.  A line "test: KEY=VALUE ..." in its first comment sets:
+    flags=...,...     for the compiler           variants=dynamic,static,musl,musl-static,static-pie
+    cpus=N memory=64M of the machine             timeout=SECONDS for the run in the guest (20)
+    args=...,...      of the program             stdin=TEXT
+    status=N          that it must have on Linux (0)
+    options=...,...   of stout run               env=K=V,...
+    stderr=yes        is compared too            linux=STATUS: is not run on Linux; the status is known
+    only=...          guest: not run on Linux, must print "passed" and exit with 0
+"""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+BUILD = os.path.join(TOP, "build", "guest")
+COMPILE = {
+    "dynamic": ["gcc"], "static": ["gcc", "-static"], "static-pie": ["gcc", "-static-pie"],
+    "nopie": ["gcc", "-no-pie", "-fno-pie"], "musl": ["musl-gcc"], "musl-static": ["musl-gcc", "-static"],
+    "clang": ["clang"],
+}
+ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
+
+
+class Test:
+    def __init__(self, path, variant):
+        self.path = path
+        self.variant = variant
+        self.base = os.path.splitext(os.path.basename(path))[0]
+        self.settings = settings_of(path)
+        self.name = self.base if variant == "dynamic" else f"{self.base}.{variant}"
+        self.program = os.path.join(BUILD, self.name)
+
+    def words(self, key):
+        text = self.settings.get(key, "")
+        return text.split(",") if text else []
+
+    def build(self):
+        sources = [self.path, os.path.join(HERE, "check.h")]
+        newest = max(os.stat(source).st_mtime for source in sources)
+        if os.path.exists(self.program) and os.stat(self.program).st_mtime >= newest:
+            return
+        os.makedirs(BUILD, exist_ok=True)
+        command = list(COMPILE[self.variant])
+        if self.path.endswith(".cc"):
+            command[0] = {"gcc": "g++", "clang": "clang++"}[command[0]]
+        temporary = f"{self.program}.{os.getpid()}"
+        subprocess.run([*command, "-O1", "-g", "-Wall", "-Wextra", "-o", temporary, self.path, *self.words("flags")],
+                       check=True)
+        os.rename(temporary, self.program)
+
+    def run_linux(self):
+        env = dict(ENVIRONMENT, **dict(word.split("=", 1) for word in self.words("env")))
+        with tempfile.TemporaryDirectory() as folder:
+            result = subprocess.run([self.program, *self.words("args")], cwd=folder, env=env, capture_output=True,
+                                    input=self.settings.get("stdin", "").encode(), check=False,
+                                    timeout=int(self.settings.get("timeout", 20)))
+        return Outcome(result, 128 - result.returncode if result.returncode < 0 else result.returncode)
+
+    def run_guest(self):
+        command = [os.path.join(TOP, "stout"), "run", "--accel", os.environ.get("STOUT_TEST_ACCEL", "tcg"),
+                   "--workdir", "/tmp"]
+        for key, option in (("cpus", "--cpus"), ("memory", "-m")):
+            if key in self.settings:
+                command += [option, self.settings[key]]
+        for word in self.words("env"):
+            command += ["-e", word]
+        if "stdin" in self.settings:
+            command.append("-i")
+        command += self.words("options")
+        timeout = int(self.settings.get("timeout", 20)) + 20
+        try:
+            result = subprocess.run([*command, self.program, *self.words("args")], capture_output=True, check=False,
+                                    input=self.settings.get("stdin", "").encode(), timeout=timeout)
+        except subprocess.TimeoutExpired as expired:
+            return Outcome(expired, f"still running after {timeout} s")
+        return Outcome(result, result.returncode)
+
+
+class Outcome:
+    def __init__(self, result, status):
+        self.stdout = result.stdout or b""
+        self.stderr = result.stderr or b""
+        self.status = status
+
+
+def settings_of(path):
+    with open(path, encoding="utf-8") as file:
+        head = file.read(2000)
+    return dict(re.findall(r"(\w+)=(\S+)", " ".join(re.findall(r"test: (.*)", head))))
+
+
+def find_tests():
+    for name in sorted(os.listdir(HERE)):
+        if name.endswith((".c", ".cc")):
+            path = os.path.join(HERE, name)
+            for variant in settings_of(path).get("variants", "dynamic").split(","):
+                yield Test(path, variant)
+
+
+def explain(test, linux, guest):
+    """None when they agree, else what differs."""
+    problems = []
+    if guest.status != linux.status:
+        problems.append(f"status: Linux {linux.status}, Stout {guest.status}")
+    if guest.stdout != linux.stdout:
+        problems.append("output differs; Linux:\n" + text_of(linux.stdout) + "\nStout:\n" + text_of(guest.stdout))
+    if "stderr" in test.settings and guest.stderr != linux.stderr:
+        problems.append("stderr of Linux:\n" + text_of(linux.stderr))
+    if not problems:
+        return None
+    if guest.stderr:
+        problems.append("stderr of Stout:\n" + text_of(guest.stderr))
+    return "\n".join(problems)
+
+
+def text_of(data):
+    text = data.decode("utf-8", "backslashreplace")
+    return text if len(text) < 6000 else text[:3000] + "\n...\n" + text[-3000:]
+
+
+def run_test(test, linux_only=False):
+    test.build()
+    if "linux" in test.settings or "only" in test.settings:
+        class Known:
+            stdout = b"" if "linux" in test.settings else b"passed\n"
+            stderr = b""
+            status = int(test.settings.get("linux", 0))
+        linux = Known
+    else:
+        linux = test.run_linux()
+        if linux.status != int(test.settings.get("status", 0)):
+            return f"its status on Linux is {linux.status}"
+        if b"FAIL" in linux.stdout:
+            return "it fails on Linux:\n" + text_of(linux.stdout)
+    if linux_only:
+        return None
+    return explain(test, linux, test.run_guest())
+
+
+def main(args):
+    linux_only = "--linux-only" in args
+    names = [arg for arg in args if not arg.startswith("-")]
+    tests = [t for t in find_tests() if not names or t.name in names or t.base in names]
+    if "--list" in args:
+        print("\n".join(test.name for test in tests))
+        return 0
+    if not tests:
+        print(f"run.py: no test is called {' '.join(names)}", file=sys.stderr)
+        return 2
+    failed = 0
+    for test in tests:
+        problem = run_test(test, linux_only)
+        print(f"{'FAIL' if problem else 'ok'} {test.name}", flush=True)
+        if problem:
+            failed += 1
+            print("    " + problem.replace("\n", "\n    "), flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
