@@ -9,6 +9,7 @@
 
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/layout.h"
+#include "arch/x86_64/memory.h"
 #include "arch/x86_64/offsets.h"
 #include "arch/x86_64/paging.h"
 #include "arch/x86_64/vector.h"
@@ -136,6 +137,7 @@ static void cpu_init(unsigned cpu, struct cpu_tables *tables)
 void cpu_init_boot(void)
 {
     cpu_detect();
+    memory_init();
     idt_fill();
     cpu_init(0, &boot_tables);
 }

@@ -12,6 +12,7 @@
 #include "abi/errno.h"
 #include "abi/signal.h"
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/halt_check.h"
 #include "arch/x86_64/irq.h"
 #include "arch/x86_64/offsets.h"
 #include "arch/x86_64/vector.h"
@@ -208,10 +209,15 @@ static void exception(struct regs *regs, unsigned vector, unsigned error, bool i
 void trap_dispatch(struct regs *regs, unsigned vector, unsigned error)
 {
     bool is_app = regs_are_app(regs);
-    if (vector >= FIRST_INTERRUPT)
+    if (vector >= FIRST_INTERRUPT) {
         arch_irq_dispatch(vector);
-    else
+        if (is_app && unlikely(halt_is_suspected(regs))) {
+            arch_irq_enable();
+            halt_check(regs);
+        }
+    } else {
         exception(regs, vector, error, is_app);
+    }
     if (is_app)
         exit_to_app(regs);
     else

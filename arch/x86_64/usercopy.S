@@ -12,7 +12,7 @@
     .popsection
     .endm
 
-    .section .text.entry, "ax"
+    .section .text.memory, "ax"
 
 /* size_t arch_app_copy(void *to (rdi), const void *from (rsi), size_t n (rdx)) */
     .balign 16
