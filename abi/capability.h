@@ -34,4 +34,5 @@
 #define ABI_CAP_AUDIT_WRITE     29
 #define ABI_CAP_AUDIT_CONTROL   30
 #define ABI_CAP_SETFCAP         31
+#define ABI_CAP_WAKE_ALARM      35
 #define ABI_CAP_LAST            40

@@ -23,10 +23,6 @@ struct clock_watcher {
 void clock_watch(struct clock_watcher *watcher);
 void clock_unwatch(struct clock_watcher *watcher); /* notify is not running any more */
 
-/* function is called by each clock_set_realtime(), in the setting thread, after the change; one,
- * registered at boot (timerfd). */
-void clock_on_set(void (*function)(void));
-
 /* 0, or -EINVAL for a negative or unnormalised value; too large saturates. */
 int nsec_from_timespec(const struct abi_timespec *ts, nsec_t *nsec) __must_check;
 struct abi_timespec timespec_from_nsec(nsec_t nsec);

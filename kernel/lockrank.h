@@ -9,14 +9,17 @@ enum lock_rank {
     RANK_PROCESS_TABLE, /* kernel/process.c: pid table, parents, children, groups */
     RANK_EXEC,          /* one execve or thread-group change of a process at a time */
     RANK_EPOLL_NEST,    /* fs/epoll.c: adding epoll to epoll */
-    RANK_EPOLL,         /* fs/epoll.c: the interest list */
+    RANK_EPOLL_4,       /* fs/epoll.c: an epoll that watches RANK_EPOLL_3 ones, and so on (mutex) */
+    RANK_EPOLL_3,
+    RANK_EPOLL_2,
+    RANK_EPOLL_1,
+    RANK_EPOLL,         /* fs/epoll.c: the interest list (mutex) */
     RANK_SOCKET,        /* net/socket.c: one socket's blocking state (mutex) */
     RANK_RENAME,        /* fs/dcache.c: the shape of the directory tree */
     RANK_FILE_POSITION, /* fs/file.c: a file's offset (mutex; held over read and write) */
     RANK_TTY,           /* fs/tty.c: line discipline (mutex) */
     RANK_INODE,         /* fs/inode.h: data and entries; parent before child (mutex) */
     RANK_PIPE,          /* fs/pipe.c: the ring (mutex; held over user copies) */
-    RANK_TIMERFD_LIST,  /* fs/timerfd.c: the timers on CLOCK_REALTIME (mutex) */
     RANK_OBJECT,        /* small file objects: eventfd, timerfd, inotify, memfd (mutex) */
     RANK_VMSPACE,       /* kernel/mm/vmspace.c: the mappings (rwlock; taken by faults) */
     RANK_PAGECACHE,     /* kernel/mm/pagecache.c: pages and mappings of a file (mutex) */
@@ -31,6 +34,12 @@ enum lock_rank {
     RANK_CLOCK,         /* kernel/clock.c: who wants to know that the clock was set (irq spinlock) */
     RANK_POLL_DETACH,   /* kernel/poll.c: a watcher leaves, or a poll_head goes away (irq spinlock) */
     RANK_POLL,          /* kernel/poll.h: a poll_head's watchers (irq spinlock) */
+    RANK_POLL_1,        /* fs/epoll.c: the poll_head of an epoll; 2 of one that watches such, and so on */
+    RANK_POLL_2,
+    RANK_POLL_3,
+    RANK_POLL_4,
+    RANK_POLL_5,
+    RANK_EPOLL_FILE,    /* fs/epoll.c: all files' lists of who watches them (spinlock) */
     RANK_EVENT,         /* fs/eventfd.c, fs/timerfd.c: counts (irq spinlock) */
     RANK_EPOLL_READY,   /* fs/epoll.c: the ready list (irq spinlock) */
     RANK_FUTEX,         /* kernel/futex.c: a hash bucket (two by address) */
@@ -40,10 +49,13 @@ enum lock_rank {
     RANK_SCHED,         /* kernel/sched.c: a run queue (irq spinlock; two by CPU number) */
     RANK_TIMER,         /* kernel/timer.c: a CPU's timers (irq spinlock) */
     RANK_THREAD,        /* kernel/thread.c: tids, threads to be freed (irq spinlock) */
+    RANK_RECLAIM,       /* kernel/mm/pagecache.c: the list of frames that can be reclaimed (irq spinlock) */
     RANK_HEAP,          /* kernel/mm/heap.c: slabs (irq spinlock) */
     RANK_FRAME,         /* kernel/mm/frame.c: the buddy lists (irq spinlock) */
     RANK_KERNEL_MAP,    /* arch: kernel half of the page tables (irq spinlock) */
+    RANK_IRQ,           /* arch/x86_64/irq.c, ioapic.c: vectors and wired lines (irq spinlock) */
     RANK_IPI,           /* arch: calls on other CPUs */
+    RANK_TSC,           /* arch/x86_64/clock.c: refinement of the TSC's rate (irq spinlock, tried) */
     RANK_ENTROPY,       /* kernel/entropy.c */
     RANK_VDSO,          /* kernel/vdso_data.c: the clock page (irq spinlock) */
     RANK_HOSTNAME,      /* kernel/sys_info.c: uname's names (irq spinlock) */

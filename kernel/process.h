@@ -45,7 +45,7 @@ struct process {
     struct list sibling_node;       /* [t] */
     struct list threads;            /* [ts] thread->process_node */
     unsigned nthreads;              /* [ts] */
-    struct thread *leader;          /* the thread with tid == pid; a reference until reaped keeps the number */
+    struct thread *leader;          /* [s] the thread with tid == pid; a reference until reaped keeps the number */
     struct thread *exec_thread;     /* [a] it runs execve: all others leave */
     bool is_vfork_child;            /* [a] the parent sleeps on thread_event until exec or exit */
     bool has_execed;                /* [t] setpgid by the parent is over */
@@ -54,6 +54,8 @@ struct process {
     int exit_signal;                /* [i] sent to the parent: SIGCHLD mostly */
     struct wait_queue child_event;  /* wait4 and waitid sleep here */
     struct wait_queue thread_event; /* execve and exit wait for other threads */
+
+    struct poll_head exit_poll;     /* pidfd: woken with POLLIN when the process becomes a zombie */
 
     struct vmspace *vmspace;        /* [l] other processes use process_vmspace() and so on */
     struct fdtable *files;          /* [l] */
@@ -79,6 +81,7 @@ struct process {
     uint64_t minor_faults, major_faults;
     uint64_t dead_nvoluntary, dead_ninvoluntary; /* [t] context switches of threads that have ended */
     uint64_t peak_resident_pages;   /* [t] saved when the vmspace goes */
+    uint64_t children_minor_faults; /* [t] */
     uint64_t children_peak_pages;   /* [t] the largest of the reaped children */
 };
 
@@ -96,9 +99,13 @@ static inline struct process *process_current(void)
 /* A new process, child of parent (NULL: the first), with one not yet started thread; it has no
  * vmspace, files, fs or handlers yet.  -ENOMEM, -EAGAIN (pid limit). */
 int process_create(struct process *parent, struct process **out) __must_check;
+/* Enters it into the table, with its leader: signals and wait4 find it from now on.  -EAGAIN. */
+int process_publish(struct process *process) __must_check;
 struct process *process_get(struct process *process);
 void process_put(struct process *process);
 struct process *process_find(int pid); /* with a reference, or NULL */
+/* The process that a thread number belongs to, 0 for the running one; with a reference, or NULL. */
+struct process *process_of_tid(int tid);
 /* Calls visit for each live process with the table locked for reading; stops when it returns false. */
 void process_for_each(bool (*visit)(struct process *process, void *arg), void *arg);
 
@@ -107,9 +114,12 @@ struct vmspace *process_vmspace(struct process *process);
 struct fdtable *process_files(struct process *process);
 struct fs_context *process_fs(struct process *process);
 struct file *process_exe(struct process *process);
+/* A thread of process, not yet listed or started, with the reference that it holds on process for its
+ * life.  NULL: no memory, no number left. */
+struct thread *process_create_thread(struct process *process);
 /* Enters a new thread into process->threads.  -EAGAIN: the process is ending or in execve. */
 int process_add_thread(struct process *process, struct thread *thread) __must_check;
-/* Undoes process_create() for a process that never ran. */
+/* Undoes process_create() for a process that was never published. */
 void process_discard(struct process *process);
 unsigned process_count(void); /* processes, zombies included */
 void process_set_comm(struct process *process, const char *name);
@@ -118,10 +128,15 @@ bool process_is_capable(int capability);
 /* CPU time of all threads, those that have ended included.  Table lock held for reading or not at all:
  * the function takes signals.lock. */
 nsec_t process_cpu_time(struct process *process);
+/* Reaping, in two steps: out of the table (held for writing), then the references. */
+void process_unlink(struct process *process);
+void process_release(struct process *process);
 /* The vfork child does not use its parent's memory any more: the parent goes on. */
 void process_end_vfork(struct process *process);
 /* True if no process of the group has a parent in another group of the same session. [t] held */
 bool process_group_is_orphaned(int pgid);
+/* SIGHUP and SIGCONT to a group that has just become orphaned, if a member is stopped. [t] held */
+void process_group_continue(int pgid);
 
 /* exit_group: status as wait4 reports it (code << 8, or the signal, | 0x80 for a core). */
 __noreturn void process_exit(int wait_status);

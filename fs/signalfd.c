@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+/*
+ * signalfd(2): takes pending signals by read().
+ *
+ * The signals are those of the thread that reads, as on Linux.  Readiness, however, is told by
+ * the process that made the descriptor; it is kept (not alive, only allocated) as long as the file.
+ */
+#include "abi/fcntl.h"
+#include "abi/poll.h"
+#include "abi/signalfd.h"
+#include "fs/event_objects.h"
+#include "kernel/mm/heap.h"
+#include "kernel/process.h"
+#include "kernel/thread.h"
+
+struct signalfd {
+    uint64_t mask;           /* [a] */
+    struct process *process; /* with a reference */
+};
+
+#define NEVER_TAKEN (SIGNAL_BIT(ABI_SIGKILL) | SIGNAL_BIT(ABI_SIGSTOP))
+
+/* What of mask is pending for the running thread. */
+static uint64_t pending_for_current(uint64_t mask)
+{
+    struct thread *thread = thread_current();
+    if (!thread->process)
+        return 0;
+    struct signal_shared *shared = &thread->process->signals;
+    unsigned long flags = spin_lock_irq(&shared->lock);
+    uint64_t pending = thread->signals.pending.set | shared->pending.set;
+    spin_unlock_irq(&shared->lock, flags);
+    return pending & mask;
+}
+
+static void info_convert(const struct abi_siginfo *info, struct abi_signalfd_siginfo *out)
+{
+    *out = (struct abi_signalfd_siginfo){ .ssi_signo = (uint32_t)info->si_signo,
+                                          .ssi_errno = info->si_errno,
+                                          .ssi_code = info->si_code };
+    switch (info->si_code) {
+    case ABI_SI_TIMER:
+        out->ssi_tid = (uint32_t)info->timer.si_tid;
+        out->ssi_overrun = (uint32_t)info->timer.si_overrun;
+        out->ssi_ptr = info->timer.si_value;
+        out->ssi_int = (int32_t)info->timer.si_value;
+        return;
+    case ABI_SI_SIGIO:
+        out->ssi_band = (uint32_t)info->poll.si_band;
+        out->ssi_fd = info->poll.si_fd;
+        return;
+    default:
+        break;
+    }
+    out->ssi_pid = (uint32_t)info->si_pid;
+    out->ssi_uid = info->si_uid;
+    if (info->si_signo == ABI_SIGCHLD && info->si_code > 0) {
+        out->ssi_status = info->chld.si_status;
+        out->ssi_utime = (uint64_t)info->chld.si_utime;
+        out->ssi_stime = (uint64_t)info->chld.si_stime;
+    } else if (info->si_code < 0) {
+        out->ssi_ptr = info->si_value;
+        out->ssi_int = (int32_t)info->si_value;
+    } else if (info->si_code > 0 && info->si_code != ABI_SI_KERNEL) {
+        out->ssi_pid = out->ssi_uid = 0;
+        out->ssi_addr = info->fault.si_addr;
+        out->ssi_addr_lsb = (uint16_t)info->fault.si_addr_lsb;
+    }
+}
+
+static long signalfd_read(struct file *file, struct io *io, int64_t *pos)
+{
+    struct signalfd *signalfd = file->private;
+    struct abi_signalfd_siginfo out;
+    if (io->remaining < sizeof(out))
+        return -EINVAL;
+    struct process *process = process_current();
+    if (!process)
+        return -EINVAL;
+    long total = 0;
+    while (io->remaining >= sizeof(out)) {
+        uint64_t mask = READ_ONCE(signalfd->mask);
+        struct abi_siginfo info;
+        if (signal_dequeue(mask, &info)) {
+            info_convert(&info, &out);
+            if (io_write_to(io, &out, sizeof(out)) != (long)sizeof(out))
+                return total ? total : -EFAULT;
+            total += sizeof(out);
+            continue;
+        }
+        if (total)
+            return total;
+        if (io->nonblock)
+            return -EAGAIN;
+        if (wait_on(&process->signals.arrived,
+                    pending_for_current(READ_ONCE(signalfd->mask)) != 0, DEADLINE_NONE) != 0)
+            return -ERESTARTSYS;
+    }
+    return total;
+}
+
+static unsigned signalfd_poll(struct file *file)
+{
+    struct signalfd *signalfd = file->private;
+    return pending_for_current(READ_ONCE(signalfd->mask)) ? ABI_POLLIN : 0;
+}
+
+static void signalfd_release(struct file *file)
+{
+    struct signalfd *signalfd = file->private;
+    process_put(signalfd->process);
+    kfree(signalfd);
+}
+
+static const struct file_ops signalfd_ops = {
+    .read = signalfd_read,
+    .poll = signalfd_poll,
+    .release = signalfd_release,
+    .kind = "signalfd",
+};
+
+bool file_is_signalfd(const struct file *file)
+{
+    return file->ops == &signalfd_ops;
+}
+
+int signalfd_create(uint64_t mask, unsigned flags, struct file **out)
+{
+    struct signalfd *signalfd = kzalloc(sizeof(*signalfd), ALLOC_WAIT);
+    if (!signalfd)
+        return -ENOMEM;
+    signalfd->mask = mask & ~NEVER_TAKEN;
+    signalfd->process = process_get(process_current());
+    int err = file_create(&signalfd_ops, signalfd, ABI_O_RDWR | flags, out);
+    if (err) {
+        process_put(signalfd->process);
+        kfree(signalfd);
+        return err;
+    }
+    (*out)->poll_head = &signalfd->process->signals.poll;
+    return 0;
+}
+
+void signalfd_set_mask(struct file *file, uint64_t mask)
+{
+    struct signalfd *signalfd = file->private;
+    WRITE_ONCE(signalfd->mask, mask & ~NEVER_TAKEN);
+    /* What was pending may count now. */
+    wake_all(&signalfd->process->signals.arrived);
+    poll_wake(&signalfd->process->signals.poll, ABI_POLLIN);
+}
