@@ -7,9 +7,17 @@
 #include "arch/arch.h"
 #include "kernel/sched.h"
 #include "kernel/smp.h"
+#include "kernel/spinlock.h"
 #include "lib/compiler.h"
 
 struct thread;
+
+#define HELD_SPINLOCKS_MAX 12
+
+struct held_spinlock {
+    const struct spinlock *lock;
+    bool in_interrupt;
+};
 
 struct percpu {
     struct percpu *self;
@@ -28,7 +36,8 @@ struct percpu {
     uint64_t nsyscalls;
     uint64_t ninterrupts;
     uint64_t nswitches;
-};
+    struct held_spinlock held[HELD_SPINLOCKS_MAX]; /* lock_depth of them (debug) */
+} __aligned(64);
 
 extern struct percpu percpu_area[CPUS_MAX];
 

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Test-and-test-and-set locks.  Waiters read until the lock looks free, so that the line is
+ * not torn between caches; there is no queue, for the critical sections are short and CPUs few.
+ */
+#include "kernel/spinlock.h"
+
+#include "kernel/lockcheck.h"
+#include "kernel/percpu.h"
+
+static bool take(struct spinlock *lock)
+{
+    if (__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE))
+        return false;
+    __atomic_store_n(&lock->cpu, (uint16_t)(cpu_current() + 1), __ATOMIC_RELAXED);
+    return true;
+}
+
+void spin_lock(struct spinlock *lock)
+{
+    lockcheck_spin(lock, false);
+    while (unlikely(!take(lock)))
+        while (__atomic_load_n(&lock->held, __ATOMIC_RELAXED))
+            arch_pause();
+}
+
+bool spin_try_lock(struct spinlock *lock)
+{
+    if (__atomic_load_n(&lock->held, __ATOMIC_RELAXED) || !take(lock))
+        return false;
+    lockcheck_spin(lock, true);
+    return true;
+}
+
+void spin_unlock(struct spinlock *lock)
+{
+    lockcheck_spin_unlock(lock);
+    __atomic_store_n(&lock->cpu, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&lock->held, 0, __ATOMIC_RELEASE);
+}
+
+bool spin_is_held(const struct spinlock *lock)
+{
+    return __atomic_load_n(&lock->cpu, __ATOMIC_RELAXED) == cpu_current() + 1;
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Wait queues.  A waiter stands on its own stack, in the queue from wait_begin() to wait_end(); who wakes it
+ * holds the queue's lock while it touches it, and wait_end() takes that lock, so it cannot go away in
+ * between.  is_woken stays set while the condition of WAIT_LOOP sleeps on a lock of its own: then
+ * wait_sleep() returns at once and the condition is looked at again.
+ */
+#include "kernel/wait.h"
+
+#include "kernel/signal.h"
+#include "kernel/thread.h"
+
+void wait_queue_init(struct wait_queue *queue)
+{
+    spin_init(&queue->lock, RANK_WAIT);
+    list_init(&queue->waiters);
+}
+
+/* The queue's lock is held.  False: it was woken before and has not looked yet. */
+static bool waiter_wake(struct waiter *waiter)
+{
+    if (__atomic_exchange_n(&waiter->is_woken, true, __ATOMIC_SEQ_CST))
+        return false;
+    thread_wake(waiter->thread);
+    return true;
+}
+
+void wake_all(struct wait_queue *queue)
+{
+    struct waiter *waiter;
+    unsigned long flags = spin_lock_irq(&queue->lock);
+
+    list_for_each(waiter, &queue->waiters, node)
+        waiter_wake(waiter);
+    spin_unlock_irq(&queue->lock, flags);
+}
+
+void wake_one(struct wait_queue *queue)
+{
+    struct waiter *waiter;
+    unsigned long flags = spin_lock_irq(&queue->lock);
+
+    list_for_each(waiter, &queue->waiters, node)
+        if (waiter_wake(waiter))
+            break;
+    spin_unlock_irq(&queue->lock, flags);
+}
+
+void wait_begin(struct wait_queue *queue, struct waiter *waiter)
+{
+    waiter->thread = thread_current();
+    waiter->is_woken = false;
+    unsigned long flags = spin_lock_irq(&queue->lock);
+    list_push_back(&queue->waiters, &waiter->node);
+    spin_unlock_irq(&queue->lock, flags);
+}
+
+int wait_sleep(struct waiter *waiter, nsec_t deadline, bool interruptible)
+{
+    sched_prepare_sleep();
+    if (__atomic_load_n(&waiter->is_woken, __ATOMIC_SEQ_CST)) {
+        sched_cancel_sleep();
+        return 0;
+    }
+    if (interruptible && signal_is_pending()) {
+        sched_cancel_sleep();
+        return -EINTR;
+    }
+    int err = sched_sleep(deadline);
+    if (err)
+        return err;
+    return interruptible && signal_is_pending() ? -EINTR : 0;
+}
+
+void wait_end(struct wait_queue *queue, struct waiter *waiter)
+{
+    unsigned long flags = spin_lock_irq(&queue->lock);
+    list_remove(&waiter->node);
+    spin_unlock_irq(&queue->lock, flags);
+}
