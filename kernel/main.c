@@ -106,6 +106,5 @@ void kernel_main(const struct boot_info *boot)
     if (!thread)
         panic("no memory for the first thread");
     thread_start(thread);
-    thread_put(thread);
     sched_idle_loop();
 }

@@ -32,11 +32,11 @@ enum thread_state { THREAD_NEW, THREAD_READY, THREAD_RUNNING, THREAD_SLEEPING, T
 /* The scheduler's part of a thread.  [q] lock of the run queue it is on */
 struct sched_entity {
     struct rb_node node;     /* [q] in the run queue by virtual deadline */
-    uint64_t vruntime;       /* [q] weighted ns run, relative to the queue */
-    uint64_t vdeadline;      /* [q] */
-    nsec_t slice_start;      /* [q] when it was put on the CPU */
+    int64_t vruntime;        /* [q] weighted ns run; off the queue: relative to the queue's average */
+    int64_t vdeadline;       /* [q] where its slice ends; FIFO and RR: in cpu_time */
+    nsec_t slice_start;      /* [q] since when its time is not yet accounted; off the queue: when it left */
     nsec_t cpu_time;         /* [q] total ns run */
-    unsigned weight;         /* nice 0: 1024 */
+    int64_t weight;          /* nice 0: 1024 */
     int nice;
     int policy;              /* SCHED_POLICY_* */
     int rt_priority;         /* 1-99 for FIFO and RR, else 0 */
@@ -51,8 +51,11 @@ struct sched_entity {
     uint64_t ninvoluntary;
 };
 
-void sched_init(void);          /* the boot thread becomes the boot CPU's idle thread's creator */
-void sched_init_cpu(unsigned cpu);
+/* Once the heap works: the stack that the boot CPU runs on becomes its idle thread. */
+void sched_init(void);
+/* Makes the idle thread of another CPU and fills in its percpu_area, on the boot CPU, before the other one is
+ * started; it then runs on percpu_area[cpu].kernel_stack_top.  -ENOMEM. */
+int sched_init_cpu(unsigned cpu);
 /* The boot CPU and each secondary end here: the idle loop.  Never returns. */
 __noreturn void sched_idle_loop(void);
 
@@ -82,8 +85,8 @@ void sched_set_policy(struct thread *thread, int policy, int rt_priority);
 void sched_set_inherited(struct thread *thread, int priority);
 int sched_priority(const struct thread *thread); /* what it has now, inheritance included */
 nsec_t sched_slice(void);
-/* A new thread of an application takes over what fork and clone pass on. */
-void sched_inherit(struct thread *child, const struct thread *parent);
+/* A new thread's part; parent: whose nice, policy and affinity it takes over, or NULL for a kernel thread. */
+void sched_entity_init(struct thread *thread, const struct thread *parent);
 /* Who was switched away from may run elsewhere now.  First thing on a new thread's stack. */
 void sched_finish_switch(void);
 unsigned sched_nready(void); /* ready and running threads, for loadavg */

@@ -85,6 +85,7 @@ struct thread {
 
 #define THREAD_TRACED  1u /* strace lines */
 #define THREAD_EXITING 2u
+#define THREAD_LISTED  4u /* thread_find() finds it */
 
 static inline struct thread *thread_current(void)
 {
@@ -93,8 +94,8 @@ static inline struct thread *thread_current(void)
 
 /* A kernel thread, not yet started.  NULL: no memory. */
 struct thread *thread_create_kernel(const char *name, void (*function)(void *), void *arg);
-/* A thread for process with a tid of its own, not yet started and not yet listed.  process is only stored, no
- * reference is taken.  What it runs is set by thread_set_entry(); NULL: no memory or no tid. */
+/* A thread for process, of which it holds a reference until it is freed, with a tid of its own, not yet
+ * started and not yet listed.  What it runs is set by thread_set_entry(); NULL: no memory or no tid. */
 struct thread *thread_create_app(struct process *process, const char *name);
 /* The thread will begin in function(arg) with interrupts on; function must not return (it ends in
  * arch_enter_app() or sched_exit()).  Use this and not arch_thread_init(), whose function would

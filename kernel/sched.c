@@ -1,0 +1,499 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Switching, sleeping and waking.
+ *
+ * The lock of a run queue is held across the switch: reschedule() takes it on the old thread's stack and
+ * sched_finish_switch() releases it on the new one's.  So whoever holds the lock of the queue that a thread
+ * belongs to (sched.cpu) sees it either running there or completely off its stack, and may queue it elsewhere.
+ *
+ * A sleeping thread belongs to the queue where it ran last.  thread_wake() claims it under that
+ * queue's lock by making it READY; then it is nobody's until make_ready() has chosen a CPU and joined it
+ * there.  A thread found running while marked SLEEPING has not given up its CPU yet: it is just
+ * made RUNNING again, and its reschedule() notices.
+ *
+ * No tick: a slice is only timed while another thread is ready on the same CPU.  The timer is left alone if
+ * it would come too early; sched_timer_tick() then sets it again.
+ *
+ * need_resched and the running thread's THREAD_WORK_RESCHED go together, both under the lock.  A CPU is
+ * interrupted only when the flag was not set yet.
+ */
+#include "kernel/sched.h"
+
+#include "kernel/lockcheck.h"
+#include "kernel/mm/vmspace.h"
+#include "kernel/panic.h"
+#include "kernel/percpu.h"
+#include "kernel/runqueue.h"
+#include "kernel/sched_queues.h"
+#include "kernel/thread_reaper.h"
+
+#define SLICE_LEAST_NS (100 * NSEC_PER_USEC)
+#define REAP_AT        16
+
+extern struct thread thread_boot;
+
+static struct runqueue queues[CPUS_MAX];
+static uint64_t idle_cpus; /* [a] bit n: CPU n is idle and nobody has given it a thread yet */
+
+struct runqueue *runqueue_of_cpu(unsigned cpu)
+{
+    return &queues[cpu];
+}
+
+static void slice_timer_fire(struct timer *timer)
+{
+    (void)timer;
+    sched_timer_tick();
+}
+
+static void queue_init(unsigned cpu, struct thread *idle)
+{
+    struct runqueue *rq = &queues[cpu];
+
+    spin_init(&rq->lock, RANK_SCHED);
+    rq->cpu = cpu;
+    rq->idle = idle;
+    rq->current = idle;
+    timer_init(&rq->slice_timer, slice_timer_fire);
+    idle->sched.cpu = (int)cpu;
+    idle->sched.on_cpu = true;
+    idle->sched.weight = 1;
+    idle->sched.slice_start = arch_clock_ns();
+    idle->state = THREAD_RUNNING;
+    percpu_area[cpu].idle = idle;
+    percpu_area[cpu].runqueue = rq;
+}
+
+void sched_init(void)
+{
+    list_init(&thread_boot.pi_held);
+    list_init(&thread_boot.process_node);
+    thread_signals_init(&thread_boot.signals);
+    queue_init(0, &thread_boot);
+    reaper_init();
+}
+
+int sched_init_cpu(unsigned cpu)
+{
+    struct percpu *percpu = &percpu_area[cpu];
+    void *stack = arch_kernel_stack_alloc(KERNEL_STACK_SIZE);
+    if (!stack)
+        return -ENOMEM;
+    struct thread *idle = thread_alloc("idle", stack);
+    if (!idle) {
+        arch_kernel_stack_free(stack, KERNEL_STACK_SIZE);
+        return -ENOMEM;
+    }
+    queue_init(cpu, idle);
+    percpu->self = percpu;
+    percpu->cpu = cpu;
+    percpu->current = idle;
+    percpu->kernel_stack_top = idle->kernel_stack_top;
+    return 0;
+}
+
+/* ---- Placing ready threads ------------------------------------------------------ */
+
+/* Makes the CPU look at its queue soon; rq->lock held.  True: it must be interrupted for it. */
+static bool request_resched(struct runqueue *rq)
+{
+    __atomic_fetch_or(&rq->current->work, THREAD_WORK_RESCHED, __ATOMIC_RELAXED);
+    bool was_set = __atomic_exchange_n(&percpu_area[rq->cpu].need_resched, true, __ATOMIC_RELEASE);
+    return !was_set && rq->cpu != cpu_current();
+}
+
+static void arm_slice(struct runqueue *rq)
+{
+    if (rq->nqueued == 0)
+        return;
+    nsec_t left = runqueue_slice_left(rq);
+    if (left == DEADLINE_NONE)
+        return;
+    nsec_t deadline = arch_clock_ns() + MAX(left, SLICE_LEAST_NS);
+    if (!timer_is_armed(&rq->slice_timer) || rq->slice_timer.deadline > deadline)
+        timer_set(&rq->slice_timer, deadline);
+}
+
+/* A thread was queued: what the CPU must do about it.  True: it must be interrupted. */
+static bool react(struct runqueue *rq, const struct thread *thread)
+{
+    if (rq->current != rq->idle)
+        runqueue_account(rq, arch_clock_ns());
+    if (runqueue_preempts(rq, thread))
+        return request_resched(rq);
+    if (rq->cpu == cpu_current())
+        arm_slice(rq);
+    else if (!timer_is_armed(&rq->slice_timer))
+        return request_resched(rq); /* only the CPU itself can set its timer */
+    return false;
+}
+
+static unsigned choose_cpu(const struct thread *thread)
+{
+    unsigned previous = (unsigned)thread->sched.cpu;
+    uint64_t allowed = READ_ONCE(thread->sched.affinity) & cpus_online();
+    uint64_t idle;
+
+    assert(allowed != 0);
+    while ((idle = __atomic_load_n(&idle_cpus, __ATOMIC_RELAXED) & allowed)) {
+        unsigned cpu = idle >> previous & 1 ? previous : (unsigned)__builtin_ctzll(idle);
+        uint64_t bit = 1ULL << cpu;
+        if (__atomic_fetch_and(&idle_cpus, ~bit, __ATOMIC_RELAXED) & bit)
+            return cpu;
+    }
+    return allowed >> previous & 1 ? previous : (unsigned)__builtin_ctzll(allowed);
+}
+
+/* Interrupts off, no queue's lock held; the thread is READY, off its stack and nobody else's. */
+static void make_ready(struct thread *thread, enum join how)
+{
+    for (;;) {
+        unsigned cpu = choose_cpu(thread);
+        struct runqueue *rq = &queues[cpu];
+        spin_lock(&rq->lock);
+        if (!(thread->sched.affinity >> cpu & 1)) {
+            spin_unlock(&rq->lock); /* changed in the meantime */
+            continue;
+        }
+        runqueue_join(rq, thread, how);
+        runqueue_insert(rq, thread);
+        bool interrupt = react(rq, thread);
+        spin_unlock(&rq->lock);
+        if (interrupt)
+            arch_send_reschedule(cpu);
+        return;
+    }
+}
+
+void sched_migrate(struct thread *thread)
+{
+    make_ready(thread, JOIN_MOVED);
+}
+
+void thread_start(struct thread *thread)
+{
+    thread_list(thread);
+    unsigned long flags = arch_irq_save();
+    assert(thread->state == THREAD_NEW);
+    thread->sched.cpu = (int)cpu_current();
+    thread->state = THREAD_READY;
+    make_ready(thread, JOIN_NEW);
+    arch_irq_restore(flags);
+}
+
+struct runqueue *runqueue_lock_of(struct thread *thread)
+{
+    for (;;) {
+        int cpu = __atomic_load_n(&thread->sched.cpu, __ATOMIC_ACQUIRE);
+        struct runqueue *rq = &queues[cpu];
+        spin_lock(&rq->lock);
+        if (likely(thread->sched.cpu == cpu))
+            return rq;
+        spin_unlock(&rq->lock);
+    }
+}
+
+bool thread_wake(struct thread *thread)
+{
+    unsigned long flags = arch_irq_save();
+    /* Who sleeps marks itself and then looks; who wakes changes something and then looks here. */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    struct runqueue *rq = runqueue_lock_of(thread);
+    bool is_sleeping = READ_ONCE(thread->state) == THREAD_SLEEPING;
+    bool is_off = is_sleeping && rq->current != thread;
+
+    if (is_sleeping)
+        WRITE_ONCE(thread->state, is_off ? THREAD_READY : THREAD_RUNNING);
+    spin_unlock(&rq->lock);
+    if (is_off)
+        make_ready(thread, JOIN_WAKE);
+    arch_irq_restore(flags);
+    return is_sleeping;
+}
+
+void runqueue_replace(struct runqueue *rq, struct thread *thread)
+{
+    bool interrupt = false;
+
+    if (thread->sched.is_queued)
+        interrupt = react(rq, thread);
+    else if (rq->current == thread)
+        interrupt = request_resched(rq);
+    spin_unlock(&rq->lock);
+    if (interrupt)
+        arch_send_reschedule(rq->cpu);
+}
+
+/* ---- Balance ------------------------------------------------------------------- */
+
+static void move_queued(struct runqueue *from, struct runqueue *to, struct thread *thread)
+{
+    runqueue_remove(from, thread);
+    runqueue_leave(from, thread);
+    runqueue_join(to, thread, JOIN_MOVED);
+    runqueue_insert(to, thread);
+}
+
+/* An idle CPU looks for work.  The second lock is only tried, so the order does not matter. */
+static void steal(struct runqueue *rq)
+{
+    uint64_t others = cpus_online() & ~(1ULL << rq->cpu);
+
+    while (others) {
+        unsigned busiest = (unsigned)__builtin_ctzll(others);
+        for (uint64_t rest = others; rest; rest &= rest - 1) {
+            unsigned cpu = (unsigned)__builtin_ctzll(rest);
+            if (READ_ONCE(queues[cpu].nqueued) > READ_ONCE(queues[busiest].nqueued))
+                busiest = cpu;
+        }
+        struct runqueue *from = &queues[busiest];
+        if (READ_ONCE(from->nqueued) == 0)
+            return;
+        others &= ~(1ULL << busiest);
+        if (!spin_try_lock(&from->lock))
+            continue;
+        struct thread *thread = runqueue_pick_for(from, rq->cpu);
+        if (thread)
+            move_queued(from, rq, thread);
+        spin_unlock(&from->lock);
+        if (thread)
+            return;
+    }
+}
+
+static unsigned queue_load(const struct runqueue *rq)
+{
+    return READ_ONCE(rq->nqueued) + (READ_ONCE(rq->current) != rq->idle);
+}
+
+/* A busy CPU gives a thread to one that has two fewer.  Returns that CPU if it must be interrupted, or -1. */
+static int push(struct runqueue *rq)
+{
+    for (uint64_t rest = cpus_online() & ~(1ULL << rq->cpu); rest; rest &= rest - 1) {
+        struct runqueue *to = &queues[__builtin_ctzll(rest)];
+        if (queue_load(to) + 1 >= queue_load(rq) || !spin_try_lock(&to->lock))
+            continue;
+        struct thread *thread = runqueue_pick_for(rq, to->cpu);
+        bool interrupt = false;
+        if (thread) {
+            move_queued(rq, to, thread);
+            interrupt = react(to, thread);
+        }
+        spin_unlock(&to->lock);
+        if (thread)
+            return interrupt ? (int)to->cpu : -1;
+    }
+    return -1;
+}
+
+/* ---- Switching ------------------------------------------------------------------ */
+
+static void mark_idle(const struct runqueue *rq, bool is_idle)
+{
+    uint64_t bit = 1ULL << rq->cpu;
+
+    if (is_idle)
+        __atomic_fetch_or(&idle_cpus, bit, __ATOMIC_RELAXED);
+    else if (__atomic_load_n(&idle_cpus, __ATOMIC_RELAXED) & bit)
+        __atomic_fetch_and(&idle_cpus, ~bit, __ATOMIC_RELAXED);
+}
+
+/* What becomes of the thread that ran.  The next one may be it. */
+static void put_previous(struct runqueue *rq, struct thread *previous)
+{
+    if (previous == rq->idle)
+        return;
+    if (previous->state != THREAD_RUNNING) {
+        previous->sched.nvoluntary++;
+        runqueue_leave(rq, previous);
+        return;
+    }
+    previous->state = THREAD_READY;
+    if (previous->sched.affinity >> rq->cpu & 1)
+        runqueue_insert(rq, previous);
+    else
+        runqueue_leave(rq, previous); /* sched_finish_switch() finds it a CPU */
+}
+
+static struct thread *take_next(struct runqueue *rq)
+{
+    struct thread *next = runqueue_pick(rq);
+
+    if (!next) {
+        steal(rq);
+        next = runqueue_pick(rq);
+    }
+    if (next)
+        runqueue_remove(rq, next);
+    return next ? next : rq->idle;
+}
+
+static void switch_to(struct percpu *percpu, struct thread *previous, struct thread *next)
+{
+    struct runqueue *rq = percpu->runqueue;
+
+    if (previous->state == THREAD_READY)
+        previous->sched.ninvoluntary++;
+    rq->current = next;
+    next->sched.on_cpu = true;
+    next->sched.slice_start = previous->sched.slice_start;
+    percpu->nswitches++;
+    percpu->boot_previous = previous;
+    percpu->current = next;
+    percpu->kernel_stack_top = next->kernel_stack_top;
+    if (next->vmspace && next->vmspace != percpu->vmspace)
+        vmspace_activate(next->vmspace);
+    arch_switch(previous, next);
+    sched_finish_switch();
+}
+
+/* The running thread gives up the CPU, unless it is still the best.  Interrupts off. */
+static void reschedule(bool is_yield)
+{
+    struct percpu *percpu = arch_percpu();
+    struct runqueue *rq = percpu->runqueue;
+
+    spin_lock(&rq->lock);
+    struct thread *previous = rq->current;
+    nsec_t now = arch_clock_ns();
+    runqueue_account(rq, now);
+    previous->sched.slice_start = now;
+    __atomic_store_n(&percpu->need_resched, false, __ATOMIC_RELAXED);
+    __atomic_fetch_and(&previous->work, ~THREAD_WORK_RESCHED, __ATOMIC_RELAXED);
+    runqueue_slice_is_over(rq);
+
+    struct thread *next = is_yield ? runqueue_pick(rq) : NULL;
+    if (next) {
+        runqueue_remove(rq, next);
+        previous->state = THREAD_READY;
+        runqueue_requeue_last(rq, previous);
+    } else {
+        put_previous(rq, previous);
+        next = take_next(rq);
+    }
+    if (next != rq->idle)
+        next->state = THREAD_RUNNING;
+    mark_idle(rq, next == rq->idle);
+    if (next == previous) {
+        arm_slice(rq);
+        spin_unlock(&rq->lock);
+        return;
+    }
+    switch_to(percpu, previous, next);
+}
+
+void sched_finish_switch(void)
+{
+    struct percpu *percpu = arch_percpu();
+    struct runqueue *rq = percpu->runqueue;
+    struct thread *previous = percpu->boot_previous;
+    enum thread_state state = previous->state;
+    bool is_homeless = state == THREAD_READY && previous != rq->idle && !previous->sched.is_queued;
+
+    previous->sched.on_cpu = false;
+    arm_slice(rq);
+    spin_unlock(&rq->lock);
+    if (is_homeless)
+        sched_migrate(previous);
+    if (state == THREAD_DEAD) {
+        thread_put(previous);
+        reaper_wake(REAP_AT);
+    }
+}
+
+void sched_prepare_sleep(void)
+{
+    __atomic_store_n(&thread_current()->state, THREAD_SLEEPING, __ATOMIC_SEQ_CST);
+}
+
+void sched_cancel_sleep(void)
+{
+    __atomic_store_n(&thread_current()->state, THREAD_RUNNING, __ATOMIC_SEQ_CST);
+}
+
+int sched_sleep(nsec_t deadline)
+{
+    struct thread *thread = thread_current();
+
+    lockcheck_may_sleep();
+    debug_assert(thread != arch_percpu()->idle);
+    if (deadline != DEADLINE_NONE) {
+        if (deadline <= arch_clock_ns()) {
+            sched_cancel_sleep();
+            return -ETIMEDOUT;
+        }
+        timer_set(&thread->sleep_timer, deadline);
+    }
+    unsigned long flags = arch_irq_save();
+    if (READ_ONCE(thread->state) == THREAD_SLEEPING)
+        reschedule(false);
+    arch_irq_restore(flags);
+    if (deadline != DEADLINE_NONE && !timer_cancel(&thread->sleep_timer))
+        return -ETIMEDOUT;
+    return 0;
+}
+
+void sched_yield(void)
+{
+    unsigned long flags = arch_irq_save();
+    const struct percpu *percpu = arch_percpu();
+
+    if (READ_ONCE(percpu->runqueue->nqueued) > 0 || READ_ONCE(percpu->need_resched))
+        reschedule(true);
+    arch_irq_restore(flags);
+}
+
+void sched_check(void)
+{
+    unsigned long flags = arch_irq_save();
+
+    if (READ_ONCE(arch_percpu()->need_resched) ||
+        READ_ONCE(thread_current()->work) & THREAD_WORK_RESCHED)
+        reschedule(false);
+    arch_irq_restore(flags);
+}
+
+void sched_timer_tick(void)
+{
+    struct runqueue *rq = arch_percpu()->runqueue;
+    int pushed_to = -1;
+
+    spin_lock(&rq->lock);
+    runqueue_account(rq, arch_clock_ns());
+    if (rq->nqueued > 0)
+        pushed_to = push(rq);
+    if (rq->nqueued > 0) {
+        if (runqueue_slice_is_over(rq))
+            request_resched(rq);
+        else
+            arm_slice(rq);
+    }
+    spin_unlock(&rq->lock);
+    if (pushed_to >= 0)
+        arch_send_reschedule((unsigned)pushed_to);
+}
+
+void sched_exit(void)
+{
+    thread_unlist(thread_current());
+    arch_irq_disable();
+    thread_current()->state = THREAD_DEAD;
+    reschedule(false);
+    panic("a dead thread runs");
+}
+
+void sched_idle_loop(void)
+{
+    const struct percpu *percpu = arch_percpu();
+
+    arch_irq_disable();
+    assert(percpu->runqueue->current == percpu->idle);
+    reschedule(false);
+    for (;;) {
+        reaper_wake(1);
+        if (!READ_ONCE(percpu->need_resched))
+            arch_idle();
+        else
+            reschedule(false);
+    }
+}
