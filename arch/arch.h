@@ -24,6 +24,7 @@
 #include "lib/compiler.h"
 
 struct boot_info;
+struct firmware_info;
 struct percpu;
 struct thread;
 struct vmspace;
@@ -77,8 +78,15 @@ typedef void (*irq_handler)(void *arg); /* interrupt level: must not sleep */
 int arch_msi_alloc(unsigned cpu, irq_handler handler, void *arg, uint64_t *address,
                    uint32_t *data);
 void arch_msi_free(int vector);
-/* A wired interrupt (ACPI global system interrupt number).  0 or -errno. */
-int arch_irq_connect(unsigned gsi, bool level, bool active_low, irq_handler handler, void *arg);
+/* A wired interrupt (ACPI global system interrupt number), shared with others if need be.  0 or
+ * -errno (-ENODEV: no such line).  A level-triggered one must be silenced by its handler. */
+int arch_irq_connect(unsigned gsi, bool level, bool active_low, irq_handler handler, void *arg)
+    __must_check;
+/* The global system interrupt behind an ISA interrupt line, and its electrical nature. */
+unsigned arch_isa_irq(unsigned irq, bool *level, bool *active_low);
+
+/* What the firmware's tables say about the machine (lib/firmware_info.h); after arch_init(). */
+const struct firmware_info *arch_firmware(void);
 
 /* ---- Threads ------------------------------------------------------------- */
 

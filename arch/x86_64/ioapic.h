@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+/* Maps the controllers that the firmware named and masks all lines. */
+void ioapic_init(void);
