@@ -18,6 +18,8 @@ enum lock_rank {
     RANK_RENAME,        /* fs/dcache.c: the shape of the directory tree */
     RANK_FILE_POSITION, /* fs/file.c: a file's offset (mutex; held over read and write) */
     RANK_TTY,           /* fs/tty.c: line discipline (mutex) */
+    RANK_TTY_OUTPUT,    /* fs/tty.c: the order of output, and its column (mutex; no application memory) */
+    RANK_PTY,           /* fs/pty.c: a pair's output ring and its ends (mutex) */
     RANK_INODE,         /* fs/inode.h: data and entries; parent before child (mutex) */
     RANK_PIPE,          /* fs/pipe.c: the ring (mutex; held over user copies) */
     RANK_OBJECT,        /* small file objects: eventfd, timerfd, inotify, memfd (mutex) */
@@ -28,7 +30,10 @@ enum lock_rank {
     RANK_FDTABLE,       /* fs/fdtable.c */
     RANK_DCACHE,        /* fs/dcache.c: names and child lists (spinlock) */
     RANK_FS_CONTEXT,    /* fs: cwd, root, umask */
+    RANK_FILE_LOCKS,    /* fs/locks.c: flock and record locks of all inodes (spinlock) */
+    RANK_FILE_POOL,     /* fs/file.c: free struct files (spinlock) */
     RANK_DRIVER,        /* a driver's rings and registers (spinlock) */
+    RANK_TTY_LIST,      /* fs/tty_job.c: terminals and their sessions (spinlock) */
     RANK_INOTIFY,       /* fs/inotify.c: watches and queues (spinlock) */
     RANK_POSIX_TIMER,   /* kernel/posix_timer.c: a process's timers (irq spinlock) */
     RANK_CLOCK,         /* kernel/clock.c: who wants to know that the clock was set (irq spinlock) */

@@ -8,13 +8,15 @@
  * [i] set at creation  [p] pagecache->lock (RANK_PAGECACHE)
  */
 #include "kernel/mm/frame.h"
+#include "kernel/mm/pagetree.h"
 #include "kernel/mutex.h"
 #include "lib/list.h"
 
 struct pagecache;
 
 struct pagecache_ops {
-    /* Fills a new, zeroed frame with page index.  NULL ops: stays zero.  -EIO ... */
+    /* Fills a new, zeroed frame with page index.  NULL ops: stays zero.  -EIO ...  All ops but
+     * release are called with cache->lock held; what can be filled again may be reclaimed. */
     int (*fill)(struct pagecache *cache, uint64_t index, struct frame *frame);
     /* A page is about to be made writable (block allocation).  May be NULL. */
     int (*make_writable)(struct pagecache *cache, uint64_t index, struct frame *frame);
@@ -28,8 +30,7 @@ struct pagecache {
     struct mutex lock;
     const struct pagecache_ops *ops; /* [i] may be NULL: RAM only */
     void *owner;                    /* [i] the inode, for ops */
-    void *root;                     /* [p] radix tree */
-    unsigned height;                /* [p] */
+    struct pagetree pages;          /* [p] of struct frame */
     uint64_t npages;                /* [p] present */
     uint64_t size_bytes;            /* [p] end of file: faults at or after the page behind it are SIGBUS */
     struct list mappings;           /* [p] struct mapping of the vmspaces */
@@ -50,7 +51,7 @@ int pagecache_insert(struct pagecache *cache, uint64_t index, struct frame *fram
 /* Changes the size: drops pages behind the new end, zeroes the rest of the last one, and unmaps
  * them everywhere. */
 void pagecache_set_size(struct pagecache *cache, uint64_t size_bytes);
-/* Drops the pages that lie in [start, end) bytes, zeroes partial ones (FALLOC_FL_PUNCH_HOLE). */
+/* Drops the pages that lie in [start, end) bytes, zeroes partial ones (FALLOC_FL_PUNCH_HOLE). 0. */
 int pagecache_punch(struct pagecache *cache, uint64_t start, uint64_t end) __must_check;
 /* Byte access for read and write; no size check.  They copy from and to kernel memory or the
  * application (is_app); -EFAULT only if nothing was copied.  Bytes copied or -errno. */
@@ -59,3 +60,19 @@ long pagecache_write(struct pagecache *cache, uint64_t pos, const void *buf, siz
                      bool is_app);
 /* First page at or after index that is present, or UINT64_MAX (SEEK_DATA). */
 uint64_t pagecache_next_present(struct pagecache *cache, uint64_t index);
+/* Writes the dirty pages of [start, end) bytes back through ops (fsync, msync); a page that fails
+ * stays dirty, and the first error is returned. */
+int pagecache_write_back(struct pagecache *cache, uint64_t start, uint64_t end) __must_check;
+
+/* For page faults, which hold cache->lock from the look at the page until it is mapped: as
+ * pagecache_page(); and only if it is present already, or NULL. */
+int pagecache_page_locked(struct pagecache *cache, uint64_t index, bool create, struct frame **out)
+    __must_check;
+struct frame *pagecache_present_locked(struct pagecache *cache, uint64_t index);
+/* The page is about to be written through a mapping: ops->make_writable, and it is dirty from now on. */
+int pagecache_dirty_locked(struct pagecache *cache, uint64_t index, struct frame *frame) __must_check;
+/* Whether writes through mappings must be noticed (there is something to write back to). */
+static inline bool pagecache_tracks_writes(const struct pagecache *cache)
+{
+    return cache->ops && (cache->ops->write_back || cache->ops->make_writable);
+}

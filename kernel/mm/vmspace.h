@@ -17,25 +17,27 @@
 
 struct file;
 
-/* [v] vmspace->lock  [p] cache->lock */
+/* [v] vmspace->lock  [p] cache->lock  [vp] both to change, either to read */
 struct mapping {
     struct rb_node node;        /* [v] vmspace->mappings by start */
     struct list cache_node;     /* [p] cache->mappings */
     struct vmspace *vmspace;
-    uintptr_t start, end;       /* [v] [start, end), page aligned */
+    uintptr_t start, end;       /* [vp] [start, end), page aligned */
     unsigned prot;              /* [v] ABI_PROT_* */
     unsigned max_prot;          /* what mprotect may set */
     unsigned flags;             /* [v] ABI_MAP_SHARED | PRIVATE | GROWSDOWN | STACK | NORESERVE ...; MAPPING_* */
     struct pagecache *cache;    /* NULL: anonymous private */
-    uint64_t offset;            /* bytes into cache, of start */
+    uint64_t offset;            /* [vp] bytes into cache, of start */
     struct file *file;          /* for /proc/PID/maps; NULL if none */
     const char *name;           /* "[heap]", "[stack]", "[vdso]": static text, or NULL */
+    unsigned nfaults;           /* [a] about: for the choice of page size */
 };
 
 #define MAPPING_DONTFORK  (1u << 28)
 #define MAPPING_WIPEFORK  (1u << 29)
 #define MAPPING_DONTDUMP  (1u << 30)
 #define MAPPING_NOHUGE    (1u << 31)
+#define MAPPING_FLAGS     (MAPPING_DONTFORK | MAPPING_WIPEFORK | MAPPING_DONTDUMP | MAPPING_NOHUGE)
 
 struct vmspace {
     unsigned refcount;              /* [a] */
@@ -52,6 +54,11 @@ struct vmspace {
     uint64_t resident_pages;        /* [a] */
     uint64_t peak_resident_pages;
     uint64_t data_bytes, stack_bytes, exec_bytes, shared_bytes; /* [v] for /proc */
+    uint64_t peak_mapped_bytes;     /* [v] */
+    uintptr_t search_from;          /* [v] no room of more than search_skipped bytes from here up */
+    size_t search_skipped;          /* [v] */
+    unsigned lock_future;           /* [v] ABI_MCL_* of mlockall for mappings to come */
+    unsigned membarrier;            /* [a] registered commands (membarrier(2)) */
 };
 
 int vmspace_create(struct vmspace **out) __must_check; /* random mmap_top (ASLR) */
@@ -65,13 +72,14 @@ void vmspace_activate(struct vmspace *vm);
 struct vmspace_map_args {
     uintptr_t address;       /* hint, or the place with ABI_MAP_FIXED */
     size_t length;           /* rounded up to pages */
-    unsigned prot, flags, max_prot;
+    unsigned prot, flags;
+    unsigned max_prot;       /* 0: everything */
     struct pagecache *cache; /* a reference is taken; NULL: anonymous (shared ones get a cache here) */
     struct file *file;       /* a reference is taken */
     uint64_t offset;
     const char *name;
 };
-/* The address in *out.  -EINVAL, -ENOMEM, -EEXIST (MAP_FIXED_NOREPLACE), -EPERM. */
+/* The address in *out.  -EINVAL, -ENOMEM, -EEXIST (MAP_FIXED_NOREPLACE), -EPERM, -EOVERFLOW. */
 int vmspace_map(struct vmspace *vm, const struct vmspace_map_args *args, uintptr_t *out)
     __must_check;
 int vmspace_unmap(struct vmspace *vm, uintptr_t address, size_t length) __must_check;
@@ -79,7 +87,8 @@ int vmspace_protect(struct vmspace *vm, uintptr_t address, size_t length, unsign
     __must_check;
 
 /* A page fault.  access: PT_READ, PT_WRITE or PT_EXEC.  0: resolved, try again.  Else a
- * signal: fills signo and code. -EFAULT.  Also ENOMEM handling: the OOM policy is in fault.c. */
+ * signal: fills signo and code. -EFAULT.  Out of memory: the process has been sent SIGKILL (kernel/mm/oom.c)
+ * and signo is that too.  Counts the fault for the running process. */
 struct fault_result {
     int signo;
     int code;
@@ -96,11 +105,16 @@ int vmspace_pin(struct vmspace *vm, uintptr_t address, bool write, struct frame 
  * reference on cache; 0 with *cache NULL if private.  -EFAULT. */
 int vmspace_shared_key(struct vmspace *vm, uintptr_t address, struct pagecache **cache,
                        uint64_t *index) __must_check;
-/* Called by the page cache with cache->lock held: unmap pages [first, end) of cache everywhere. */
-void vmspace_unmap_cache(struct pagecache *cache, uint64_t first, uint64_t end);
+/* Called by the page cache with cache->lock held: unmap pages [first, end) of cache everywhere, and
+ * what private mappings made of them if copies_too. */
+void vmspace_unmap_cache(struct pagecache *cache, uint64_t first, uint64_t end, bool copies_too);
+/* The same for reclaim, of one page: false if a lock is not free (it may be the caller's own). */
+bool vmspace_try_unmap_page(struct pagecache *cache, uint64_t index) __must_check;
+/* Makes one page of cache read-only everywhere, so that the next store faults. */
+void vmspace_clean_cache(struct pagecache *cache, uint64_t index);
 
 /* Visits the mappings in order of address, lock held for reading; stops on false (/proc/PID/maps). */
 void vmspace_for_each(struct vmspace *vm, bool (*visit)(const struct mapping *mapping, void *arg),
                       void *arg);
-/* Resident and swapless page counts of one mapping, for smaps. */
+/* Resident pages of a range, for smaps.  Lock held for reading (vmspace_for_each). */
 uint64_t vmspace_resident_in(struct vmspace *vm, uintptr_t start, uintptr_t end);

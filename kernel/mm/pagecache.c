@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The page cache.
+ *
+ * A cache owns one reference on each of its frames; every page-table entry that maps one has its own.
+ * A frame leaves the cache (truncation, reclaim) only after vmspace_unmap_cache() took it out of
+ * all page tables, and a page fault holds cache->lock from the look-up until the entry is made: so a page
+ * that was cut off can never come back into a mapping.
+ *
+ * Copies to and from the application are made without cache->lock, with a reference on the frame: they may
+ * fault on a page of this very cache.
+ *
+ * Frames of caches that can be filled again (ops->fill) are on a global list in the order of their
+ * arrival; reclaim goes along it from the oldest and gives frames that were used since it last came by
+ * (FRAME_REFERENCED) a second chance.
+ *
+ * Locking: cache->lock; reclaim_lock (irq spinlock, RANK_RECLAIM) for the global list.
+ */
+#include "kernel/mm/pagecache.h"
+
+#include <string.h>
+
+#include "abi/errno.h"
+#include "kernel/mm/heap.h"
+#include "kernel/mm/vmspace.h"
+#include "kernel/panic.h"
+#include "kernel/sched.h"
+#include "kernel/usercopy.h"
+
+static struct spinlock reclaim_lock = SPINLOCK_INIT(RANK_RECLAIM);
+static struct list reclaimable = LIST_INIT(reclaimable); /* struct frame, oldest first */
+static size_t pagecache_shrink(size_t npages);
+
+static bool can_refill(const struct pagecache *cache)
+{
+    return cache->ops && cache->ops->fill;
+}
+
+int pagecache_create(const struct pagecache_ops *ops, void *owner, struct pagecache **out)
+{
+    static struct shrinker shrinker = { .name = "page cache", .shrink = pagecache_shrink };
+    static bool is_registered;
+    struct pagecache *cache = kzalloc(sizeof(*cache), ALLOC_WAIT);
+
+    if (!cache)
+        return -ENOMEM;
+    if (ops && ops->fill && !__atomic_exchange_n(&is_registered, true, __ATOMIC_RELAXED))
+        shrinker_register(&shrinker);
+    cache->refcount = 1;
+    mutex_init(&cache->lock, RANK_PAGECACHE);
+    cache->ops = ops;
+    cache->owner = owner;
+    list_init(&cache->mappings);
+    *out = cache;
+    return 0;
+}
+
+struct pagecache *pagecache_get(struct pagecache *cache)
+{
+    __atomic_fetch_add(&cache->refcount, 1, __ATOMIC_RELAXED);
+    return cache;
+}
+
+static void reclaim_list_add(struct frame *frame)
+{
+    unsigned long irq = spin_lock_irq(&reclaim_lock);
+    list_push_back(&reclaimable, &frame->node);
+    spin_unlock_irq(&reclaim_lock, irq);
+}
+
+static void reclaim_list_remove(struct frame *frame)
+{
+    unsigned long irq = spin_lock_irq(&reclaim_lock);
+    list_remove(&frame->node);
+    spin_unlock_irq(&reclaim_lock, irq);
+}
+
+/* The frame, already out of the tree and all page tables, is no longer the cache's. */
+static void frame_detach(struct pagecache *cache, struct frame *frame)
+{
+    if (can_refill(cache))
+        reclaim_list_remove(frame);
+    frame->flags &= ~(FRAME_DIRTY | FRAME_REFERENCED);
+    frame_set_kind(frame, FRAME_APP);
+    frame->cache = NULL;
+    cache->npages--;
+    frame_put(frame);
+}
+
+static void drop_pages(struct pagecache *cache, uint64_t first, uint64_t end)
+{
+    struct frame *frame;
+
+    for (uint64_t index = first; (frame = pagetree_next(&cache->pages, &index)) && index < end;) {
+        pagetree_remove(&cache->pages, index);
+        frame_detach(cache, frame);
+    }
+}
+
+void pagecache_put(struct pagecache *cache)
+{
+    if (!cache || __atomic_sub_fetch(&cache->refcount, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    debug_assert(list_is_empty(&cache->mappings));
+    /* A file system that cares about the result has called pagecache_write_back() itself. */
+    if (cache->ops && cache->ops->write_back)
+        (void)!pagecache_write_back(cache, 0, UINT64_MAX);
+    mutex_lock(&cache->lock);
+    drop_pages(cache, 0, UINT64_MAX);
+    mutex_unlock(&cache->lock);
+    if (cache->ops && cache->ops->release)
+        cache->ops->release(cache);
+    kfree(cache);
+}
+
+/* ---- Pages --------------------------------------------------------------------- */
+
+static int insert_locked(struct pagecache *cache, uint64_t index, struct frame *frame)
+{
+    int err = pagetree_set(&cache->pages, index, frame);
+    if (err)
+        return err;
+    frame->cache = cache;
+    frame->index = index;
+    frame_set_kind(frame, FRAME_CACHE);
+    cache->npages++;
+    if (can_refill(cache))
+        reclaim_list_add(frame);
+    return 0;
+}
+
+int pagecache_insert(struct pagecache *cache, uint64_t index, struct frame *frame)
+{
+    mutex_lock(&cache->lock);
+    int err = pagetree_get(&cache->pages, index) ? -EEXIST : insert_locked(cache, index, frame);
+    mutex_unlock(&cache->lock);
+    return err;
+}
+
+struct frame *pagecache_present_locked(struct pagecache *cache, uint64_t index)
+{
+    assert_held(&cache->lock);
+    struct frame *frame = pagetree_get(&cache->pages, index);
+
+    if (frame && can_refill(cache))
+        frame->flags |= FRAME_REFERENCED;
+    return frame ? frame_get(frame) : NULL;
+}
+
+int pagecache_page_locked(struct pagecache *cache, uint64_t index, bool create, struct frame **out)
+{
+    struct frame *frame = pagecache_present_locked(cache, index);
+
+    *out = frame;
+    if (frame)
+        return 0;
+    if (!create && !can_refill(cache))
+        return -ENOENT;
+    frame = frame_alloc(0, ALLOC_WAIT | ALLOC_ZERO | ALLOC_APP);
+    if (!frame)
+        return -ENOMEM;
+    int err = can_refill(cache) ? cache->ops->fill(cache, index, frame) : 0;
+    if (!err)
+        err = insert_locked(cache, index, frame);
+    if (err) {
+        frame_put(frame);
+        return err;
+    }
+    *out = frame_get(frame);
+    return 0;
+}
+
+int pagecache_page(struct pagecache *cache, uint64_t index, bool create, struct frame **out)
+{
+    mutex_lock(&cache->lock);
+    int err = pagecache_page_locked(cache, index, create, out);
+    mutex_unlock(&cache->lock);
+    return err;
+}
+
+int pagecache_dirty_locked(struct pagecache *cache, uint64_t index, struct frame *frame)
+{
+    assert_held(&cache->lock);
+    if (!pagecache_tracks_writes(cache))
+        return 0;
+    int err = cache->ops->make_writable ? cache->ops->make_writable(cache, index, frame) : 0;
+    if (!err)
+        frame->flags |= FRAME_DIRTY;
+    return err;
+}
+
+uint64_t pagecache_next_present(struct pagecache *cache, uint64_t index)
+{
+    mutex_lock(&cache->lock);
+    bool found = pagetree_next(&cache->pages, &index) != NULL;
+    mutex_unlock(&cache->lock);
+    return found ? index : UINT64_MAX;
+}
+
+/* ---- Size ------------------------------------------------------------------------ */
+
+/* Zeroes bytes [from, to) of page index if the page is there. */
+static void zero_part(struct pagecache *cache, uint64_t index, size_t from, size_t to)
+{
+    struct frame *frame = pagetree_get(&cache->pages, index);
+
+    if (frame && from < to) {
+        memset((char *)frame_address(frame) + from, 0, to - from);
+        if (pagecache_tracks_writes(cache))
+            frame->flags |= FRAME_DIRTY;
+    }
+}
+
+void pagecache_set_size(struct pagecache *cache, uint64_t size_bytes)
+{
+    uint64_t first = (size_bytes >> PAGE_SHIFT) + (size_bytes % PAGE_SIZE != 0);
+
+    mutex_lock(&cache->lock);
+    bool is_cut = size_bytes < cache->size_bytes;
+    cache->size_bytes = size_bytes;
+    if (is_cut) {
+        vmspace_unmap_cache(cache, first, UINT64_MAX, true);
+        drop_pages(cache, first, UINT64_MAX);
+        if (size_bytes % PAGE_SIZE != 0)
+            zero_part(cache, size_bytes >> PAGE_SHIFT, size_bytes % PAGE_SIZE, PAGE_SIZE);
+    }
+    mutex_unlock(&cache->lock);
+}
+
+int pagecache_punch(struct pagecache *cache, uint64_t start, uint64_t end)
+{
+    uint64_t first = (start >> PAGE_SHIFT) + (start % PAGE_SIZE != 0), last = end >> PAGE_SHIFT;
+
+    mutex_lock(&cache->lock);
+    if (first > last) { /* within one page */
+        zero_part(cache, last, start % PAGE_SIZE, end % PAGE_SIZE);
+    } else {
+        if (start % PAGE_SIZE != 0)
+            zero_part(cache, first - 1, start % PAGE_SIZE, PAGE_SIZE);
+        zero_part(cache, last, 0, end % PAGE_SIZE);
+        if (first < last) {
+            vmspace_unmap_cache(cache, first, last, false);
+            drop_pages(cache, first, last);
+        }
+    }
+    mutex_unlock(&cache->lock);
+    return 0;
+}
+
+/* ---- Bytes ------------------------------------------------------------------------ */
+
+/* Bytes that could not be copied. */
+static size_t copy_out(void *to, const void *from, size_t n, bool is_app)
+{
+    if (is_app)
+        return copy_to_app_partial((void __app *)to, from, n);
+    memcpy(to, from, n);
+    return 0;
+}
+
+static size_t copy_in(void *to, const void *from, size_t n, bool is_app)
+{
+    if (is_app)
+        return copy_from_app_partial(to, (const void __app *)from, n);
+    memcpy(to, from, n);
+    return 0;
+}
+
+static size_t zero_out(void *to, size_t n, bool is_app)
+{
+    if (is_app)
+        return zero_app((void __app *)to, n) ? n : 0;
+    memset(to, 0, n);
+    return 0;
+}
+
+long pagecache_read(struct pagecache *cache, uint64_t pos, void *buf, size_t len, bool is_app)
+{
+    size_t done = 0, left = 0;
+
+    while (done < len && left == 0) {
+        size_t offset = (pos + done) % PAGE_SIZE, n = MIN(len - done, PAGE_SIZE - offset);
+        struct frame *frame;
+        int err = pagecache_page(cache, (pos + done) >> PAGE_SHIFT, false, &frame);
+
+        if (err && err != -ENOENT)
+            return done > 0 ? (long)done : err;
+        char *to = (char *)buf + done;
+        if (err) {
+            left = zero_out(to, n, is_app);
+        } else {
+            left = copy_out(to, (char *)frame_address(frame) + offset, n, is_app);
+            frame_put(frame);
+        }
+        done += n - left;
+        sched_check();
+    }
+    return done == 0 && left > 0 ? -EFAULT : (long)done;
+}
+
+/* The page for a write, marked dirty. */
+static int page_for_write(struct pagecache *cache, uint64_t index, struct frame **out)
+{
+    mutex_lock(&cache->lock);
+    int err = pagecache_page_locked(cache, index, true, out);
+    if (!err) {
+        err = pagecache_dirty_locked(cache, index, *out);
+        if (err)
+            frame_put(*out);
+    }
+    mutex_unlock(&cache->lock);
+    return err;
+}
+
+/* A write-back may have come between the mark and the end of the copy. */
+static void mark_written(struct pagecache *cache, struct frame *frame)
+{
+    if (!pagecache_tracks_writes(cache))
+        return;
+    mutex_lock(&cache->lock);
+    if (frame->cache == cache)
+        frame->flags |= FRAME_DIRTY;
+    mutex_unlock(&cache->lock);
+}
+
+long pagecache_write(struct pagecache *cache, uint64_t pos, const void *buf, size_t len, bool is_app)
+{
+    size_t done = 0, left = 0;
+
+    while (done < len && left == 0) {
+        size_t offset = (pos + done) % PAGE_SIZE, n = MIN(len - done, PAGE_SIZE - offset);
+        struct frame *frame;
+        int err = page_for_write(cache, (pos + done) >> PAGE_SHIFT, &frame);
+
+        if (err)
+            return done > 0 ? (long)done : err;
+        left = copy_in((char *)frame_address(frame) + offset, (const char *)buf + done, n, is_app);
+        mark_written(cache, frame);
+        frame_put(frame);
+        done += n - left;
+        sched_check();
+    }
+    return done == 0 && left > 0 ? -EFAULT : (long)done;
+}
+
+/* ---- Write-back and reclaim ------------------------------------------------------------ */
+
+int pagecache_write_back(struct pagecache *cache, uint64_t start, uint64_t end)
+{
+    uint64_t last = end >> PAGE_SHIFT;
+    int result = 0;
+    struct frame *frame;
+
+    if (!cache->ops || !cache->ops->write_back)
+        return 0;
+    mutex_lock(&cache->lock);
+    for (uint64_t i = start >> PAGE_SHIFT; (frame = pagetree_next(&cache->pages, &i)); i++) {
+        if (i > last || (i == last && end % PAGE_SIZE == 0))
+            break;
+        if (!(frame->flags & FRAME_DIRTY))
+            continue;
+        /* Read-only from here on: a later store faults and marks the page again. */
+        frame->flags &= ~FRAME_DIRTY;
+        vmspace_clean_cache(cache, i);
+        int err = cache->ops->write_back(cache, i, frame);
+        if (err) {
+            frame->flags |= FRAME_DIRTY;
+            result = result ? result : err;
+        }
+        mutex_unlock(&cache->lock);
+        sched_check();
+        mutex_lock(&cache->lock);
+    }
+    mutex_unlock(&cache->lock);
+    return result;
+}
+
+/* The oldest frame's cache with a reference, or NULL; the frame goes to the end of the list. */
+static struct pagecache *reclaim_candidate(uint64_t *index)
+{
+    struct pagecache *cache = NULL;
+    unsigned long irq = spin_lock_irq(&reclaim_lock);
+
+    if (!list_is_empty(&reclaimable)) {
+        struct frame *frame = list_first(&reclaimable, struct frame, node);
+        list_remove(&frame->node);
+        list_push_back(&reclaimable, &frame->node);
+        cache = frame->cache;
+        *index = frame->index;
+        /* A cache whose last reference is gone waits in frame_detach() for this lock. */
+        unsigned count = __atomic_load_n(&cache->refcount, __ATOMIC_RELAXED);
+        while (count > 0 && !__atomic_compare_exchange_n(&cache->refcount, &count, count + 1, true,
+                                                         __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+            continue;
+        if (count == 0)
+            cache = NULL;
+    }
+    spin_unlock_irq(&reclaim_lock, irq);
+    return cache;
+}
+
+static bool reclaim_page(struct pagecache *cache, uint64_t index)
+{
+    struct frame *frame = pagetree_get(&cache->pages, index);
+
+    if (!frame || frame->flags & FRAME_DIRTY)
+        return false;
+    if (frame->flags & FRAME_REFERENCED) {
+        frame->flags &= ~FRAME_REFERENCED;
+        return false;
+    }
+    if (!vmspace_try_unmap_page(cache, index) || READ_ONCE(frame->refcount) != 1)
+        return false;
+    pagetree_remove(&cache->pages, index);
+    frame_detach(cache, frame);
+    return true;
+}
+
+static size_t pagecache_shrink(size_t npages)
+{
+    size_t freed = 0;
+
+    for (size_t tries = 0; freed < npages && tries < 8 * npages; tries++) {
+        uint64_t index = 0;
+        struct pagecache *cache = reclaim_candidate(&index);
+
+        if (!cache)
+            continue;
+        if (mutex_try_lock(&cache->lock)) {
+            freed += reclaim_page(cache, index);
+            mutex_unlock(&cache->lock);
+        }
+        pagecache_put(cache);
+    }
+    return freed;
+}
