@@ -80,3 +80,10 @@ struct abi_statfs {
     int64_t f_spare[4];
 };
 _Static_assert(sizeof(struct abi_statfs) == 120, "struct statfs");
+
+/* statx(2): what of the structure is valid, and attributes. */
+#define ABI_STATX_BASIC_STATS     0x000007ffu
+#define ABI_STATX_BTIME           0x00000800u
+#define ABI_STATX_MNT_ID          0x00001000u
+#define ABI_STATX_RESERVED        0x80000000u
+#define ABI_STATX_ATTR_MOUNT_ROOT 0x00002000u

@@ -10,6 +10,7 @@
  */
 #include "fs/dcache.h"
 #include "kernel/poll.h"
+#include "kernel/process_files.h"
 #include "lib/compiler.h"
 
 struct epoll_item;
@@ -56,19 +57,27 @@ struct dir_context {
     int64_t pos;
 };
 
+/* "." at position 0 and ".." at 1; true when both are out. */
+bool dir_emit_dots(struct file *file, struct dir_context *context);
+
 struct file_ops {
     /* pos: the offset to use and advance; for streams it is ignored.  Bytes or -errno; bytes
      * already moved win over an error.  -ERESTARTSYS when a signal ended the wait. */
     long (*read)(struct file *file, struct io *io, int64_t *pos);
     long (*write)(struct file *file, struct io *io, int64_t *pos);
-    int64_t (*seek)(struct file *file, int64_t offset, int whence); /* NULL: -ESPIPE */
+    /* The new position, which it also stores; position_lock is held.  NULL: -ESPIPE. */
+    int64_t (*seek)(struct file *file, int64_t offset, int whence);
     /* The events (abi/poll.h) that hold now.  NULL: always readable and writable. */
     unsigned (*poll)(struct file *file);
     long (*ioctl)(struct file *file, unsigned command, unsigned long arg); /* -ENOTTY */
     /* Fills args->cache, or sets is_zero; NULL: -ENODEV. */
     int (*mmap)(struct file *file, unsigned prot, unsigned flags, struct pagecache **cache,
                 bool *is_zero);
+    /* Emits the entries from context->pos on and advances it; "." and ".." by dir_emit_dots(). */
     int (*iterate)(struct file *file, struct dir_context *context);
+    /* A stream's bytes from offset on without consuming them (tee, splice); 0: not so many there.
+     * Never blocks.  NULL: cannot. */
+    long (*peek)(struct file *file, struct io *io, size_t offset);
     int (*open)(struct inode *inode, struct file *file);
     void (*flush)(struct file *file);   /* each close() of a descriptor */
     void (*release)(struct file *file); /* the last reference */
@@ -97,10 +106,18 @@ struct file {
     struct epoll_item *epoll_items; /* [a] fs/epoll.c: who watches it; NULL: nobody */
 };
 
+/* file may be read or written by its descriptor: not opened by O_PATH, and the access mode fits. */
+bool file_can_read(const struct file *file);
+bool file_can_write(const struct file *file);
+
 /* An anonymous file (no name in the tree) with a reference; ops->kind names it. */
 int file_create(const struct file_ops *ops, void *private, unsigned flags, struct file **out)
     __must_check;
-/* Opens a place that exists.  Consumes nothing; takes its own references. */
+/* A place to open the file's inode anew from (/proc/self/fd/N followed): the file's path, or for
+ * an anonymous file a dentry of its own; opening that asks inode->file_ops.  References taken. */
+int file_place(struct file *file, struct path *out) __must_check;
+/* Opens a place that exists.  Consumes nothing; takes its own references.  Checks types and mount
+ * flags, not permission: open(2) and execve(2) differ in that. */
 int file_open_path(const struct path *path, unsigned flags, struct file **out) __must_check;
 /* The whole open(2) from a kernel string. */
 int file_open(int dirfd, const char *name, unsigned flags, unsigned mode, struct file **out)
@@ -111,11 +128,16 @@ long file_write(struct file *file, struct io *io, int64_t *pos);
 /* Kernel-memory shorthand for the loader: exactly as read(2). */
 long file_read_kernel(struct file *file, void *buf, size_t len, int64_t pos);
 unsigned file_poll(struct file *file);
+/* seek() of a file of size bytes without holes in what it knows. */
+int64_t file_seek_in(struct file *file, int64_t offset, int whence, uint64_t size);
+/* A call that changed or used the file: relative atime, inotify. */
+void file_accessed(struct file *file);
 
 /* ---- Descriptors (fs/fdtable.c); those of the running process ---- */
 
-/* With a reference; NULL: -EBADF. */
+/* With a reference; NULL: -EBADF.  An O_PATH descriptor counts as bad but for fd_get_raw(). */
 struct file *fd_get(int fd);
+struct file *fd_get_raw(int fd);
 /* The lowest free descriptor from min on gets file (a reference is taken over on success).
  * -EMFILE, -ENOMEM. */
 int fd_install(struct file *file, bool close_on_exec, int min) __must_check;
@@ -126,6 +148,11 @@ void fd_unreserve(int fd);
 /* Puts file at exactly fd, closing what is there (dup2). */
 int fd_replace(int fd, struct file *file, bool close_on_exec) __must_check;
 int fd_close(int fd);
+/* FD_CLOEXEC of an open descriptor: 0, 1 or -EBADF. */
+int fd_get_cloexec(int fd);
+int fd_set_cloexec(int fd, bool close_on_exec);
+/* close_range(2): closes, or marks close-on-exec, what is open of first..last. */
+void fd_close_range(unsigned first, unsigned last, bool only_mark);
 /* Visits the open descriptors in order (/proc/PID/fd); stops on false. */
 void fdtable_for_each(struct fdtable *files, bool (*visit)(int fd, struct file *file, void *arg), void *arg);
 struct file *fdtable_file(struct fdtable *files, int fd); /* with a reference */

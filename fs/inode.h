@@ -8,6 +8,7 @@
  *
  * [i] set at creation  [n] inode->lock (mutex, RANK_INODE)  [a] atomic
  */
+#include "abi/errno.h"
 #include "abi/stat.h"
 #include "abi/time.h"
 #include "kernel/mm/pagecache.h"
@@ -36,6 +37,7 @@ struct superblock_ops {
 };
 
 struct superblock {
+    unsigned refcount;          /* [a] mounts; static ones never go */
     const struct file_system *type;
     const struct superblock_ops *ops;
     struct dentry *root;
@@ -53,6 +55,8 @@ struct inode_ops {
     int (*lookup)(struct inode *dir, struct dentry *dentry);
     int (*create)(struct inode *dir, struct dentry *dentry, unsigned mode);
     int (*mkdir)(struct inode *dir, struct dentry *dentry, unsigned mode);
+    /* O_TMPFILE: dentry has no place in the tree. NULL: -EOPNOTSUPP. */
+    int (*tmpfile)(struct inode *dir, struct dentry *dentry, unsigned mode);
     int (*mknod)(struct inode *dir, struct dentry *dentry, unsigned mode, uint64_t rdev);
     int (*symlink)(struct inode *dir, struct dentry *dentry, const char *target);
     int (*link)(struct inode *inode, struct inode *dir, struct dentry *dentry);
@@ -95,6 +99,8 @@ struct inode {
     void *locks;                /* flock and record locks; NULL until used */
     void *xattrs;               /* ramfs: extended attributes; NULL until used */
     unsigned seals;             /* memfd */
+    const char *link;           /* [i] a symbolic link's target kept in memory, or NULL: ops->readlink */
+    bool is_linkable;           /* [n] O_TMPFILE without O_EXCL: linkat() may give it a name */
 };
 
 struct inode_change {
@@ -110,12 +116,36 @@ struct inode_change {
 #define CHANGE_SIZE  8u
 #define CHANGE_ATIME 16u
 #define CHANGE_MTIME 32u
+#define CHANGE_CTIME 64u        /* to now; vfs_change() adds it */
+#define CHANGE_NOW   128u       /* the times are the present one: whoever may write may set it */
 
+/* A superblock with a reference and no root yet; superblock_set_root() makes the root dentry (inode's
+ * reference is taken over, also on failure). */
+int superblock_create(const struct file_system *type, const struct superblock_ops *ops,
+                      unsigned long flags, struct superblock **out) __must_check;
+int superblock_set_root(struct superblock *sb, struct inode *root) __must_check;
+void superblock_put(struct superblock *sb);
+uint64_t device_number_anonymous(void); /* a fresh st_dev (major 0) */
+
+/* nlink 1, the running process's ids, all times now.  Dying inodes go to ops->evict. */
 int inode_create(struct superblock *sb, unsigned mode, struct inode **out) __must_check;
+/* The owner and mode of a new inode in dir: a set-group-id directory hands its group on. */
+void inode_init_owner(struct inode *inode, const struct inode *dir, unsigned mode);
 struct inode *inode_get(struct inode *inode);
 void inode_put(struct inode *inode);
 /* The running process may access it so (mask of 4 read, 2 write, 1 execute); -EACCES, -EROFS. */
 int inode_permission(struct inode *inode, unsigned mask) __must_check;
+/* By the real instead of the file-system ids: access(2). */
+int inode_permission_real(struct inode *inode, unsigned mask) __must_check;
+bool process_has_capability(unsigned capability); /* ABI_CAP_*; true in a kernel thread */
+bool process_is_in_group(uint32_t gid);
+bool inode_is_owner_or_capable(const struct inode *inode);
+/* Applies change to the fields; the size goes to the page cache.  inode->lock held. */
+int inode_change_fields(struct inode *inode, const struct inode_change *change) __must_check;
+/* statx's view, by ops->getattr or the fields. */
+int inode_getattr(struct inode *inode, struct abi_statx *out) __must_check;
+/* After a write or a change of owner: set-user-id and set-group-id go.  inode->lock held. */
+void inode_kill_suid(struct inode *inode);
 void inode_touch(struct inode *inode, bool atime, bool mtime, bool ctime);
 static inline bool inode_is_dir(const struct inode *inode)
 {

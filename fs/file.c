@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Open files: their life, reading and writing, and what mmap asks.
+ *
+ * A struct file never leaves the pool of files: fd_get() of fs/fdtable.c takes references without a
+ * lock, so memory that was once a file must stay one.  refcount 0 means free; it is raised from zero
+ * only by file_alloc(), as its last act.
+ */
+#include "fs/file.h"
+
+#include <string.h>
+
+#include "abi/capability.h"
+#include "abi/fcntl.h"
+#include "abi/mman.h"
+#include "abi/mount.h"
+#include "abi/poll.h"
+#include "fs/devfs.h"
+#include "fs/epoll.h"
+#include "fs/inotify.h"
+#include "fs/locks.h"
+#include "fs/memfd.h"
+#include "fs/pipe.h"
+#include "fs/vfs.h"
+#include "kernel/clock.h"
+#include "kernel/mm/heap.h"
+#include "kernel/mm/map_source.h"
+#include "kernel/panic.h"
+#include "kernel/process_files.h"
+#include "lib/format.h"
+
+static struct spinlock pool_lock = SPINLOCK_INIT(RANK_FILE_POOL);
+static struct file *pool; /* pool_lock; linked by private */
+static uint64_t last_id;  /* [a] */
+
+/* ---- The pool --------------------------------------------------------------------- */
+
+static struct file *pool_take(void)
+{
+    spin_lock(&pool_lock);
+    struct file *file = pool;
+    if (file)
+        pool = file->private;
+    spin_unlock(&pool_lock);
+    return file;
+}
+
+static void pool_give(struct file *file)
+{
+    spin_lock(&pool_lock);
+    file->private = pool;
+    pool = file;
+    spin_unlock(&pool_lock);
+}
+
+/* A page full of files; one of them is the result. */
+static struct file *pool_grow(void)
+{
+    struct frame *frame = frame_alloc(0, ALLOC_ZERO);
+
+    if (!frame)
+        return NULL;
+    struct file *file = frame_address(frame);
+    for (size_t i = 1; i < PAGE_SIZE / sizeof(*file); i++)
+        pool_give(&file[i]);
+    return file;
+}
+
+static struct file *file_alloc(const struct file_ops *ops, unsigned flags)
+{
+    struct file *file = pool_take();
+
+    if (!file)
+        file = pool_grow();
+    if (!file)
+        return NULL;
+    memset((char *)file + sizeof(file->refcount), 0, sizeof(*file) - sizeof(file->refcount));
+    file->ops = ops;
+    file->flags = flags & ~(ABI_O_CREAT | ABI_O_EXCL | ABI_O_NOCTTY | ABI_O_TRUNC | ABI_O_CLOEXEC);
+    mutex_init(&file->position_lock, RANK_FILE_POSITION);
+    file->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&file->refcount, 1, __ATOMIC_RELEASE);
+    return file;
+}
+_Static_assert(offsetof(struct file, refcount) == 0, "file_alloc clears what is behind refcount");
+
+/* ---- Anonymous files ------------------------------------------------------------------ */
+
+static int anonymous_statfs(struct superblock *sb, struct abi_statfs *out)
+{
+    out->f_type = ABI_ANON_INODE_MAGIC;
+    return 0;
+}
+
+static const struct file_system anonymous_type = { .name = "anon_inodefs" };
+static const struct superblock_ops anonymous_ops = { .statfs = anonymous_statfs };
+static struct superblock anonymous_sb = { .refcount = 1,
+                                          .type = &anonymous_type,
+                                          .ops = &anonymous_ops,
+                                          .next_ino = 1 };
+static struct mount anonymous_mount = { .refcount = 1, .sb = &anonymous_sb };
+static struct inode *anonymous_inode; /* shared, as Linux's is */
+
+void file_cache_init(void)
+{
+    anonymous_sb.device = device_number_anonymous();
+    list_init(&anonymous_mount.node);
+    if (inode_create(&anonymous_sb, 0600, &anonymous_inode) != 0)
+        panic("no memory for the inode of anonymous files");
+}
+
+int file_create(const struct file_ops *ops, void *private, unsigned flags, struct file **out)
+{
+    struct file *file = file_alloc(ops, flags);
+
+    if (!file)
+        return -ENOMEM;
+    file->private = private;
+    file->inode = inode_get(anonymous_inode);
+    *out = file;
+    return 0;
+}
+
+int file_place(struct file *file, struct path *out)
+{
+    char name[ABI_NAME_MAX + 1];
+
+    if (file->path.dentry) {
+        *out = file->path;
+        path_get(out);
+        return 0;
+    }
+    if (file->ops->link_text)
+        (void)file->ops->link_text(file, name, sizeof(name));
+    else
+        format_string(name, sizeof(name), "anon_inode:[%s]", file->ops->kind ? file->ops->kind : "");
+    int err = dentry_create_anonymous(file->inode->sb, name, inode_get(file->inode), &out->dentry);
+    if (err)
+        return err;
+    out->mount = mount_get(&anonymous_mount);
+    return 0;
+}
+
+/* ---- Opening ------------------------------------------------------------------------------ */
+
+static bool wants_write(unsigned flags)
+{
+    return (flags & ABI_O_ACCMODE) == ABI_O_WRONLY || (flags & ABI_O_ACCMODE) == ABI_O_RDWR;
+}
+
+static int open_device(struct file *file, struct inode *inode)
+{
+    if (file->path.mount->flags & ABI_MS_NODEV)
+        return -EACCES;
+    file->ops = device_file_ops(inode->mode, inode->rdev);
+    if (!file->ops)
+        return -ENXIO;
+    return file->ops->open ? file->ops->open(inode, file) : 0;
+}
+
+static int open_inode(struct file *file, struct inode *inode)
+{
+    switch (inode->mode & ABI_S_IFMT) {
+    case ABI_S_IFLNK:
+        return -ELOOP;
+    case ABI_S_IFSOCK:
+        return -ENXIO;
+    case ABI_S_IFIFO:
+        if (!inode->file_ops)
+            return fifo_open(inode, file);
+        break;
+    case ABI_S_IFCHR:
+    case ABI_S_IFBLK:
+        if (!inode->file_ops)
+            return open_device(file, inode);
+        break;
+    case ABI_S_IFDIR:
+        if (wants_write(file->flags))
+            return -EISDIR;
+        break;
+    default:
+        if (wants_write(file->flags)) {
+            int err = mount_want_write(file->path.mount);
+            if (err)
+                return err;
+        }
+        break;
+    }
+    if (!inode->file_ops)
+        return -ENXIO;
+    file->ops = inode->file_ops;
+    return file->ops->open ? file->ops->open(inode, file) : 0;
+}
+
+static void file_free(struct file *file)
+{
+    if (file->path.dentry)
+        path_put(&file->path);
+    inode_put(file->inode);
+    pool_give(file);
+}
+
+int file_open_path(const struct path *path, unsigned flags, struct file **out)
+{
+    static const struct file_ops path_ops = { .kind = "path" }; /* O_PATH: nothing but a place */
+    struct file *file = file_alloc(&path_ops, flags | ABI_O_LARGEFILE);
+
+    if (!file)
+        return -ENOMEM;
+    file->path = *path;
+    path_get(path);
+    file->inode = inode_get(path->dentry->inode);
+    if (flags & ABI_O_PATH) {
+        file->flags = flags & (ABI_O_PATH | ABI_O_DIRECTORY | ABI_O_NOFOLLOW);
+    } else {
+        int err = open_inode(file, file->inode);
+        if (err) {
+            file->ops = &path_ops; /* never was open: nothing to release but the place */
+            file->flags = ABI_O_PATH;
+            file_put(file);
+            return err;
+        }
+        inotify_file_event(file, ABI_IN_OPEN);
+    }
+    *out = file;
+    return 0;
+}
+
+/* ---- References ------------------------------------------------------------------------------ */
+
+struct file *file_get(struct file *file)
+{
+    __atomic_fetch_add(&file->refcount, 1, __ATOMIC_RELAXED);
+    return file;
+}
+
+static void file_release(struct file *file)
+{
+    epoll_file_released(file);
+    if (!(file->flags & ABI_O_PATH)) {
+        locks_release(file->inode, file);
+        inotify_file_event(file, wants_write(file->flags) ? ABI_IN_CLOSE_WRITE
+                                                          : ABI_IN_CLOSE_NOWRITE);
+        if (file->ops->release)
+            file->ops->release(file);
+    }
+    file_free(file);
+}
+
+void file_put(struct file *file)
+{
+    if (__atomic_sub_fetch(&file->refcount, 1, __ATOMIC_ACQ_REL) == 0)
+        file_release(file);
+}
+
+/* ---- Reading and writing ------------------------------------------------------------------------ */
+
+bool file_can_read(const struct file *file)
+{
+    return !(file->flags & ABI_O_PATH) && (file->flags & ABI_O_ACCMODE) != ABI_O_WRONLY &&
+           (file->flags & ABI_O_ACCMODE) != ABI_O_ACCMODE;
+}
+
+bool file_can_write(const struct file *file)
+{
+    return !(file->flags & ABI_O_PATH) && wants_write(file->flags);
+}
+
+static bool is_before(const struct abi_timespec *a, const struct abi_timespec *b)
+{
+    return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec <= b->tv_nsec);
+}
+
+/* Relative atime (mount(8)): only if it is not younger than the last change, or a day old. */
+static void touch_atime(struct inode *inode, bool is_first)
+{
+    bool is_due = is_before(&inode->atime, &inode->mtime) || is_before(&inode->atime, &inode->ctime);
+
+    if (likely(!is_due && !is_first))
+        return;
+    if (!is_due) { /* the clock is asked once per pass over the file */
+        int64_t now = clock_realtime() / NSEC_PER_SEC;
+        if (now - inode->atime.tv_sec < 24 * 3600)
+            return;
+    }
+    inode_touch(inode, true, false, false);
+}
+
+void file_accessed(struct file *file)
+{
+    const struct mount *mount = file->path.mount;
+
+    if (mount && !(file->flags & ABI_O_NOATIME) &&
+        !((mount->flags | mount->sb->flags) & (ABI_MS_NOATIME | ABI_MS_RDONLY)))
+        touch_atime(file->inode, file->position == 0);
+    inotify_file_event(file, ABI_IN_ACCESS);
+}
+
+static long read_at(struct file *file, struct io *io, int64_t *pos)
+{
+    long n = file->ops->read(file, io, pos);
+
+    if (n > 0)
+        file_accessed(file);
+    return n;
+}
+
+long file_read(struct file *file, struct io *io, int64_t *pos)
+{
+    int64_t unused = 0;
+
+    if (unlikely(!file_can_read(file)))
+        return -EBADF;
+    if (unlikely(!file->ops->read))
+        return -EINVAL;
+    if (file->flags & ABI_O_NONBLOCK)
+        io->nonblock = true;
+    if (pos)
+        return read_at(file, io, pos);
+    if (!file->ops->seek)
+        return read_at(file, io, &unused);
+    mutex_lock(&file->position_lock);
+    long n = read_at(file, io, &file->position);
+    mutex_unlock(&file->position_lock);
+    return n;
+}
+
+static long write_at(struct file *file, struct io *io, int64_t *pos)
+{
+    long n = file->ops->write(file, io, pos);
+
+    if (n <= 0)
+        return n;
+    inotify_file_event(file, ABI_IN_MODIFY);
+    if (unlikely(file->flags & ABI_O_DSYNC) && file->ops->fsync) {
+        int err = file->ops->fsync(file, (file->flags & ABI_O_SYNC) != ABI_O_SYNC);
+        if (err)
+            return err;
+    }
+    return n;
+}
+
+long file_write(struct file *file, struct io *io, int64_t *pos)
+{
+    int64_t unused = 0;
+
+    if (unlikely(!file_can_write(file)))
+        return -EBADF;
+    if (unlikely(!file->ops->write))
+        return -EINVAL;
+    if (file->flags & ABI_O_NONBLOCK)
+        io->nonblock = true;
+    if (pos)
+        return write_at(file, io, pos);
+    if (!file->ops->seek)
+        return write_at(file, io, &unused);
+    mutex_lock(&file->position_lock);
+    long n = write_at(file, io, &file->position);
+    mutex_unlock(&file->position_lock);
+    return n;
+}
+
+long file_read_kernel(struct file *file, void *buf, size_t len, int64_t pos)
+{
+    struct io io;
+
+    io_init_kernel(&io, buf, len);
+    return file_read(file, &io, &pos);
+}
+
+unsigned file_poll(struct file *file)
+{
+    if (!file->ops->poll)
+        return ABI_POLLIN | ABI_POLLOUT | ABI_POLLRDNORM | ABI_POLLWRNORM;
+    return file->ops->poll(file);
+}
+
+int64_t file_seek_in(struct file *file, int64_t offset, int whence, uint64_t size)
+{
+    int64_t base = 0;
+
+    switch (whence) {
+    case ABI_SEEK_SET:
+        break;
+    case ABI_SEEK_CUR:
+        base = file->position;
+        break;
+    case ABI_SEEK_END:
+        base = (int64_t)size;
+        break;
+    case ABI_SEEK_DATA:
+    case ABI_SEEK_HOLE:
+        if (offset < 0 || (uint64_t)offset >= size)
+            return -ENXIO;
+        base = whence == ABI_SEEK_HOLE ? (int64_t)size - offset : 0;
+        break;
+    default:
+        return -EINVAL;
+    }
+    if (__builtin_add_overflow(base, offset, &offset))
+        return offset > 0 ? -EINVAL : -EOVERFLOW;
+    if (offset < 0)
+        return -EINVAL;
+    file->position = offset;
+    return offset;
+}
+
+bool dir_emit_dots(struct file *file, struct dir_context *context)
+{
+    if (context->pos == 0) {
+        if (!context->emit(context, ".", 1, file->inode->ino, 4, 1))
+            return false;
+        context->pos = 1;
+    }
+    if (context->pos == 1) {
+        struct dentry *parent = dentry_get_parent(file->path.dentry);
+        bool fits = context->emit(context, "..", 2, parent->inode->ino, 4, 2);
+        dentry_put(parent);
+        if (!fits)
+            return false;
+        context->pos = 2;
+    }
+    return true;
+}
+
+/* ---- mmap ---------------------------------------------------------------------------------------- */
+
+static int map_check(const struct file *file, unsigned prot, unsigned flags, unsigned *max_prot)
+{
+    bool is_shared = (flags & ABI_MAP_TYPE) != ABI_MAP_PRIVATE;
+    const struct mount *mount = file->path.mount;
+    unsigned seals = file->inode->seals & (ABI_F_SEAL_WRITE | ABI_F_SEAL_FUTURE_WRITE);
+
+    if (!file_can_read(file))
+        return -EACCES;
+    *max_prot = ABI_PROT_READ | ABI_PROT_WRITE | ABI_PROT_EXEC;
+    if (is_shared && !file_can_write(file)) {
+        if (prot & ABI_PROT_WRITE)
+            return -EACCES;
+        *max_prot &= ~ABI_PROT_WRITE;
+    }
+    if (is_shared && seals) {
+        if (prot & ABI_PROT_WRITE)
+            return -EPERM;
+        *max_prot &= ~ABI_PROT_WRITE;
+    }
+    if (mount && mount->flags & ABI_MS_NOEXEC) {
+        if (prot & ABI_PROT_EXEC)
+            return -EPERM;
+        *max_prot &= ~ABI_PROT_EXEC;
+    }
+    return file->ops->mmap ? 0 : -ENODEV;
+}
+
+int map_source_open(int fd, unsigned prot, unsigned flags, struct map_source *source)
+{
+    struct file *file = fd_get(fd);
+
+    if (!file)
+        return -EBADF;
+    *source = (struct map_source){ .file = file };
+    int err = map_check(file, prot, flags, &source->max_prot);
+    if (!err)
+        err = file->ops->mmap(file, prot, flags, &source->cache, &source->is_zero);
+    if (err) {
+        file_put(file);
+        return err;
+    }
+    file_accessed(file);
+    return 0;
+}
+
+void map_source_close(struct map_source *source)
+{
+    if (source->cache)
+        pagecache_put(source->cache);
+    file_put(source->file);
+}
+
+long map_source_path(struct file *file, char *buf, size_t size)
+{
+    if (file->ops->link_text)
+        return file->ops->link_text(file, buf, size);
+    if (file->path.dentry)
+        return path_text(&file->path, buf, size);
+    return format_string(buf, size, "anon_inode:[%s]", file->ops->kind ? file->ops->kind : "");
+}
+
+void map_source_identity(struct file *file, uint64_t *device, uint64_t *inode)
+{
+    *device = file->inode->sb->device;
+    *inode = file->inode->ino;
+}
