@@ -9,7 +9,7 @@
 
 int main(void)
 {
-    int *volatile pointer = NULL;
+    volatile int *volatile pointer = NULL;
 
     puts("storing");
     fflush(stdout);

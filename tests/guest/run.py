@@ -47,15 +47,18 @@ class Test:
         sources = [self.path, os.path.join(HERE, "check.h")]
         newest = max(os.stat(source).st_mtime for source in sources)
         if os.path.exists(self.program) and os.stat(self.program).st_mtime >= newest:
-            return
+            return None
         os.makedirs(BUILD, exist_ok=True)
         command = list(COMPILE[self.variant])
         if self.path.endswith(".cc"):
             command[0] = {"gcc": "g++", "clang": "clang++"}[command[0]]
         temporary = f"{self.program}.{os.getpid()}"
-        subprocess.run([*command, "-O1", "-g", "-Wall", "-Wextra", "-o", temporary, self.path, *self.words("flags")],
-                       check=True)
+        result = subprocess.run([*command, "-O1", "-g", "-Wall", "-Wextra", "-o", temporary, self.path,
+                                 *self.words("flags")], stderr=subprocess.PIPE, check=False)
+        if result.returncode or result.stderr:
+            return "it does not compile cleanly:\n" + text_of(result.stderr)
         os.rename(temporary, self.program)
+        return None
 
     def run_linux(self):
         env = dict(ENVIRONMENT, **dict(word.split("=", 1) for word in self.words("env")))
@@ -128,7 +131,9 @@ def text_of(data):
 
 
 def run_test(test, linux_only=False):
-    test.build()
+    problem = test.build()
+    if problem:
+        return problem
     if "linux" in test.settings or "only" in test.settings:
         class Known:
             stdout = b"" if "linux" in test.settings else b"passed\n"
@@ -138,7 +143,7 @@ def run_test(test, linux_only=False):
     else:
         linux = test.run_linux()
         if linux.status != int(test.settings.get("status", 0)):
-            return f"its status on Linux is {linux.status}"
+            return f"its status on Linux is {linux.status}:\n{text_of(linux.stdout)}"
         if b"FAIL" in linux.stdout:
             return "it fails on Linux:\n" + text_of(linux.stdout)
     if linux_only:
