@@ -15,11 +15,6 @@
 
 #define FUTEX_BITSET_ANY 0xffffffffu
 
-struct futex_deadline {
-    nsec_t at; /* on the monotonic clock, or CLOCK_REALTIME with FUTEX_REALTIME */
-    unsigned flags;
-};
-
 /* 0: woken; -EAGAIN: *address is not expected; -ETIMEDOUT, -EINTR, -EFAULT, -EINVAL. */
 long futex_wait(uintptr_t address, unsigned flags, uint32_t expected, nsec_t deadline,
                 uint32_t bitset);
@@ -50,5 +45,7 @@ long futex_requeue_pi(uintptr_t address, uintptr_t address2, unsigned flags, int
                       int nrequeue, const uint32_t *expected);
 
 /* The running thread leaves: walks its robust list, passes on its PI locks, clears clear_child_tid
- * and wakes who waits there.  Its vmspace must still be there; execve calls it too. */
+ * and wakes who waits there.  Its vmspace must still be there. */
 void futex_thread_exit(struct thread *thread);
+/* The same before execve leaves the old vmspace; the thread goes on. */
+void futex_thread_exec(struct thread *thread);

@@ -69,6 +69,7 @@ struct thread {
     uintptr_t rseq_area;           /* [o] */
     uint32_t rseq_signature;
     uint32_t rseq_len;
+    unsigned rseq_cpu;             /* the number that rseq_area shows */
     bool is_in_syscall;            /* [o] tracing, /proc/PID/syscall */
     long syscall_nr;
     nsec_t start_time;
@@ -86,6 +87,7 @@ struct thread {
 #define THREAD_TRACED  1u /* strace lines */
 #define THREAD_EXITING 2u
 #define THREAD_LISTED  4u /* thread_find() finds it */
+#define THREAD_OWNS_NO_PI 8u /* futex: on its way out, it gave its PI locks away */
 
 static inline struct thread *thread_current(void)
 {
