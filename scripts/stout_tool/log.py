@@ -7,7 +7,7 @@ import os
 import re
 import sys
 
-PANIC = re.compile(rb"\b(kernel )?panic\b", re.IGNORECASE)
+PANIC = re.compile(rb"^\[ *\d+\.\d+\] panic on CPU \d+: ")
 CRASH_STATUS = {128 + number for number in (4, 5, 7, 8, 11, 31)}
 TAIL = 200
 

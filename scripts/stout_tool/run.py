@@ -95,7 +95,7 @@ def parse_env(texts, files):
 def kernel_command_line(options):
     words = []
     if options.verbose:
-        words.append("loglevel=info")
+        words.append("loglevel=2")
     return " ".join(words + options.kernel_options)
 
 

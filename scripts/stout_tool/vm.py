@@ -175,6 +175,9 @@ class VirtualMachine:
             if len(words) == 2 and words[0] == "exit" and words[1].isdigit():
                 self.status = int(words[1]) & 255
                 self._deadline = time.monotonic() + LINGER
+            elif words and words[0] == "panic":
+                self.log.panicked = True
+                self._deadline = time.monotonic() + PANIC_LINGER
 
     def _read_terminal(self, selector, terminal):
         try:

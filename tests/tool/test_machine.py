@@ -85,7 +85,7 @@ def test_log_with_verbose_and_panic(run):
     assert b"booted" in run(log, "-v").stderr
     assert b"booted" in run(log, "--trace", "syscalls").stderr
     start = time.monotonic()
-    result = run("channel['log'].sendall(b'[0.1] panic: the reason\\nmore\\n')\ntime.sleep(30)")
+    result = run("channel['log'].sendall(b'[    0.100000] panic on CPU 0: the reason\\nmore\\n')\ntime.sleep(30)")
     assert result.returncode == 125 and b"the reason" in result.stderr and b"more" in result.stderr
     assert time.monotonic() - start < 5
 
