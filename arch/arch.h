@@ -114,6 +114,7 @@ void arch_tls_set(struct thread *thread, uintptr_t base);
 /* A fresh program: everything zero but the program counter and the stack pointer. */
 void arch_regs_init(struct regs *regs, uintptr_t pc, uintptr_t sp);
 uintptr_t arch_regs_pc(const struct regs *regs);
+void arch_regs_set_pc(struct regs *regs, uintptr_t pc);
 uintptr_t arch_regs_sp(const struct regs *regs);
 void arch_regs_set_sp(struct regs *regs, uintptr_t sp);
 long arch_regs_result(const struct regs *regs);

@@ -76,6 +76,7 @@ struct process {
     struct timer_set *timers;       /* POSIX timers and itimers; NULL until used */
     bool is_dumpable;
     bool is_subreaper;
+    bool is_thp_disabled;
     int pdeath_signal;
     unsigned personality;
     uint64_t minor_faults, major_faults;
@@ -96,11 +97,12 @@ static inline struct process *process_current(void)
     return process_of_current();
 }
 
-/* A new process, child of parent (NULL: the first), with one not yet started thread; it has no
+/* A new process with what it inherits from model (NULL: the first) and one not yet started thread; it has no
  * vmspace, files, fs or handlers yet.  -ENOMEM, -EAGAIN (pid limit). */
-int process_create(struct process *parent, struct process **out) __must_check;
-/* Enters it into the table, with its leader: signals and wait4 find it from now on.  -EAGAIN. */
-int process_publish(struct process *process) __must_check;
+int process_create(struct process *model, struct process **out) __must_check;
+/* Enters it into the table as a child of parent (NULL: the first), with its leader: signals and wait4 find it
+ * from now on.  -EAGAIN: parent is ending. */
+int process_publish(struct process *process, struct process *parent) __must_check;
 struct process *process_get(struct process *process);
 void process_put(struct process *process);
 struct process *process_find(int pid); /* with a reference, or NULL */

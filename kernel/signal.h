@@ -51,6 +51,7 @@ struct signal_shared {
     bool is_stopping;             /* [s, read anywhere] job control: every thread parks */
     unsigned nparked;             /* [s] threads that have */
     int stop_signal;              /* [s] */
+    bool is_stop_taken;           /* [s] a stop signal was dequeued and no SIGCONT came since */
     bool is_stop_reported;        /* [s] the stop is complete and its parent was told */
     bool has_stop_event;          /* [s] for wait4 with WUNTRACED */
     bool has_continue_event;      /* [s] for wait4 with WCONTINUED */
@@ -127,4 +128,5 @@ void signal_handlers_put(struct signal_handlers *handlers);
 void signal_handlers_reset(struct signal_handlers *handlers); /* execve */
 void signal_shared_init(struct signal_shared *shared);
 void thread_signals_init(struct thread_signals *signals);
+/* The thread is being freed: nobody can send to it any more.  Drops its reference on its process. */
 void thread_signals_fini(struct thread *thread);

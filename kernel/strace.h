@@ -12,7 +12,7 @@ struct syscall;
 struct thread;
 
 /* classes: the manifest's list, or NULL.  Unknown classes are named in the log. */
-void strace_init(const char *classes);
+void strace_configure(const char *classes);
 /* Marks the first thread of a program; the others inherit. */
 void strace_thread_start(struct thread *thread);
 /* Around a call; row is NULL for a number that is not in the table. */

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The manifest's parser.  The file comes from the boot archive, so from whoever made the image:
+ * it is checked as a whole, and what it says wrongly is answered with a sentence.
+ *
+ * Two passes: the first counts args and envs, the second fills the one array that holds both.
+ */
+#include "kernel/manifest.h"
+
+#include <string.h>
+
+#include "abi/errno.h"
+#include "kernel/mm/heap.h"
+#include "lib/format.h"
+
+static char unknown_key[64]; /* the sentence that names one; the manifest is read once */
+
+struct record {
+    char *key;
+    char *value;
+};
+
+/* Splits the record at text; its length with the NUL, or 0 if there is no '='. */
+static size_t record_split(char *text, struct record *record)
+{
+    size_t len = strlen(text);
+    char *equals = memchr(text, '=', len);
+    if (!equals)
+        return 0;
+    record->key = text;
+    record->value = equals + 1;
+    *equals = '\0';
+    return len + 1;
+}
+
+static bool number_parse(const char **text, uint32_t *number)
+{
+    const char *at = *text;
+    uint64_t value = 0;
+    if (*at < '0' || *at > '9')
+        return false;
+    for (; *at >= '0' && *at <= '9'; at++) {
+        value = value * 10 + (unsigned)(*at - '0');
+        if (value > UINT32_MAX)
+            return false;
+    }
+    *number = (uint32_t)value;
+    *text = at;
+    return true;
+}
+
+static const char *user_parse(struct manifest *manifest, const char *value)
+{
+    static const char *const error = "the manifest's user is not of the form uid:gid";
+    if (!number_parse(&value, &manifest->uid) || *value != ':')
+        return error;
+    value++;
+    if (!number_parse(&value, &manifest->gid) || *value)
+        return error;
+    return NULL;
+}
+
+static const char *stdio_parse(struct manifest *manifest, const char *value)
+{
+    static const char *const names[] = {
+        [STDIO_STREAM] = "stream", [STDIO_TTY] = "tty", [STDIO_NULL] = "null"
+    };
+    for (unsigned fd = 0; fd < 3; fd++) {
+        size_t len = strcspn(value, ",");
+        unsigned kind = 0;
+        while (kind < ARRAY_SIZE(names) &&
+               (strlen(names[kind]) != len || strncmp(names[kind], value, len) != 0))
+            kind++;
+        if (kind == ARRAY_SIZE(names))
+            return "the manifest's stdio is not three of tty, stream and null";
+        manifest->stdio[fd] = (enum manifest_stdio)kind;
+        value += len;
+        if (*value != (fd < 2 ? ',' : '\0'))
+            return "the manifest's stdio is not three of tty, stream and null";
+        value++;
+    }
+    return NULL;
+}
+
+static const char *record_apply(struct manifest *manifest, const struct record *record)
+{
+    const char *key = record->key;
+    const char *value = record->value;
+    if (strcmp(key, "program") == 0)
+        manifest->program = value;
+    else if (strcmp(key, "arg") == 0)
+        manifest->argv[manifest->argc++] = value;
+    else if (strcmp(key, "env") == 0)
+        manifest->envp[manifest->envc++] = value;
+    else if (strcmp(key, "cwd") == 0)
+        manifest->cwd = value;
+    else if (strcmp(key, "hostname") == 0)
+        manifest->hostname = value;
+    else if (strcmp(key, "net") == 0)
+        manifest->net = value;
+    else if (strcmp(key, "trace") == 0)
+        manifest->trace = value;
+    else if (strcmp(key, "user") == 0)
+        return user_parse(manifest, value);
+    else if (strcmp(key, "stdio") == 0)
+        return stdio_parse(manifest, value);
+    else {
+        format_string(unknown_key, sizeof(unknown_key), "the manifest has an unknown key, \"%.24s\"",
+                      key);
+        return unknown_key;
+    }
+    return NULL;
+}
+
+static const char *records_count(char *text, size_t len, size_t *nargs, size_t *nenvs)
+{
+    static const char first[] = "format=1";
+    if (len < sizeof(first) || text[len - 1] != '\0')
+        return "the manifest is truncated";
+    if (strcmp(text, first) != 0)
+        return "the manifest is not of format 1: the tool and the kernel do not belong together";
+    for (size_t at = 0; at < len; at += strlen(text + at) + 1) {
+        if (strncmp(text + at, "arg=", 4) == 0)
+            ++*nargs;
+        else if (strncmp(text + at, "env=", 4) == 0)
+            ++*nenvs;
+    }
+    return NULL;
+}
+
+static const char *records_apply(struct manifest *manifest, char *text, size_t len)
+{
+    size_t at = strlen(text) + 1; /* behind "format=1" */
+    while (at < len) {
+        struct record record;
+        size_t used = record_split(text + at, &record);
+        if (!used)
+            return "the manifest has a record without \"=\"";
+        const char *error = record_apply(manifest, &record);
+        if (error)
+            return error;
+        at += used;
+    }
+    if (!manifest->program || !*manifest->program)
+        return "the manifest names no program";
+    return NULL;
+}
+
+int manifest_parse(char *text, size_t len, struct manifest *manifest, const char **error)
+{
+    size_t nargs = 0, nenvs = 0;
+    memset(manifest, 0, sizeof(*manifest));
+    *error = records_count(text, len, &nargs, &nenvs);
+    if (*error)
+        goto free_text;
+
+    const char **strings = kcalloc(nargs + nenvs + 3, sizeof(*strings), ALLOC_WAIT | ALLOC_ZERO);
+    if (!strings) {
+        *error = "there is not enough memory for the manifest";
+        kfree(text);
+        return -ENOMEM;
+    }
+    manifest->text = text;
+    manifest->argv = strings;
+    manifest->envp = strings + nargs + 2;
+    manifest->cwd = "/";
+    manifest->hostname = "stout";
+    *error = records_apply(manifest, text, len);
+    if (*error)
+        goto free_strings;
+    if (manifest->argc == 0)
+        manifest->argv[manifest->argc++] = manifest->program;
+    return 0;
+
+free_strings:
+    kfree(strings);
+    memset(manifest, 0, sizeof(*manifest));
+free_text:
+    kfree(text);
+    return -EINVAL;
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MIT
+/*
+ * System call dispatch: the table of kernel/syscalls.def made into typed calls, and the work between a
+ * thread and its application.
+ */
+#include "kernel/syscall.h"
+
+#include "abi/errno.h"
+#include "abi/syscall_nr.h"
+#include "kernel/log.h"
+#include "kernel/process.h"
+#include "kernel/rseq.h"
+#include "kernel/strace.h"
+#include "kernel/thread.h"
+
+/* One typed call per line of the table. */
+#define VALUE(i, arg) (TYPE_OF arg)reg[i]
+#define VALUE_EMPTY
+#define SYSCALL(name, result, ...)                      \
+    static long call_##name(const unsigned long reg[6]) \
+    {                                                   \
+        (void)reg;                                      \
+        return sys_##name(MAP(VALUE, ##__VA_ARGS__));   \
+    }
+#include "kernel/syscalls.def"
+#undef SYSCALL
+
+#define ARG_KIND(i, arg) KIND_OF arg
+#define ARG_KIND_EMPTY   0
+#define ARG_NAME(i, arg) TEXT_OF arg
+#define ARG_NAME_EMPTY   NULL
+#define SYSCALL(name_, result_, ...)              \
+    [SYS_##name_] = {                             \
+        .name = #name_,                           \
+        .call = call_##name_,                     \
+        .result = RESULT_##result_,               \
+        .nargs = COUNT_ARGS(__VA_ARGS__),         \
+        .kind = { MAP(ARG_KIND, ##__VA_ARGS__) }, \
+        .arg = { MAP(ARG_NAME, ##__VA_ARGS__) },  \
+    },
+const struct syscall syscalls[SYSCALL_MAX] = {
+#include "kernel/syscalls.def"
+};
+#undef SYSCALL
+
+/* ---- Numbers that the table lacks ----------------------------------------------- */
+
+static uint64_t nunknown;
+static uint64_t unknown_named[SYSCALL_MAX / 64]; /* a bit for each that the log has named */
+
+uint64_t syscall_unknown_count(void)
+{
+    return __atomic_load_n(&nunknown, __ATOMIC_RELAXED);
+}
+
+static __cold long syscall_unknown(long nr)
+{
+    __atomic_fetch_add(&nunknown, 1, __ATOMIC_RELAXED);
+    if (nr >= 0 && nr < SYSCALL_MAX) {
+        uint64_t bit = 1ULL << (nr % 64);
+        if (!(__atomic_fetch_or(&unknown_named[nr / 64], bit, __ATOMIC_RELAXED) & bit))
+            log_info("system call %ld is not implemented (%s)", nr, thread_current()->name);
+    }
+    return -ENOSYS;
+}
+
+/* ---- Dispatch ---------------------------------------------------------------------- */
+
+static const struct syscall *row_find(long nr)
+{
+    if ((unsigned long)nr >= SYSCALL_MAX || !syscalls[nr].call)
+        return NULL;
+    return &syscalls[nr];
+}
+
+static __cold long dispatch_traced(long nr, const unsigned long reg[6])
+{
+    const struct syscall *row = row_find(nr);
+    strace_enter(row, reg);
+    long result = row ? row->call(reg) : syscall_unknown(nr);
+    strace_leave(row, nr, reg, result);
+    return result;
+}
+
+static bool must_be_settled(long result)
+{
+    return result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK;
+}
+
+long syscall_dispatch(long nr, const unsigned long reg[6])
+{
+    struct thread *thread = thread_current();
+    long result;
+    thread->syscall_nr = nr;
+    thread->is_in_syscall = true;
+    if (unlikely(thread->flags & THREAD_TRACED)) {
+        result = dispatch_traced(nr, reg);
+    } else {
+        const struct syscall *row = row_find(nr);
+        result = likely(row) ? row->call(reg) : syscall_unknown(nr);
+    }
+    thread->is_in_syscall = false;
+    /*
+     * The signal that ended the call may have gone to another thread meanwhile; the result and a
+     * temporary mask are settled by signal_deliver() all the same.
+     */
+    if (unlikely(must_be_settled(result) || thread->signals.has_saved_blocked))
+        __atomic_fetch_or(&thread->work, THREAD_WORK_SIGNAL, __ATOMIC_RELAXED);
+    return result;
+}
+
+/* ---- On the way back --------------------------------------------------------------------- */
+
+void kernel_exit_work(struct regs *regs)
+{
+    struct thread *thread = thread_current();
+    uint32_t work = READ_ONCE(thread->work);
+    if (work & THREAD_WORK_EXIT)
+        thread_exit(0); /* the process's status was settled by who ended it */
+    if (work & THREAD_WORK_RESCHED)
+        sched_check();
+    if (work & THREAD_WORK_SIGNAL)
+        signal_deliver(regs);
+    if (READ_ONCE(thread->work) & THREAD_WORK_RSEQ)
+        rseq_update(regs);
+}
