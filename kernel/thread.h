@@ -70,6 +70,7 @@ struct thread {
     uint32_t rseq_signature;
     uint32_t rseq_len;
     unsigned rseq_cpu;             /* the number that rseq_area shows */
+    uint16_t mempolicy;            /* [o] set_mempolicy(2), kernel/mm/sys_mempolicy.c */
     bool is_in_syscall;            /* [o] tracing, /proc/PID/syscall */
     long syscall_nr;
     nsec_t start_time;

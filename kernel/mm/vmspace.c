@@ -292,10 +292,10 @@ int vmspace_map(struct vmspace *vm, const struct vmspace_map_args *wanted, uintp
 
 int vmspace_unmap_locked(struct vmspace *vm, uintptr_t start, uintptr_t end, struct list *dead)
 {
-    int err = vmspace_cut(vm, start);
-    if (!err)
+    int err = start < end ? vmspace_cut(vm, start) : 0;
+    if (!err && start < end)
         err = vmspace_cut(vm, end);
-    if (err)
+    if (err || start >= end)
         return err;
     struct mapping *mapping = mapping_find(vm, start);
 

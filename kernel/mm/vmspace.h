@@ -86,6 +86,12 @@ int vmspace_unmap(struct vmspace *vm, uintptr_t address, size_t length) __must_c
 int vmspace_protect(struct vmspace *vm, uintptr_t address, size_t length, unsigned prot)
     __must_check;
 
+/* mremap(2): *address is the old place, then the new one.  Lengths in whole pages.  -errno as there. */
+int vmspace_remap(struct vmspace *vm, uintptr_t *address, size_t old_length, size_t new_length,
+                  unsigned flags, uintptr_t new_address) __must_check;
+/* brk(2): the end of the heap as it is then.  The loader sets brk_start and brk_end. */
+uintptr_t vmspace_brk(struct vmspace *vm, uintptr_t wanted);
+
 /* A page fault.  access: PT_READ, PT_WRITE or PT_EXEC.  0: resolved, try again.  Else a
  * signal: fills signo and code. -EFAULT.  Out of memory: the process has been sent SIGKILL (kernel/mm/oom.c)
  * and signo is that too.  Counts the fault for the running process. */

@@ -90,6 +90,11 @@ int mapping_fault(struct mapping *mapping, uintptr_t page, unsigned access) __mu
 int vmspace_populate(struct vmspace *vm, uintptr_t start, uintptr_t end, unsigned access)
     __must_check;
 
+/* ---- sys_mlock.c ---- */
+
+/* Whether so many more bytes may be locked (RLIMIT_MEMLOCK).  -EPERM: none at all; -ENOMEM. */
+int vmspace_may_lock(struct vmspace *vm, size_t bytes) __must_check;
+
 /* ---- oom.c ---- */
 
 /* Reports what used the memory and kills the running process. */
