@@ -278,6 +278,9 @@ void trap_on_own_stack(unsigned vector, struct machine_frame *frame)
 
 void trap_bad_stack(unsigned vector, uint64_t error, const struct machine_frame *frame)
 {
+    const struct thread *thread = thread_current();
+    log_error("thread %d (%.16s), kernel stack %lx-%lx", thread->tid, thread->name,
+              (unsigned long)thread->kernel_stack_bottom, (unsigned long)thread->kernel_stack_top);
     panic("%s (%u, error %lx) at %lx with a bad stack pointer %lx, address %lx", trap_name(vector),
           vector, (unsigned long)error, (unsigned long)frame->rip, (unsigned long)frame->rsp,
           (unsigned long)read_cr2());
