@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""stout doctor: what this host offers and what is missing, one line each."""
+import os
+import shutil
+import subprocess
+
+from .paths import TOP, build_dir, cache_dir, human_size
+from .qemu import kvm_problem
+
+NEEDED = (  # command, what for, Debian package, needed by `stout run`
+    ("qemu-system-x86_64", "the machine", "qemu-system-x86", True),
+    ("gcc", "building the kernel", "gcc", True),
+    ("cmake", "building the kernel", "cmake", True),
+    ("setpriv", "ending the machine with the tool", "util-linux", False),
+    ("node", "running .js programs", "nodejs", False),
+    ("grub-mkrescue", "stout build -t iso", "grub-common grub-pc-bin grub-efi-amd64-bin", False),
+    ("xorriso", "stout build -t iso", "xorriso", False),
+    ("clang", "the tests", "clang", False),
+    ("ctags", "the tests", "universal-ctags", False),
+    ("musl-gcc", "the tests", "musl-tools", False),
+    ("wrk", "the measurements", "wrk", False),
+)
+
+
+def doctor():
+    problems = 0
+    for command, purpose, package, required in NEEDED:
+        path = shutil.which(command)
+        if path:
+            say("ok", f"{command}: {path}{version_of(command)}")
+        else:
+            problems += required
+            say("MISSING" if required else "missing",
+                f"{command} ({purpose}); apt-get install {package}")
+    problem = kvm_problem()
+    say("ok" if problem is None else "note", "KVM: usable" if problem is None else
+        f"KVM: {problem}; programs run emulated, which is slower")
+    problems += check_memory()
+    problems += check_kernel()
+    folder = cache_dir()
+    if os.access(folder, os.W_OK):
+        say("ok", f"cache: {folder} ({human_size(cache_size(folder))})")
+    else:
+        problems += 1
+        say("MISSING", f"cache: {folder} cannot be written; name another folder in STOUT_CACHE")
+    print("Everything that is needed is here." if not problems else
+          f"{problems} thing{'s' if problems > 1 else ''} missing; scripts/setup installs them.")
+    return 1 if problems else 0
+
+
+def say(state, text):
+    print(f"{state:8} {text}")
+
+
+def version_of(command):
+    if command not in ("qemu-system-x86_64", "gcc", "cmake", "node", "clang"):
+        return ""
+    result = subprocess.run([command, "--version"], capture_output=True, text=True, check=False)
+    line = result.stdout.splitlines()[0] if result.stdout else ""
+    return f" ({line.strip()})" if line else ""
+
+
+def check_memory():
+    with open("/proc/meminfo", encoding="ascii") as file:
+        values = dict(line.split(":", 1) for line in file)
+    available = int(values["MemAvailable"].split()[0]) << 10
+    enough = available >= 600 << 20
+    say("ok" if enough else "MISSING", f"memory: {human_size(available)} available, {os.cpu_count()} processors")
+    return not enough
+
+
+def check_kernel():
+    path = os.path.join(build_dir("release"), "stout.elf.stripped")
+    if os.path.exists(path):
+        say("ok", f"kernel: {os.path.relpath(path, TOP)} ({human_size(os.stat(path).st_size)})")
+    else:
+        say("note", "kernel: not built yet; the first stout run does it")
+    return 0
+
+
+def cache_size(folder):
+    return sum(os.stat(os.path.join(base, name)).st_size for base, _, names in os.walk(folder) for name in names)

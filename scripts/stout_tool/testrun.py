@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: MIT
+"""stout test: every tier, one result per test, and the last line "N passed, N failed".
+
+Tiers (labels), in this order: style (scripts/check_*.py), build (warnings of both compilers),
+unit (tests/host under ASan and UBSan, tests/tool), fuzz (a few seconds each), guest (tests/guest,
+Linux as oracle), app (tests/apps, real software), kvm (nested), bench (what is fixed, not timed), and
+slow, which runs only when asked for.  Jobs of one tier run side by side.
+"""
+import concurrent.futures
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+
+from .errors import StoutError
+from .kernel import build
+from .paths import TOP, build_dir
+
+LABELS = ("style", "build", "unit", "fuzz", "guest", "app", "kvm", "bench", "slow")
+PYTHON = "/usr/bin/python3"
+
+
+class Job:
+    """A command that is one test, or a pytest file that reports several."""
+
+    def __init__(self, name, label, command, timeout=120, pytest=False, alone=False):
+        self.name, self.label, self.command = name, label, command
+        self.timeout, self.pytest, self.alone = timeout, pytest, alone
+
+
+class Results:
+    def __init__(self, verbose):
+        self.passed = self.failed = self.skipped = 0
+        self.failures = []
+        self._verbose = verbose
+        self._lock = threading.Lock()
+
+    def add(self, name, label, ok, seconds, output=""):
+        with self._lock:
+            self.passed += bool(ok)
+            self.failed += not ok
+            print(f"{'ok  ' if ok else 'FAIL'} {label:6} {name} ({seconds:.1f} s)", flush=True)
+            if not ok:
+                self.failures.append(name)
+            if output and (not ok or self._verbose):
+                print("     " + output.rstrip().replace("\n", "\n     "), flush=True)
+
+    def skip(self, name, label, reason):
+        with self._lock:
+            self.skipped += 1
+            print(f"skip {label:6} {name}: {reason}", flush=True)
+
+
+def run_tests(labels=(), pattern=None, jobs=None, list_only=False, verbose=False):
+    for label in labels:
+        if label not in LABELS:
+            raise StoutError(f"There is no label {label}; the labels are {', '.join(LABELS)}.", 2)
+    wanted = labels or tuple(label for label in LABELS if label != "slow")
+    set_up_tests()
+    os.environ["STOUT_TESTING"] = "1"
+    results = Results(verbose)
+    start = time.monotonic()
+    for label in wanted:
+        if label in LABELS:
+            run_label(label, pattern, jobs or os.cpu_count() or 1, results, list_only)
+    if list_only:
+        return 0
+    print(f"{time.monotonic() - start:.0f} s" + (f", {results.skipped} skipped" if results.skipped else ""))
+    for name in results.failures:
+        print(f"failed: {name}")
+    print(f"{results.passed} passed, {results.failed} failed")
+    return 1 if results.failed or not results.passed else 0
+
+
+def set_up_tests():
+    if not os.path.exists(os.path.join(TOP, "build", ".setup-tests")):
+        subprocess.run([os.path.join(TOP, "scripts", "setup"), "--tests"], check=True)
+
+
+def run_label(label, pattern, workers, results, list_only):
+    begun = time.monotonic()
+    try:
+        found = COLLECTORS[label]()
+    except (StoutError, subprocess.SubprocessError, OSError, ValueError) as error:
+        text = error.sentence if isinstance(error, StoutError) else str(error)
+        results.add(f"{label} (preparing)", label, False, time.monotonic() - begun, text)
+        return
+    found = [job for job in found if not pattern or job.pytest or pattern in job.name]
+    if list_only:
+        for job in found:
+            print(f"{job.label:6} {job.name}")
+        return
+    together = [job for job in found if not job.alone]
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        list(pool.map(lambda job: run_job(job, pattern, results), together))
+    for job in found:
+        if job.alone:
+            run_job(job, pattern, results)
+
+
+def run_job(job, pattern, results):
+    start = time.monotonic()
+    if job.pytest:
+        run_pytest(job, pattern, results)
+        return
+    try:
+        result = subprocess.run(job.command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                stderr=subprocess.STDOUT, timeout=job.timeout, check=False)
+        output, ok = result.stdout.decode("utf-8", "replace"), result.returncode == 0
+        if result.returncode == 77:
+            results.skip(job.name, job.label, output.strip().split("\n")[-1])
+            return
+    except subprocess.TimeoutExpired as expired:
+        output = (expired.stdout or b"").decode("utf-8", "replace") + f"\nstill running after {job.timeout} s"
+        ok = False
+    except OSError as error:
+        output, ok = str(error), False
+    results.add(job.name, job.label, ok, time.monotonic() - start, output[-8000:])
+
+
+def run_pytest(job, pattern, results):
+    """Each test function of the file counts for itself."""
+    import tempfile
+    import xml.etree.ElementTree as tree
+    with tempfile.TemporaryDirectory() as folder:
+        report = os.path.join(folder, "report.xml")
+        command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}",
+                   f"--rootdir={TOP}", *job.command]
+        if pattern:
+            command += ["-k", pattern]
+        try:
+            result = subprocess.run(command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                    stderr=subprocess.STDOUT, timeout=job.timeout, check=False)
+        except subprocess.TimeoutExpired as expired:
+            text = (expired.stdout or b"").decode("utf-8", "replace")[-4000:]
+            results.add(job.name, job.label, False, job.timeout, f"{text}\nstill running after {job.timeout} s")
+            return
+        if result.returncode == 5:  # nothing matched the pattern
+            return
+        try:
+            cases = list(tree.parse(report).getroot().iter("testcase"))
+        except (OSError, tree.ParseError):
+            results.add(job.name, job.label, False, 0, result.stdout.decode("utf-8", "replace")[-4000:])
+            return
+    for case in cases:
+        name = f"{job.name}::{case.get('name')}"
+        skipped = case.find("skipped")
+        if skipped is not None:
+            results.skip(name, job.label, skipped.get("message", ""))
+            continue
+        failure = case.find("failure") if case.find("failure") is not None else case.find("error")
+        text = "" if failure is None else (failure.text or failure.get("message", ""))
+        results.add(name, job.label, failure is None, float(case.get("time", 0)), text[-6000:])
+
+
+def collect_style():
+    """The checks read the tree; the headers' one needs the flags of a configured build."""
+    if not os.path.exists(os.path.join(build_dir("release"), "compile_commands.json")):
+        build("release")
+    return [Job(name.removesuffix(".py"), "style", [os.path.join(TOP, "scripts", name)], 300)
+            for name in sorted(os.listdir(os.path.join(TOP, "scripts")))
+            if name.startswith("check_") and name.endswith(".py")]
+
+
+def collect_build():
+    """Both compilers, warnings are errors; and the image's size."""
+    script = os.path.join(TOP, "scripts", "build_strict")
+    return [Job(f"warnings-{preset}", "build", [script, preset], 900) for preset in ("release", "clang")]
+
+
+def collect_unit():
+    jobs = [Job(name, "unit", [os.path.join("tests", "tool", name)], 300, pytest=True)
+            for name in python_tests("tool")]
+    return jobs + collect_ctest("host-asan", "unit", "unit")
+
+
+def collect_fuzz():
+    return collect_ctest("fuzz", "fuzz", "fuzzers")
+
+
+def collect_ctest(preset, label, target):
+    build(preset, targets=[target])
+    result = subprocess.run(["ctest", "--test-dir", build_dir(preset), "--show-only=json-v1", "-L", label],
+                            stdout=subprocess.PIPE, check=True)
+    jobs = []
+    for test in json.loads(result.stdout)["tests"]:
+        if "command" not in test:
+            continue
+        properties = {p["name"]: p["value"] for p in test.get("properties", ())}
+        jobs.append(Job(test["name"], label, test["command"], float(properties.get("TIMEOUT", 60))))
+    return jobs
+
+
+def collect_guest():
+    build_kernel()
+    runner = os.path.join(TOP, "tests", "guest", "run.py")
+    names = subprocess.run([runner, "--list"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
+    return [Job(name, "guest", [runner, name], 200) for name in names]
+
+
+def collect_python(folder, label, timeout, alone):
+    build_kernel()
+    return [Job(name, label, [os.path.join("tests", folder, name)], timeout, pytest=True, alone=alone)
+            for name in python_tests(folder)]
+
+
+def python_tests(folder):
+    path = os.path.join(TOP, "tests", folder)
+    if not os.path.isdir(path):
+        return []
+    return sorted(name for name in os.listdir(path) if name.startswith("test_") and name.endswith(".py"))
+
+
+def build_kernel():
+    """Once, here: the tests then start the tool without looking for newer sources."""
+    from .kernel import IMAGE, newest_source
+    path = os.path.join(build_dir("release"), IMAGE)
+    if not os.path.exists(path) or os.stat(path).st_mtime < newest_source():
+        build("release", [path])
+    os.environ["STOUT_NO_BUILD"] = "1"
+
+
+COLLECTORS = {
+    "style": collect_style,
+    "build": collect_build,
+    "unit": collect_unit,
+    "fuzz": collect_fuzz,
+    "guest": collect_guest,
+    "app": lambda: collect_python("apps", "app", 900, False),
+    "kvm": lambda: collect_python("kvm", "kvm", 900, True),
+    "bench": lambda: collect_python("bench", "bench", 600, True),
+    "slow": lambda: collect_python("slow", "slow", 7200, True),
+}
+
+
+def main():
+    sys.exit(run_tests())
