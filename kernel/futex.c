@@ -19,10 +19,9 @@
 
 #include "abi/errno.h"
 #include "abi/futex.h"
-#include "kernel/clock.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/vmspace.h"
-#include "kernel/signal.h"
+#include "kernel/sleep.h"
 #include "kernel/usercopy.h"
 #include "lib/hash.h"
 
@@ -159,48 +158,9 @@ void futex_waiter_wake(struct futex_waiter *waiter)
     thread_wake(waiter->thread);
 }
 
-/* A time of CLOCK_REALTIME moves when that clock is set: the sleeper looks again. */
-struct sleeper {
-    struct clock_watcher watcher;
-    struct thread *thread;
-};
-
-static void sleeper_clock_set(struct clock_watcher *watcher)
-{
-    thread_wake(container_of(watcher, struct sleeper, watcher)->thread);
-}
-
-static bool is_time_up(unsigned flags, nsec_t deadline)
-{
-    nsec_t now = flags & FUTEX_REALTIME ? clock_realtime() : clock_monotonic();
-
-    return deadline != DEADLINE_NONE && now >= deadline;
-}
-
 int futex_sleep(bool (*is_over)(void *arg), void *arg, unsigned flags, nsec_t deadline)
 {
-    bool watches = flags & FUTEX_REALTIME && deadline != DEADLINE_NONE;
-    struct sleeper sleeper = { .watcher.notify = sleeper_clock_set, .thread = thread_current() };
-    int err = 0;
-
-    if (watches)
-        clock_watch(&sleeper.watcher);
-    for (;;) {
-        sched_prepare_sleep();
-        if (is_over(arg))
-            break;
-        if (signal_is_pending())
-            err = -EINTR;
-        else if (is_time_up(flags, deadline))
-            err = -ETIMEDOUT;
-        if (err)
-            break;
-        sched_sleep(watches ? clock_realtime_to_deadline(deadline) : deadline);
-    }
-    sched_cancel_sleep();
-    if (watches)
-        clock_unwatch(&sleeper.watcher);
-    return err;
+    return sleep_until(is_over, arg, flags & FUTEX_REALTIME, deadline);
 }
 
 static bool waiter_is_woken(void *arg)

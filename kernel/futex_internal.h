@@ -68,8 +68,7 @@ bool futex_waiter_unqueue(struct futex_waiter *waiter);
 /* Takes it off its bucket, which is locked, and wakes its thread. */
 void futex_waiter_wake(struct futex_waiter *waiter);
 
-/* Sleeps until is_over(arg), a signal (-EINTR) or the deadline (-ETIMEDOUT).  is_over is asked before each sleep
- * and when the time is up; who makes it true wakes the thread. */
+/* sleep_until() by the clock that flags name. */
 int futex_sleep(bool (*is_over)(void *arg), void *arg, unsigned flags, nsec_t deadline);
 
 /* The PI locks that the running thread owns go to their waiters; it can own none from now on. */

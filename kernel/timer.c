@@ -75,24 +75,35 @@ static bool timer_disarm(struct timer *timer)
     }
 }
 
-void timer_set(struct timer *timer, nsec_t deadline)
+/* On this CPU, interrupts off.  False: another CPU has armed it in the meantime. */
+static bool timer_arm(struct timer *timer, nsec_t deadline)
 {
-    unsigned long flags = arch_irq_save();
+    unsigned cpu = cpu_current();
+    struct timer_base *base = &bases[cpu];
+    int expected = -1;
 
-    timer_disarm(timer);
-    if (deadline != DEADLINE_NONE) {
-        unsigned cpu = cpu_current();
-        struct timer_base *base = &bases[cpu];
-        spin_lock(&base->lock);
+    spin_lock(&base->lock);
+    bool is_ours = __atomic_compare_exchange_n(&timer->cpu, &expected, (int)cpu, false,
+                                               __ATOMIC_ACQ_REL, __ATOMIC_RELAXED);
+    if (is_ours) {
         timer->deadline = deadline;
         base_insert(base, timer);
-        __atomic_store_n(&timer->cpu, (int)cpu, __ATOMIC_RELEASE);
         if (deadline < base->programmed) {
             base->programmed = deadline;
             arch_timer_set(deadline);
         }
-        spin_unlock(&base->lock);
     }
+    spin_unlock(&base->lock);
+    return is_ours;
+}
+
+void timer_set(struct timer *timer, nsec_t deadline)
+{
+    unsigned long flags = arch_irq_save();
+
+    do {
+        timer_disarm(timer);
+    } while (deadline != DEADLINE_NONE && !timer_arm(timer, deadline));
     arch_irq_restore(flags);
 }
 
