@@ -30,6 +30,7 @@ struct thread;
 struct vmspace;
 
 #define PAGE_SHIFT      12
+#undef PAGE_SIZE /* <limits.h> has one without a type */
 #define PAGE_SIZE       4096UL
 #define LARGE_PAGE_SIZE 0x200000UL
 

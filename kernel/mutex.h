@@ -5,6 +5,7 @@
  * interruptible.  The holder may sleep, allocate and touch application memory as its
  * rank allows (application memory can fault and take RANK_VMSPACE).
  */
+#include "kernel/panic.h"
 #include "kernel/spinlock.h"
 #include "lib/list.h"
 
