@@ -76,7 +76,7 @@ static struct file *file_alloc(const struct file_ops *ops, unsigned flags)
         return NULL;
     memset((char *)file + sizeof(file->refcount), 0, sizeof(*file) - sizeof(file->refcount));
     file->ops = ops;
-    file->flags = flags & ~(ABI_O_CREAT | ABI_O_EXCL | ABI_O_NOCTTY | ABI_O_TRUNC | ABI_O_CLOEXEC);
+    file->flags = flags & ~(ABI_O_CREAT | ABI_O_EXCL | ABI_O_TRUNC | ABI_O_CLOEXEC);
     mutex_init(&file->position_lock, RANK_FILE_POSITION);
     file->id = __atomic_add_fetch(&last_id, 1, __ATOMIC_RELAXED);
     __atomic_store_n(&file->refcount, 1, __ATOMIC_RELEASE);
@@ -221,6 +221,7 @@ int file_open_path(const struct path *path, unsigned flags, struct file **out)
             return err;
         }
         inotify_file_event(file, ABI_IN_OPEN);
+        file->flags &= ~ABI_O_NOCTTY; /* open() of terminals has looked at it */
     }
     *out = file;
     return 0;

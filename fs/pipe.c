@@ -246,7 +246,7 @@ static size_t pipe_room(struct pipe *pipe)
     return capacity > used ? capacity - used : 0;
 }
 
-static void raise_sigpipe(void)
+void pipe_raise_signal(void)
 {
     struct thread *thread = thread_current();
     if (!thread->process)
@@ -261,7 +261,7 @@ static void raise_sigpipe(void)
 static long pipe_put_locked(struct pipe *pipe, struct io *io, size_t needed)
 {
     if (pipe->nreaders == 0) {
-        raise_sigpipe();
+        pipe_raise_signal();
         return -EPIPE;
     }
     size_t room = pipe_room(pipe);
@@ -425,7 +425,7 @@ static void pipe_release(struct file *file)
     pipe_leave(file->inode);
 }
 
-static int pipe_link_text(struct file *file, char *buf, size_t size)
+int pipe_link_text(struct file *file, char *buf, size_t size)
 {
     return format_string(buf, size, "pipe:[%llu]", (unsigned long long)file->inode->ino);
 }
@@ -485,6 +485,14 @@ static int fifo_wait_peer(struct pipe *pipe, struct file *file)
     return err ? -ERESTARTSYS : 0;
 }
 
+int pipe_inode_create(const struct file_ops *ops, struct inode **out)
+{
+    int err = inode_create(&pipefs_superblock, ABI_S_IFIFO | 0600, out);
+    if (!err)
+        (*out)->file_ops = ops;
+    return err;
+}
+
 int fifo_open(struct inode *inode, struct file *file)
 {
     unsigned access = file->flags & ABI_O_ACCMODE;
@@ -504,7 +512,6 @@ int fifo_open(struct inode *inode, struct file *file)
         pipe_leave(inode);
         return err;
     }
-    /* /proc/self/fd/N opens a pipe without a name again. */
     file->ops = inode->sb == &pipefs_superblock ? &pipe_file_ops : &fifo_file_ops;
     file->private = pipe;
     file->poll_head = &pipe->poll;
@@ -533,10 +540,9 @@ static int end_create(struct inode *inode, unsigned flags, struct file **out)
 int pipe_create(unsigned flags, struct file **read_end, struct file **write_end)
 {
     struct inode *inode;
-    int err = inode_create(&pipefs_superblock, ABI_S_IFIFO | 0600, &inode);
+    int err = pipe_inode_create(&pipe_file_ops, &inode);
     if (err)
         return err;
-    inode->file_ops = &pipe_file_ops;
     err = end_create(inode, ABI_O_RDONLY | flags, read_end);
     if (err)
         goto put_inode;

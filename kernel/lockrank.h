@@ -6,6 +6,9 @@
  * named here.  docs/locking.md is generated from the comments.
  */
 enum lock_rank {
+    RANK_PSEUDO_POSITION, /* fs/pseudo.c: RANK_FILE_POSITION of files whose text asks all that follows (mutex) */
+    RANK_PSEUDO_FILE,   /* fs/pseudo.c: the text of an open file (mutex) */
+    RANK_PSEUDO_INODE,  /* fs/pseudo.c: RANK_INODE of /proc and /sys: lookup asks the process table (mutex) */
     RANK_PROCESS_TABLE, /* kernel/process.c: pid table, parents, children, groups */
     RANK_EXEC,          /* one execve or thread-group change of a process at a time */
     RANK_EPOLL_NEST,    /* fs/epoll.c: adding epoll to epoll */

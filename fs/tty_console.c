@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The console terminal: the host's terminal, by way of the channels of kernel/console.h.
+ *
+ * A kernel thread reads the input channel, so that an interrupt character works while nobody reads.
+ * It runs only when descriptor 0 is the terminal; else the input belongs to a stream, and reading
+ * /dev/console finds the end of file.  Output goes to the channel of the first of descriptors 1
+ * and 2 that is the terminal.
+ *
+ * The tool tells of its window by lines "winsize ROWS COLUMNS" on the control channel.
+ */
+#include "abi/fcntl.h"
+#include "fs/devfs.h"
+#include "fs/tty_internal.h"
+#include "fs/tty_console.h"
+#include "kernel/console.h"
+#include "kernel/log.h"
+#include "kernel/thread.h"
+
+#define CONSOLE_ROOM 512
+
+static struct tty console_tty;
+static bool is_ready;
+static enum console_channel output_channel = CONSOLE_STDOUT;
+
+static size_t console_room(struct tty *tty)
+{
+    return CONSOLE_ROOM; /* write() below waits for the host */
+}
+
+static int console_tty_write(struct tty *tty, const char *buf, size_t len)
+{
+    size_t done = 0;
+    while (done < len) {
+        long moved = console_write(output_channel, buf + done, len - done, false);
+        if (moved < 0 && done > 0)
+            return 0; /* a restart would repeat what the host has; the rest of a line is lost */
+        if (moved < 0)
+            return moved == -EINTR ? -ERESTARTSYS : (int)moved;
+        done += (size_t)moved;
+    }
+    return 0;
+}
+
+static const struct tty_ops console_tty_ops = {
+    .room = console_room,
+    .write = console_tty_write,
+};
+
+/* ---- Input ------------------------------------------------------------------------------- */
+
+static void feed(const char *buf, size_t len)
+{
+    while (len > 0) {
+        size_t taken = tty_receive(&console_tty, buf, len);
+        buf += taken;
+        len -= taken;
+        if (len > 0)
+            (void)wait_on_always(&console_tty.receivers, tty_can_receive(&console_tty),
+                                 DEADLINE_NONE);
+    }
+}
+
+static void input_thread(void *arg)
+{
+    char buf[256];
+    long len;
+    while ((len = console_read(CONSOLE_STDIN, buf, sizeof(buf), false)) > 0)
+        feed(buf, (size_t)len);
+    WRITE_ONCE(console_tty.is_at_end, true);
+    wake_all(&console_tty.readers);
+    poll_wake(&console_tty.poll, 0);
+    sched_exit();
+}
+
+/* "winsize 24 80": true if line is one. */
+static bool parse_size(const char *line, unsigned value[2])
+{
+    static const char word[] = "winsize";
+    unsigned i = 0;
+    while (word[i] && line[i] == word[i])
+        i++;
+    if (word[i])
+        return false;
+    for (int n = 0; n < 2; n++) {
+        if (line[i] != ' ' || line[i + 1] < '0' || line[i + 1] > '9')
+            return false;
+        value[n] = 0;
+        for (i++; line[i] >= '0' && line[i] <= '9'; i++)
+            value[n] = value[n] * 10 + (unsigned)(line[i] - '0');
+    }
+    return line[i] == '\0' && value[0] <= UINT16_MAX && value[1] <= UINT16_MAX;
+}
+
+static void control_line(const char *line)
+{
+    unsigned size[2];
+    if (parse_size(line, size))
+        tty_console_set_size(size[0], size[1]);
+    else
+        log_info("console: unknown control line \"%s\"", line);
+}
+
+static void control_thread(void *arg)
+{
+    char line[64], c;
+    size_t len = 0;
+    while (console_read(CONSOLE_CONTROL, &c, 1, false) == 1) {
+        if (c == '\n') {
+            line[len] = '\0';
+            control_line(line);
+            len = 0;
+        } else if (len < sizeof(line) - 1) {
+            line[len++] = c;
+        }
+    }
+    sched_exit();
+}
+
+static int start_thread(const char *name, void (*function)(void *))
+{
+    struct thread *thread = thread_create_kernel(name, function, NULL);
+    if (!thread)
+        return -ENOMEM;
+    thread_start(thread);
+    thread_put(thread);
+    return 0;
+}
+
+/* ---- Opening -------------------------------------------------------------------------------- */
+
+int tty_console_init(void)
+{
+    int err = tty_init(&console_tty, &console_tty_ops, DEVICE_NUMBER(5, 1));
+    if (err)
+        return err;
+    console_tty.is_at_end = true; /* until somebody reads for it */
+    __atomic_store_n(&is_ready, true, __ATOMIC_RELEASE);
+    return 0;
+}
+
+int tty_console_start(bool has_input, enum console_channel output)
+{
+    output_channel = output;
+    if (!has_input)
+        return 0;
+    console_tty.is_at_end = false;
+    int err = start_thread("tty-input", input_thread);
+    if (!err && console_has_device(CONSOLE_CONTROL))
+        err = start_thread("tty-control", control_thread);
+    return err;
+}
+
+void tty_console_set_size(unsigned rows, unsigned columns)
+{
+    struct abi_winsize size = { .ws_row = (uint16_t)rows, .ws_col = (uint16_t)columns };
+    (void)tty_set_size(&console_tty, &size);
+}
+
+int tty_console_open(struct inode *inode, struct file *file)
+{
+    if (!__atomic_load_n(&is_ready, __ATOMIC_ACQUIRE))
+        return -ENXIO;
+    tty_attach_file(tty_get(&console_tty), file);
+    return 0;
+}
+
+int tty_current_open(struct inode *inode, struct file *file)
+{
+    struct tty *tty = tty_of_current();
+    if (!tty)
+        return -ENXIO;
+    tty_attach_file(tty, file);
+    return 0;
+}
