@@ -496,6 +496,11 @@ struct fdtable *fdtable_get(struct fdtable *files)
     return files;
 }
 
+bool fdtable_is_shared(const struct fdtable *files)
+{
+    return __atomic_load_n(&files->refcount, __ATOMIC_ACQUIRE) > 1;
+}
+
 void fdtable_put(struct fdtable *files)
 {
     if (__atomic_sub_fetch(&files->refcount, 1, __ATOMIC_ACQ_REL) != 0)

@@ -31,6 +31,7 @@ struct io {
     size_t remaining;           /* bytes in all pieces */
     bool is_app;                /* application memory; else kernel memory */
     bool nonblock;              /* this call must not block (O_NONBLOCK, RWF_NOWAIT, MSG_DONTWAIT) */
+    bool append;                /* this write goes to the end (RWF_APPEND) */
     struct abi_iovec *allocated;
     struct abi_iovec inline_piece[IO_INLINE_PIECES];
 };
@@ -102,6 +103,7 @@ struct file {
     void *private;               /* [i] the kind's own */
     int owner_pid;               /* F_SETOWN */
     int owner_signal;            /* F_SETSIG */
+    bool owner_is_thread;        /* F_SETOWN_EX with F_OWNER_TID */
     uint64_t id;                 /* for "pipe:[id]", kcmp */
     struct epoll_item *epoll_items; /* [a] fs/epoll.c: who watches it; NULL: nobody */
 };
@@ -128,6 +130,8 @@ long file_write(struct file *file, struct io *io, int64_t *pos);
 /* Kernel-memory shorthand for the loader: exactly as read(2). */
 long file_read_kernel(struct file *file, void *buf, size_t len, int64_t pos);
 unsigned file_poll(struct file *file);
+/* F_SETFL and FIONBIO: the flags of mask become those of flags. */
+long file_change_flags(struct file *file, unsigned mask, unsigned flags);
 /* seek() of a file of size bytes without holes in what it knows. */
 int64_t file_seek_in(struct file *file, int64_t offset, int whence, uint64_t size);
 /* A call that changed or used the file: relative atime, inotify. */

@@ -22,6 +22,7 @@ static void init_one(struct io *io, uint64_t base, size_t len, bool is_app)
     io->remaining = len;
     io->is_app = is_app;
     io->nonblock = false;
+    io->append = false;
     io->allocated = NULL;
 }
 
@@ -59,6 +60,7 @@ int io_init_vector(struct io *io, const void __app *vector, unsigned long count)
         return -EINVAL;
     io->is_app = true;
     io->nonblock = false;
+    io->append = false;
     io->allocated = NULL;
     io->piece = io->inline_piece;
     io->npieces = (unsigned)count;

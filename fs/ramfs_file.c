@@ -137,7 +137,7 @@ static long write_locked(struct file *file, struct io *io, int64_t *pos)
 {
     struct inode *inode = file->inode;
 
-    if (file->flags & ABI_O_APPEND)
+    if (file->flags & ABI_O_APPEND || io->append)
         *pos = (int64_t)inode->size;
     long allowed = write_allowed(inode, (uint64_t)*pos, io->remaining);
     if (allowed < 0)

@@ -459,7 +459,7 @@ static int change_apply(struct inode *inode, struct inode_change *change)
                                              : inode_change_fields(inode, change);
 }
 
-static void notify_attributes(struct dentry *dentry)
+void vfs_notify_attributes(struct dentry *dentry)
 {
     if (likely(__atomic_load_n(&inotify_nwatches, __ATOMIC_RELAXED) == 0))
         return;
@@ -469,22 +469,26 @@ static void notify_attributes(struct dentry *dentry)
     dentry_put(parent);
 }
 
-int vfs_change(const struct path *path, struct inode_change *change)
+int vfs_change_inode(struct inode *inode, struct inode_change *change)
 {
-    struct inode *inode = path->dentry->inode;
-    int err = mount_want_write(path->mount);
-
-    if (err)
-        return err;
     mutex_lock(&inode->lock);
-    err = change_check(inode, change);
+    int err = change_check(inode, change);
     if (!err) {
         change_complete(inode, change);
         err = change_apply(inode, change);
     }
     mutex_unlock(&inode->lock);
+    return err;
+}
+
+int vfs_change(const struct path *path, struct inode_change *change)
+{
+    int err = mount_want_write(path->mount);
+
     if (!err)
-        notify_attributes(path->dentry);
+        err = vfs_change_inode(path->dentry->inode, change);
+    if (!err)
+        vfs_notify_attributes(path->dentry);
     return err;
 }
 
