@@ -10,6 +10,12 @@
 #include "arch/x86_64/smp.h"
 #include "kernel/panic.h"
 
+void arch_idle(void)
+{
+    /* The shadow of sti covers hlt: an interrupt in between would be slept over. */
+    __asm__ volatile("sti; hlt; cli" ::: "memory");
+}
+
 void arch_init(const struct boot_info *boot)
 {
     paging_use_frames();     /* windows on devices need page tables */

@@ -22,7 +22,7 @@
 #include "kernel/options.h"
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
-#include "kernel/thread.h"
+#include "kernel/sched.h"
 
 #define STARTUP_TRIES   20
 #define STARTUP_WAIT_NS (5 * NSEC_PER_MSEC)
@@ -127,16 +127,17 @@ void smp_secondary_main(unsigned cpu)
     cpu_start_secondary(cpu);
 }
 
-static void prepare_cpu(unsigned cpu)
+/* Idle threads and stacks for CPUs 1 to ncpus - 1; how many CPUs there is memory for. */
+static unsigned prepare_cpus(unsigned ncpus)
 {
-    sched_init_cpu(cpu);
-    struct percpu *percpu = &percpu_area[cpu];
-    assert(percpu->idle);
-    percpu->self = percpu;
-    percpu->cpu = cpu;
-    percpu->current = percpu->idle;
-    percpu->kernel_stack_top = percpu->idle->kernel_stack_top;
-    smp_stack_top[cpu] = percpu->kernel_stack_top;
+    for (unsigned cpu = 1; cpu < ncpus; cpu++) {
+        if (sched_init_cpu(cpu)) {
+            log_warning("no memory for CPU %u and those after it", cpu);
+            return cpu;
+        }
+        smp_stack_top[cpu] = percpu_area[cpu].kernel_stack_top;
+    }
+    return ncpus;
 }
 
 /* The word of the trampoline's copy that this symbol names. */
@@ -192,8 +193,7 @@ void arch_smp_start(void)
     ncpus = MIN(ncpus, (unsigned)CPUS_MAX);
     if (ncpus < 2)
         return;
-    for (unsigned cpu = 1; cpu < ncpus; cpu++)
-        prepare_cpu(cpu);
+    ncpus = prepare_cpus(ncpus);
     prepare_trampoline(ncpus);
     start_cpus(firmware, ncpus);
     if (arch_cpu_count() < ncpus) {
