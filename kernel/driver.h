@@ -10,7 +10,7 @@ enum bus_type { BUS_PCI, BUS_VIRTIO };
 
 struct device_id {
     uint16_t virtio;  /* virtio device type; 0 on PCI */
-    uint16_t vendor, device;
+    uint16_t vendor, device; /* in a driver's list device 0 stands for all of the vendor */
 };
 
 struct device {
@@ -29,7 +29,7 @@ struct driver {
 
 extern const struct driver *const drivers[];
 extern const unsigned ndrivers;
-/* Called by a bus: offers device to the drivers. */
-void device_probe(struct device *device);
+/* Called by a bus: offers device to the drivers.  0: one took it, and keeps the pointer; -ENODEV. */
+int device_probe(struct device *device);
 /* Finds the buses and their devices; called once by kernel/main.c. */
 void drivers_init(void);
