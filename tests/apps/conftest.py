@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""Machines for the tests of real software: started by `stout run`, reached by a forwarded port."""
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+STOUT = os.path.join(TOP, "stout")
+ACCEL = os.environ.get("STOUT_TEST_ACCEL", "tcg")
+sys.path.insert(0, HERE)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Machine:
+    """A running machine; `port` on this host leads to the guest's port."""
+
+    def __init__(self, args, guest_port=None, options=(), timeout=120):
+        self.port = free_port() if guest_port else None
+        command = [STOUT, "run", "--accel", ACCEL, *options]
+        if guest_port:
+            command += ["-p", f"{self.port}:{guest_port}"]
+        self.output = tempfile.TemporaryFile()
+        self.process = subprocess.Popen([*command, *args], stdin=subprocess.DEVNULL, stdout=self.output,
+                                        stderr=subprocess.STDOUT)
+        self.deadline = time.monotonic() + timeout
+        # A machine that hangs must not hang the test.
+        self.watchdog = threading.Timer(timeout, self.process.kill)
+        self.watchdog.start()
+
+    def text(self):
+        self.output.seek(0)
+        return self.output.read().decode("utf-8", "replace")
+
+    def wait_for_text(self, text):
+        while text not in self.text():
+            self._check_alive(f"the text {text!r}")
+        return self
+
+    def wait_for_http(self, path="/"):
+        while True:
+            try:
+                return self.get(path)
+            except (OSError, http.client.HTTPException):
+                self._check_alive("an answer")
+
+    def _check_alive(self, what):
+        if self.process.poll() is not None:
+            raise AssertionError(f"ended with {self.process.returncode} before {what}:\n{self.text()}")
+        if time.monotonic() > self.deadline - 1:
+            raise AssertionError(f"never saw {what}:\n{self.text()}")
+        time.sleep(0.05)
+
+    def get(self, path="/", timeout=20):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            return response.status, response.read()
+        finally:
+            connection.close()
+
+    def connect(self, timeout=20):
+        return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
+
+    def stop(self):
+        """Still running? Then it is stopped as a user would, and must go at once."""
+        self.watchdog.cancel()
+        alive = self.process.poll() is None
+        if alive:
+            self.process.send_signal(2)
+            try:
+                assert self.process.wait(10) == 130
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                raise
+        return alive
+
+
+@pytest.fixture
+def machine():
+    machines = []
+
+    def start(*args, **more):
+        machines.append(Machine(args, **more))
+        return machines[-1]
+
+    yield start
+    for item in machines:
+        text = item.text()
+        alive = item.stop()
+        assert alive, f"it ended by itself with {item.process.returncode}:\n{text}"
+
+
+@pytest.fixture
+def run():
+    """run(*args) -> CompletedProcess of a machine that ends by itself."""
+    def call(*args, options=(), timeout=120, **more):
+        try:
+            return subprocess.run([STOUT, "run", "--accel", ACCEL, *options, *args], capture_output=True, text=True,
+                                  timeout=timeout, check=False, stdin=subprocess.DEVNULL, **more)
+        except subprocess.TimeoutExpired as expired:
+            raise AssertionError(f"still running after {timeout} s: {expired.stdout} {expired.stderr}") from None
+
+    return call
+
+
+@pytest.fixture
+def same_as_linux(run):
+    """Runs a command on this host and in a machine: output and status must agree."""
+    def call(command, options=(), timeout=120, env=None):
+        environment = {"PATH": os.environ["PATH"], "HOME": "/root", **(env or {})}
+        linux = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment,
+                               stdin=subprocess.DEVNULL)
+        assert linux.returncode == 0, linux.stderr
+        words = [word for name, value in (env or {}).items() for word in ("-e", f"{name}={value}")]
+        stout = run(*command, options=[*options, *words], timeout=timeout)
+        assert (stout.returncode, stout.stdout) == (linux.returncode, linux.stdout), stout.stderr
+        return stout
+
+    return call
