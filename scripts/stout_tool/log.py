@@ -8,7 +8,8 @@ import re
 import sys
 
 PANIC = re.compile(rb"^\[ *\d+\.\d+\] panic on CPU \d+: ")
-CRASH_STATUS = {128 + number for number in (4, 5, 7, 8, 11, 31)}
+CRASH_STATUS = {128 + number for number in (4, 5, 6, 7, 8, 11, 31)}
+CRASH = re.compile(rb"\[\d+\]: (segfault|bus error|trap |aborted|bad system call|killed by)")
 TAIL = 200
 
 
@@ -48,7 +49,7 @@ class KernelLog:
             return
         if self.panicked or status is None:
             self._show(self._lines[-60:])
-        elif crashed:
+        elif crashed and crash_lines(self._lines):
             self._show(crash_lines(self._lines))
         else:
             return
@@ -74,8 +75,8 @@ class KernelLog:
 
 
 def crash_lines(lines):
-    """From the first line that tells of the crash."""
+    """From the first line that tells of the crash; nothing if the program stopped itself quietly."""
     for index, line in enumerate(lines):
-        if re.search(rb"segfault|general protection|trap |fault|invalid opcode|divide|killed", line):
+        if CRASH.search(line):
             return lines[index:]
-    return lines[-40:]
+    return []

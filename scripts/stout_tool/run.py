@@ -53,6 +53,8 @@ class RunOptions:
             raise usage(f"--cpus {self.cpus} is out of range; give 1 to 64.")
         if self.root and not os.path.isdir(self.root):
             raise usage(f"--root {self.root} is not a folder.")
+        if len(os.fsencode(self.hostname)) > 64:
+            raise usage("--hostname takes at most 64 bytes.")
         if self.workdir and not self.workdir.startswith("/"):
             raise usage(f"--workdir {self.workdir} is not an absolute path.")
         seen = set()

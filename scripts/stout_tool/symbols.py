@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: MIT
 """Makes names out of a crash report's addresses, with the files of this host.
 
-The kernel prints where each module lies ("MODULE from-to offset path" lines, see RANGE) and bare
-addresses; an address in a module becomes path+offset, the function and, with debug
-information, file and line.  Kernel addresses are looked up in stout.elf.
+The kernel prints where each file lies ("module FROM-TO PATH", FROM is where the file's first byte
+is or would be) and bare addresses; an address in a module becomes path+offset, the function and,
+with debug information, file and line.  Kernel addresses are looked up in stout.elf.
 """
 import bisect
 import os
 import re
 
-RANGE = re.compile(r"\b(?:module )?([0-9a-f]{6,16})-([0-9a-f]{6,16}) (?:([rwxps-]{4}) )?(?:\+?(?:0x)?([0-9a-f]+) )?(/\S+)")
+RANGE = re.compile(r"\bmodule ([0-9a-f]+)-([0-9a-f]+) (/.*\S)")
 ADDRESS = re.compile(r"\b(?:0x)?([0-9a-f]{8,16})\b")
 KERNEL_BASE = 0xFFFF800000000000
 LIMIT = 64
@@ -41,7 +41,7 @@ def find_modules(lines):
         if found:
             start, end = int(found[1], 16), int(found[2], 16)
             if start < end:
-                modules.append((start, end, int(found[4] or "0", 16), found[5]))
+                modules.append((start, end, found[3]))
     return sorted(modules)
 
 
@@ -54,13 +54,12 @@ class Finder:
         if address >= KERNEL_BASE:
             name = self._function(self.kernel, address)
             return f"stout.elf {name}" if name else None
-        for start, end, offset, path in self.modules:
+        for start, end, path in self.modules:
             if start <= address < end:
                 host = self._host_path(path)
-                place = address - start + offset
                 if host is None:
-                    return f"{path}+0x{place:x}"
-                virtual = self._file_to_virtual(host, place)
+                    return f"{path}+0x{address - start:x}"
+                virtual = address - start + self._bias(host)
                 name = self._function(host, virtual)
                 line = self._line(host, virtual)
                 return f"{path}+0x{virtual:x}" + (f" {name}" if name else "") + (f" at {line}" if line else "")
@@ -98,11 +97,10 @@ class Finder:
         self._tables[path] = (segments, addresses, functions)
         return self._tables[path]
 
-    def _file_to_virtual(self, path, offset):
-        for start, virtual, size in self._table(path)[0]:
-            if start <= offset < start + size:
-                return virtual + offset - start
-        return offset
+    def _bias(self, path):
+        """The address that the file's first byte was linked at."""
+        segments = self._table(path)[0]
+        return segments[0][1] - segments[0][0] if segments else 0
 
     def _function(self, path, address):
         _, addresses, names = self._table(path)

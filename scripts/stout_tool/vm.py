@@ -175,6 +175,8 @@ class VirtualMachine:
             if len(words) == 2 and words[0] == "exit" and words[1].isdigit():
                 self.status = int(words[1]) & 255
                 self._deadline = time.monotonic() + LINGER
+            elif words and words[0] == "error":
+                report(" ".join(words[1:]))
             elif words and words[0] == "panic":
                 self.log.panicked = True
                 self._deadline = time.monotonic() + PANIC_LINGER
