@@ -2,6 +2,7 @@
 /*
  * pidfd_open(2): a process behind a descriptor, which is readable when the process has ended.
  */
+#include "abi/errno.h"
 #include "abi/fcntl.h"
 #include "abi/poll.h"
 #include "fs/event_objects.h"
@@ -38,4 +39,34 @@ int pidfd_create(struct process *process, unsigned flags, struct file **out)
 struct process *pidfd_process(const struct file *file)
 {
     return file->ops == &pidfd_ops ? file->private : NULL;
+}
+
+/* ---- For the process layer: kernel/process_files.h ---- */
+
+int pidfd_pid(int fd)
+{
+    struct file *file = fd_get(fd);
+    if (!file)
+        return -EBADF;
+    const struct process *process = pidfd_process(file);
+    int pid = process ? process->pid : -EBADF;
+    file_put(file);
+    return pid;
+}
+
+int pidfd_install(struct process *process)
+{
+    struct file *file;
+    int err = pidfd_create(process, 0, &file);
+    if (err)
+        return err;
+    int fd = fd_install(file, true, 0);
+    if (fd < 0)
+        file_put(file);
+    return fd;
+}
+
+void pidfd_uninstall(int fd)
+{
+    (void)fd_close(fd);
 }

@@ -16,6 +16,8 @@ int fdtable_create(struct fdtable **out) __must_check;
 int fdtable_copy(struct fdtable *from, struct fdtable **out) __must_check;
 struct fdtable *fdtable_get(struct fdtable *files);
 void fdtable_put(struct fdtable *files);
+/* Whether another process uses it too (clone with CLONE_FILES). */
+bool fdtable_is_shared(const struct fdtable *files);
 void fdtable_close_on_exec(struct fdtable *files);
 
 int fs_context_create(struct fs_context **out) __must_check;
@@ -31,3 +33,5 @@ int pidfd_pid(int fd);
 /* A new pidfd on process, close-on-exec: its number, -EMFILE or -ENOMEM.  Undone by pidfd_uninstall(). */
 int pidfd_install(struct process *process) __must_check;
 void pidfd_uninstall(int fd);
+/* The leader of session sid has ended: its terminal's foreground group gets SIGHUP. */
+void tty_session_ended(int sid);

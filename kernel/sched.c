@@ -23,6 +23,7 @@
 #include "kernel/mm/vmspace.h"
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
+#include "kernel/rseq.h"
 #include "kernel/runqueue.h"
 #include "kernel/sched_queues.h"
 #include "kernel/thread_reaper.h"
@@ -341,6 +342,7 @@ static void switch_to(struct percpu *percpu, struct thread *previous, struct thr
     percpu->boot_previous = previous;
     percpu->current = next;
     percpu->kernel_stack_top = next->kernel_stack_top;
+    rseq_switched(previous, next);
     if (next->vmspace && next->vmspace != percpu->vmspace)
         vmspace_activate(next->vmspace);
     arch_switch(previous, next);

@@ -155,6 +155,11 @@ uintptr_t arch_regs_pc(const struct regs *regs)
     return regs->rip;
 }
 
+void arch_regs_set_pc(struct regs *regs, uintptr_t pc)
+{
+    regs->rip = pc;
+}
+
 uintptr_t arch_regs_sp(const struct regs *regs)
 {
     return regs->rsp;

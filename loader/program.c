@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Finding what to run: from the name over its scripts to an ELF file and that file's interpreter.
+ */
+#include <string.h>
+
+#include "abi/errno.h"
+#include "abi/fcntl.h"
+#include "abi/mount.h"
+#include "fs/file.h"
+#include "kernel/mm/heap.h"
+#include "loader/exec.h"
+#include "loader/script.h"
+
+#define SCRIPT_DEPTH_MAX 4
+#define MASK_EXECUTE     1
+
+/* ---- Opening ------------------------------------------------------------------------ */
+
+static int place_check(const struct path *place)
+{
+    struct inode *inode = place->dentry->inode;
+    if ((inode->mode & ABI_S_IFMT) != ABI_S_IFREG)
+        return -EACCES;
+    if (place->mount && (place->mount->flags & ABI_MS_NOEXEC))
+        return -EACCES;
+    return inode_permission(inode, MASK_EXECUTE);
+}
+
+/* Opens a place to run it: execute permission is what counts. */
+static int place_open(struct path *place, struct file **out)
+{
+    int err = place_check(place);
+    if (!err)
+        err = file_open_path(place, ABI_O_RDONLY, out);
+    path_put(place);
+    return err;
+}
+
+static int name_open(int dirfd, const char *name, unsigned flags, struct file **out)
+{
+    struct path place;
+    int err = path_walk(dirfd, name, flags & ABI_AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW, &place);
+    if (err)
+        return err;
+    if ((place.dentry->inode->mode & ABI_S_IFMT) == ABI_S_IFLNK) {
+        path_put(&place);
+        return -ELOOP;
+    }
+    return place_open(&place, out);
+}
+
+static int descriptor_open(int fd, struct file **out)
+{
+    struct path place;
+    struct file *file = fd_get_raw(fd);
+    if (!file)
+        return -EBADF;
+    int err = file_place(file, &place);
+    file_put(file);
+    return err ? err : place_open(&place, out);
+}
+
+/* ---- Headers ---------------------------------------------------------------------------- */
+
+static int problem_error(enum elf_problem problem)
+{
+    switch (problem) {
+    case ELF_OK:
+        return 0;
+    case ELF_BAD_INTERPRETER:
+        return -EINVAL;
+    default:
+        return -ENOEXEC;
+    }
+}
+
+static int problem_report(struct exec *exec, const char *name, enum elf_problem problem,
+                          const struct elf_image *image)
+{
+    const char *machine = elf_machine_name(image->machine);
+    if (problem == ELF_WRONG_MACHINE && machine)
+        return exec_fail(exec, -ENOEXEC, "%s is a program for %s; only x86-64 programs can run",
+                         name, machine);
+    return exec_fail(exec, problem_error(problem), "%s %s", name, elf_problem_text(problem));
+}
+
+/* Parses the ELF headers of program->file, whose first len bytes are in head. */
+static int image_read(struct exec *exec, struct program *program, const char *name,
+                      const char *head, size_t len)
+{
+    struct elf_image *image = &program->image;
+    enum elf_problem problem = elf_image_parse_header(head, len, image);
+    if (problem)
+        return problem_report(exec, name, problem, image);
+    size_t size = image->phnum * sizeof(struct abi_elf_segment);
+    void *headers = kmalloc(size, ALLOC_WAIT);
+    if (!headers)
+        return -ENOMEM;
+    long n = file_read_kernel(program->file, headers, size, (int64_t)image->phoff);
+    if (n >= 0)
+        problem = elf_image_parse_segments(headers, (size_t)n, program->file->inode->size, image);
+    kfree(headers);
+    if (n < 0)
+        return exec_fail(exec, (int)n, "%s cannot be read", name);
+    if (problem)
+        return problem_report(exec, name, problem, image);
+    if (!program->file->inode->cache)
+        return exec_fail(exec, -EACCES, "%s is on a file system that cannot be mapped", name);
+    return 0;
+}
+
+/* ---- The ELF interpreter ---------------------------------------------------------------------- */
+
+static int interpreter_name(struct exec *exec, char **out)
+{
+    const struct elf_image *image = &exec->program.image;
+    size_t size = image->interpreter_size;
+    char *name = kmalloc(size, ALLOC_WAIT);
+    if (!name)
+        return -ENOMEM;
+    long n = file_read_kernel(exec->program.file, name, size, (int64_t)image->interpreter_offset);
+    if (n == (long)size && name[size - 1] == '\0') {
+        *out = name;
+        return 0;
+    }
+    kfree(name);
+    return n < 0 ? (int)n : problem_report(exec, exec->path, ELF_BAD_INTERPRETER, image);
+}
+
+static int interpreter_read(struct exec *exec, const char *name)
+{
+    char head[sizeof(struct abi_elf_header)];
+    int err = name_open(ABI_AT_FDCWD, name, 0, &exec->interpreter.file);
+    if (err == -ENOENT)
+        return exec_fail(exec, err, "%s needs %s, which is not in the image", exec->path, name);
+    if (err)
+        return exec_fail(exec, err, "%s needs %s, which cannot be opened", exec->path, name);
+    long len = file_read_kernel(exec->interpreter.file, head, sizeof(head), 0);
+    if (len < 0)
+        return (int)len;
+    err = image_read(exec, &exec->interpreter, name, head, (size_t)len);
+    return err == -ENOEXEC ? -ELIBBAD : err;
+}
+
+static int interpreter_open(struct exec *exec)
+{
+    char *name = NULL;
+    if (!exec->program.image.interpreter_size)
+        return 0;
+    int err = interpreter_name(exec, &name);
+    if (err)
+        return err;
+    err = interpreter_read(exec, name);
+    kfree(name);
+    return err;
+}
+
+/* ---- Scripts ------------------------------------------------------------------------------------- */
+
+/* One file on the way: its start in head.  0: it is what exec->program.file is now. */
+static int step_open(struct exec *exec, int dirfd, const char *name, unsigned flags, char *head,
+                     size_t *len)
+{
+    struct file *file;
+    int err = flags & ABI_AT_EMPTY_PATH && !*name ? descriptor_open(dirfd, &file)
+                                                  : name_open(dirfd, name, flags, &file);
+    if (err)
+        return err;
+    if (exec->program.file)
+        file_put(exec->program.file);
+    exec->program.file = file;
+    long n = file_read_kernel(file, head, SCRIPT_LINE_MAX - 1, 0);
+    if (n < 0)
+        return exec_fail(exec, (int)n, "%s cannot be read", name);
+    *len = (size_t)n;
+    return 0;
+}
+
+/* Replaces *name, the script, by its interpreter's name (kmalloc'ed; *owned is freed). */
+static int script_follow(struct exec *exec, char *head, size_t len, const char **name, char **owned)
+{
+    char *interpreter, *argument;
+    const char *script = *owned ? *name : exec->path;
+    if (script_parse(head, len, &interpreter, &argument))
+        return exec_fail(exec, -ENOEXEC, "%s begins with #! but names no interpreter", script);
+    int err = strings_prepend(&exec->strings, interpreter, argument, script);
+    char *copy = err ? NULL : kstrdup(interpreter, ALLOC_WAIT);
+    if (!copy)
+        return err ? err : -ENOMEM;
+    kfree(*owned);
+    *owned = copy;
+    *name = copy;
+    return 0;
+}
+
+static int scripts_follow(struct exec *exec, int dirfd, const char *name, unsigned flags,
+                          char **owned)
+{
+    char head[SCRIPT_LINE_MAX];
+    size_t len;
+    int err = step_open(exec, dirfd, name, flags, head, &len);
+    if (err)
+        return exec_fail(exec, err, err == -ENOENT ? "%s is not in the image"
+                                                   : "%s cannot be run", exec->path);
+    for (unsigned depth = 0; len >= 2 && head[0] == '#' && head[1] == '!'; depth++) {
+        if (depth == SCRIPT_DEPTH_MAX)
+            return exec_fail(exec, -ELOOP, "%s is a script of a script of a script", exec->path);
+        err = script_follow(exec, head, len, &name, owned);
+        if (!err)
+            err = step_open(exec, ABI_AT_FDCWD, name, 0, head, &len);
+        if (err)
+            return exec_fail(exec, err, err == -ENOENT
+                                 ? "%s is a script for %s, which is not in the image"
+                                 : "%s is a script for %s, which cannot be run", exec->path, name);
+    }
+    return image_read(exec, &exec->program, *owned ? name : exec->path, head, len);
+}
+
+int program_open(struct exec *exec, int dirfd, unsigned flags)
+{
+    char *owned = NULL;
+    int err = scripts_follow(exec, dirfd, exec->name, flags, &owned);
+    kfree(owned);
+    return err ? err : interpreter_open(exec);
+}

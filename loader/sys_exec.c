@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT
+/*
+ * execve(2) and execveat(2).
+ */
+#include <string.h>
+
+#include "abi/errno.h"
+#include "abi/fcntl.h"
+#include "fs/dcache.h"
+#include "kernel/log.h"
+#include "kernel/mm/heap.h"
+#include "kernel/process.h"
+#include "kernel/syscall.h"
+#include "kernel/thread.h"
+#include "lib/format.h"
+#include "loader/exec.h"
+
+/* "/dev/fd/N" or "/dev/fd/N/name": what a program started by descriptor is told as its name. */
+static int fd_path_set(struct exec *exec, int dirfd, const char *name)
+{
+    size_t size = 32 + strlen(name);
+    exec->fd_path = kmalloc(size, ALLOC_WAIT);
+    if (!exec->fd_path)
+        return -ENOMEM;
+    format_string(exec->fd_path, size, *name ? "/dev/fd/%d/%s" : "/dev/fd/%d", dirfd, name);
+    return 0;
+}
+
+static int strings_collect(struct exec *exec, const void __app *argv, const void __app *envp)
+{
+    int err = strings_add_app(&exec->strings, argv, false);
+    if (!err && exec->strings.argc == 0) {
+        static const char *const empty[] = { "", NULL };
+        log_warning_once("a program was started with an empty argv; it gets one empty argument");
+        err = strings_add_kernel(&exec->strings, empty, false);
+    }
+    return err ? err : strings_add_app(&exec->strings, envp, true);
+}
+
+static int exec_named(struct exec *exec, int dirfd, const char *name, unsigned flags,
+                      struct regs *regs)
+{
+    if (!*name && !(flags & ABI_AT_EMPTY_PATH))
+        return -ENOENT;
+    exec->name = name;
+    exec->path = name;
+    bool is_relative = dirfd != ABI_AT_FDCWD && *name != '/';
+    int err = is_relative ? fd_path_set(exec, dirfd, name) : 0;
+    if (err)
+        return err;
+    if (is_relative)
+        exec->path = exec->fd_path;
+    err = exec_prepare(exec, dirfd, flags);
+    return err ? err : exec_commit(exec, regs);
+}
+
+static long exec_run(int dirfd, const char __app *path, const void __app *argv,
+                     const void __app *envp, unsigned flags)
+{
+    struct path_name name;
+    struct regs regs;
+    int err = path_name_init(&name, path);
+    if (err)
+        return err;
+    struct exec *exec = exec_create();
+    err = exec ? strings_collect(exec, argv, envp) : -ENOMEM;
+    if (!err)
+        err = exec_named(exec, dirfd, name.text, flags, &regs);
+    if (exec)
+        exec_destroy(exec);
+    path_name_fini(&name);
+    if (err)
+        return err;
+    arch_enter_app(&regs);
+}
+
+long sys_execve(const char __app *path, const void __app *argv, const void __app *envp)
+{
+    return exec_run(ABI_AT_FDCWD, path, argv, envp, 0);
+}
+
+long sys_execveat(int dirfd, const char __app *path, const void __app *argv,
+                  const void __app *envp, unsigned flags)
+{
+    if (flags & ~(ABI_AT_EMPTY_PATH | ABI_AT_SYMLINK_NOFOLLOW))
+        return -EINVAL;
+    return exec_run(dirfd, path, argv, envp, flags);
+}
