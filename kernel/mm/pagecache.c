@@ -29,6 +29,7 @@
 
 static struct spinlock reclaim_lock = SPINLOCK_INIT(RANK_RECLAIM);
 static struct list reclaimable = LIST_INIT(reclaimable); /* struct frame, oldest first */
+static size_t nreclaimable;
 static size_t pagecache_shrink(size_t npages);
 
 static bool can_refill(const struct pagecache *cache)
@@ -65,6 +66,7 @@ static void reclaim_list_add(struct frame *frame)
 {
     unsigned long irq = spin_lock_irq(&reclaim_lock);
     list_push_back(&reclaimable, &frame->node);
+    nreclaimable++;
     spin_unlock_irq(&reclaim_lock, irq);
 }
 
@@ -72,6 +74,7 @@ static void reclaim_list_remove(struct frame *frame)
 {
     unsigned long irq = spin_lock_irq(&reclaim_lock);
     list_remove(&frame->node);
+    nreclaimable--;
     spin_unlock_irq(&reclaim_lock, irq);
 }
 
@@ -360,6 +363,7 @@ int pagecache_write_back(struct pagecache *cache, uint64_t start, uint64_t end)
         if (!(frame->flags & FRAME_DIRTY))
             continue;
         /* Read-only from here on: a later store faults and marks the page again. */
+        frame_get(frame);
         frame->flags &= ~FRAME_DIRTY;
         vmspace_clean_cache(cache, i);
         int err = cache->ops->write_back(cache, i, frame);
@@ -367,6 +371,7 @@ int pagecache_write_back(struct pagecache *cache, uint64_t start, uint64_t end)
             frame->flags |= FRAME_DIRTY;
             result = result ? result : err;
         }
+        frame_put(frame);
         mutex_unlock(&cache->lock);
         sched_check();
         mutex_lock(&cache->lock);
@@ -418,17 +423,21 @@ static bool reclaim_page(struct pagecache *cache, uint64_t index)
 
 static size_t pagecache_shrink(size_t npages)
 {
-    size_t freed = 0;
+    size_t freed = 0, tries = 2 * READ_ONCE(nreclaimable); /* each has its second chance */
 
-    for (size_t tries = 0; freed < npages && tries < 8 * npages; tries++) {
+    while (freed < npages && tries-- > 0) {
         uint64_t index = 0;
         struct pagecache *cache = reclaim_candidate(&index);
 
         if (!cache)
             continue;
-        if (mutex_try_lock(&cache->lock)) {
+        /* The allocation may come from under this very lock, but never in the middle of a change of
+         * the tree (pagetree_set() does not reclaim), and frames in use there have references. */
+        bool is_ours = mutex_is_held(&cache->lock);
+        if (is_ours || mutex_try_lock(&cache->lock)) {
             freed += reclaim_page(cache, index);
-            mutex_unlock(&cache->lock);
+            if (!is_ours)
+                mutex_unlock(&cache->lock);
         }
         pagecache_put(cache);
     }

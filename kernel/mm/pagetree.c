@@ -12,6 +12,8 @@
 #define BITS       6
 #define SLOTS      (1u << BITS)
 #define HEIGHT_MAX 11 /* 64-bit indices */
+/* No reclaim from inside a change: it may take pages out of this tree. */
+#define NODE_FLAGS ALLOC_NORECLAIM
 
 struct node {
     void *slot[SLOTS];
@@ -44,7 +46,7 @@ static int pagetree_grow(struct pagetree *tree, uint64_t index)
 {
     while (!height_holds(tree->height, index)) {
         if (tree->root) {
-            struct node *node = kzalloc(sizeof(*node), ALLOC_WAIT);
+            struct node *node = kzalloc(sizeof(*node), NODE_FLAGS);
             if (!node)
                 return -ENOMEM;
             node->slot[0] = tree->root;
@@ -90,7 +92,7 @@ int pagetree_set(struct pagetree *tree, uint64_t index, void *item)
 
     void **slot = &tree->root;
     for (unsigned level = tree->height; level-- > 0;) {
-        if (!*slot && !(*slot = kzalloc(sizeof(struct node), ALLOC_WAIT))) {
+        if (!*slot && !(*slot = kzalloc(sizeof(struct node), NODE_FLAGS))) {
             pagetree_prune(tree, index);
             return -ENOMEM;
         }

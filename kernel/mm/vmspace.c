@@ -136,13 +136,13 @@ int vmspace_may_grow(struct vmspace *vm, size_t bytes, size_t data_bytes, size_t
     return backed_bytes >> PAGE_SHIFT > stats.total_pages ? -ENOMEM : 0;
 }
 
-/* Whether memory must be able to back it: written or shared, and not asked for without reserve. */
+/* Whether memory must be able to back it: private and written, or shared and without a file. */
 static bool is_accountable(const struct vmspace_map_args *args)
 {
-    if (args->flags & ABI_MAP_NORESERVE)
-        return false;
-    bool is_shared = args->flags & ABI_MAP_SHARED;
-    return is_shared ? args->cache && !args->file : (args->prot & ABI_PROT_WRITE) != 0;
+    unsigned needs = args->flags & ABI_MAP_SHARED ? args->flags & ABI_MAP_ANONYMOUS
+                                                  : args->prot & ABI_PROT_WRITE;
+
+    return needs && !(args->flags & ABI_MAP_NORESERVE);
 }
 
 /* Bytes of [start, end) that are mapped now and would be replaced. */

@@ -2,16 +2,7 @@
 /* lib/rbtree.c: random insertions and removals; after each, the red-black rules and the order. */
 #include "lib/rbtree.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
-#define CHECK(condition)                                                        \
-    do {                                                                        \
-        if (!(condition)) {                                                     \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #condition);      \
-            exit(1);                                                            \
-        }                                                                       \
-    } while (0)
+#include "tests/host/check.h"
 
 #define NKEYS 512
 
