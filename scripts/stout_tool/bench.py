@@ -1,0 +1,418 @@
+# SPDX-License-Identifier: MIT
+"""stout bench: our figures beside a minimal Linux guest on the same emulated machine, as ratios.
+
+Both run under QEMU's TCG on q35 with the same flags; runs of the two are interleaved, and the median
+counts.  A figure is a row: measure(bench) -> name, ours, linux, ratio, target, met, unit.
+"""
+import glob
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+from . import qemu
+from .errors import StoutError
+from .image import Image
+from .kernel import image_path
+from .paths import TOP, build_dir
+from .run import RunOptions, boot_arguments
+
+MIB = 1 << 20
+HELLO = "#include <unistd.h>\nint main(void) { return write(1, \"hello\\n\", 6) != 6; }\n"
+NGINX = """daemon off;
+master_process off;
+user root;
+error_log stderr crit;
+pid /run/nginx.pid;
+events { worker_connections 256; }
+http { access_log off; sendfile on; server { listen 8080; root /srv; } }
+"""
+
+
+class Bench:
+    """What the figures share: programs, both kinds of guests, repeated runs."""
+
+    def __init__(self, rounds=5):
+        self.rounds = rounds
+        self.folder = tempfile.TemporaryDirectory(prefix="stout-bench-")
+        self._linux = None
+        self._built = {}
+
+    def path(self, name):
+        return os.path.join(self.folder.name, name)
+
+    def linux(self):
+        """tests/bench/linux_guest.py as a module."""
+        if self._linux is None:
+            sys.path.insert(0, os.path.join(TOP, "tests", "bench"))
+            import linux_guest
+            self._linux = linux_guest
+        return self._linux
+
+    def hello(self):
+        return self.compile("hello", ["-static", "-O2", "-x", "c", "-"], HELLO)
+
+    def compile(self, name, arguments, text=""):
+        path = self.path(name)
+        if name not in self._built:
+            subprocess.run(["gcc", "-o", path, *arguments], input=text, text=True, check=True)
+            self._built[name] = path
+        return path
+
+    def ours(self, program, args=(), machine="q35", memory="1024M", forwards=(), add=(), more=(), net="user"):
+        """(QEMU's command, path of the control channel's file, path of stdout's)"""
+        options = RunOptions(program=program, args=args, machine=machine, memory=memory, net=net, add=add,
+                             publish=[f"{host}:{guest}" for host, guest in forwards], accel="tcg")
+        options.stdio = ["null", "stream", "stream"]
+        image = Image(options, lambda text: None)
+        image.gather()
+        kernel = image_path(options)
+        archive = image.write()
+        options.memory = qemu.parse_memory(memory)
+        options.qemu_args = list(more)
+        control, output = self.path("control"), self.path("stdout")
+        chardevs = {"stdout": f"file,path={output}", "stderr": f"file,path={self.path('stderr')}",
+                    "control": f"file,path={control}", "log": f"file,path={self.path('log')}"}
+        command = qemu.Machine(options, "tcg").command(boot_arguments(options, kernel, archive, ""), chardevs)
+        return command, control, output
+
+    def time_to_exit(self, command, timeout=60):
+        start = time.monotonic()
+        try:
+            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           timeout=timeout, check=False)
+        except subprocess.TimeoutExpired:
+            raise StoutError(f"A machine did not end within {timeout} s: {' '.join(command)}") from None
+        return time.monotonic() - start
+
+
+class Server:
+    """A QEMU that serves HTTP at a port, from its start to its end."""
+
+    def __init__(self, command, port, timeout=120):
+        self.start = time.monotonic()
+        self.port = port
+        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.DEVNULL)
+        self.first_answer = None
+        while self.first_answer is None:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+                    answer.read()
+                self.first_answer = time.monotonic() - self.start
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() - self.start > timeout:
+                    self.stop()
+                    raise StoutError("A server did not answer within "
+                                     f"{timeout} s: {' '.join(command)}") from None
+                time.sleep(0.005)
+
+    def requests_per_second(self, seconds=5, connections=16):
+        url = f"http://127.0.0.1:{self.port}/"
+        subprocess.run(["wrk", "-t1", f"-c{connections}", "-d1s", url], stdout=subprocess.PIPE, check=True)
+        result = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", url], stdout=subprocess.PIPE,
+                                text=True, check=True)
+        return float(re.search(r"Requests/sec:\s+([\d.]+)", result.stdout)[1])
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def free_port():
+    import socket
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def node():
+    path = shutil.which("node")
+    if path is None:
+        raise StoutError("node is not on PATH; run scripts/setup.")
+    return path
+
+
+def server_js():
+    return os.path.join(TOP, "examples", "node-hello", "server.js")
+
+
+class Figure:
+    def __init__(self, name, unit, target, higher=False, slow=False):
+        self.name, self.unit, self.target, self.higher, self.slow = name, unit, target, higher, slow
+
+    def __call__(self, function):
+        self.function = function
+        FIGURES.append(self)
+        return function
+
+    def measure(self, bench):
+        """Targets are ratios to Linux where there is a Linux figure, else bounds of our own."""
+        ours, linux = self.function(bench)
+        ratio = ours / linux if linux else None
+        value = ratio if linux else ours
+        met = value >= self.target if self.higher else value <= self.target
+        return {"name": self.name, "unit": self.unit, "ours": ours, "linux": linux, "ratio": ratio,
+                "target": self.target, "met": bool(met)}
+
+
+FIGURES = []
+
+
+@Figure("start to exit of a static hello, q35", "s", 1 / 16)
+def hello_q35(bench):
+    return hello_times(bench, "q35")
+
+
+@Figure("start to exit of a static hello, microvm (Linux: q35)", "s", 1 / 30)
+def hello_microvm(bench):
+    return hello_times(bench, "microvm")
+
+
+def hello_times(bench, machine):
+    linux = bench.linux()
+    initramfs = linux.make_initramfs(bench.path("hello.cpio"), [bench.hello()])
+    ours, theirs = [], []
+    for _ in range(bench.rounds):
+        theirs.append(bench.time_to_exit(linux.qemu_command(initramfs)))
+        for _ in range(3):  # short: the median of more of them
+            command, control, _ = bench.ours(bench.hello(), machine=machine)
+            ours.append(bench.time_to_exit(command))
+            check_exit(control)
+    return statistics.median(ours), statistics.median(theirs)
+
+
+def check_exit(control):
+    with open(control, encoding="ascii", errors="replace") as file:
+        text = file.read()
+    if "exit 0" not in text:
+        raise StoutError(f"The measured program did not end with status 0 (control channel: {text!r}).")
+
+
+@Figure("guest instructions, entry point to the program's first", "", 5_000_000)
+def instructions(bench):
+    """With -icount the guest's time stamp counter counts instructions (and idle time, of which there should be none)."""
+    first = bench.compile("first", ["-nostdlib", "-static", os.path.join(TOP, "tests/bench/first.S")])
+    empty = bench.compile("empty", ["-nostdlib", "-static", "-Wl,-Ttext=0x100000", "-Wl,--build-id=none", "-Wl,-e,start",
+                                    "-Wl,-z,noexecstack", os.path.join(TOP, "tests/bench/empty.S")])
+    more = ["-icount", "shift=0,sleep=off"]
+    command, control, output = bench.ours(first, memory="128M", more=more)
+    subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120,
+                   check=False)
+    check_exit(control)
+    with open(output, encoding="ascii") as file:
+        end = int(file.read(), 16)
+    # The same machine and archive with a kernel that only looks at the clock: the firmware's share.
+    command[command.index("-kernel") + 1] = empty
+    subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120,
+                   check=False)
+    with open(bench.path("log"), encoding="ascii", errors="replace") as file:
+        begin = int(re.findall(r"[0-9a-f]{16}", file.read())[-1], 16)
+    return end - begin, None
+
+
+def node_servers(bench):
+    """Starts a server of one kind at a time: ("linux" | "ours") -> Server"""
+    linux = bench.linux()
+    initramfs = linux.make_initramfs(bench.path("node.cpio"), [node(), server_js()], extra=[server_js()])
+
+    def start(kind):
+        port = free_port()
+        if kind == "linux":
+            return Server(linux.qemu_command(initramfs, forwards=[(port, 8083)]), port)
+        return Server(bench.ours(server_js(), forwards=[(port, 8083)])[0], port)
+
+    return start
+
+
+@Figure("start to Node's first HTTP answer", "s", 0.25)
+def node_start(bench):
+    start, times = node_servers(bench), {"linux": [], "ours": []}
+    for _ in range(max(3, bench.rounds - 2)):
+        for kind in ("linux", "ours"):
+            server = start(kind)
+            server.stop()
+            times[kind].append(server.first_answer)
+    return statistics.median(times["ours"]), statistics.median(times["linux"])
+
+
+@Figure("Node requests per second, 16 connections", "/s", 2, higher=True)
+def node_requests(bench):
+    return request_rates(bench, node_servers(bench))
+
+
+@Figure("nginx requests per second, 612 bytes, 16 connections", "/s", 2, higher=True)
+def nginx_requests(bench):
+    path = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if path is None:
+        raise StoutError("nginx is not installed; run scripts/setup --tests.")
+    linux = bench.linux()
+    for name in ("srv", "conf", "var"):
+        os.makedirs(bench.path(name), exist_ok=True)
+    with open(bench.path("srv/index.html"), "w", encoding="ascii") as file:
+        file.write("n" * 612)
+    with open(bench.path("conf/nginx.conf"), "w", encoding="ascii") as file:
+        file.write(NGINX)
+    arguments = ["-c", "/etc/nginx/nginx.conf"]
+    folders = [(bench.path("srv"), "/srv"), (bench.path("conf"), "/etc/nginx"), (bench.path("var"), "/var/lib/nginx"),
+               (bench.path("var"), "/var/log/nginx")]
+    initramfs = linux.make_initramfs(bench.path("nginx.cpio"), [path, *arguments], folders=folders)
+
+    def start(kind):
+        port = free_port()
+        if kind == "linux":
+            return Server(linux.qemu_command(initramfs, forwards=[(port, 8080)]), port)
+        add = [f"{host}:{guest}" for host, guest in folders]
+        return Server(bench.ours(path, arguments, forwards=[(port, 8080)], add=add)[0], port)
+
+    return request_rates(bench, start)
+
+
+def request_rates(bench, start):
+    rates = {"linux": [], "ours": []}
+    for _ in range(max(3, bench.rounds - 2)):
+        for kind in ("linux", "ours"):
+            server = start(kind)
+            try:
+                rates[kind].append(server.requests_per_second())
+            finally:
+                server.stop()
+    return statistics.median(rates["ours"]), statistics.median(rates["linux"])
+
+
+@Figure("least memory: static hello", "MiB", 8)
+def least_hello(bench):
+    def runs(size):
+        command, control, output = bench.ours(bench.hello(), machine="microvm", memory=f"{size}M")
+        try:
+            bench.time_to_exit(command, 20)
+            check_exit(control)
+            with open(output, "rb") as file:
+                return file.read() == b"hello\n"
+        except StoutError:
+            return False
+
+    return least_memory(runs, 3, 8, 64), None
+
+
+@Figure("least memory: Node serving", "MiB", 160)
+def least_node(bench):
+    def runs(size):
+        port = free_port()
+        try:
+            server = Server(bench.ours(server_js(), machine="microvm", memory=f"{size}M",
+                                       forwards=[(port, 8083)])[0], port, 30)
+        except StoutError:
+            return False
+        try:
+            return server.requests_per_second(2) > 0
+        except (subprocess.SubprocessError, OSError):
+            return False
+        finally:
+            server.stop()
+
+    return least_memory(runs, 112, 160, 512, 8), None
+
+
+def least_memory(runs, low, guess, high, step=1):
+    """The least size in MiB that runs; starts from the target, so that the common case is short."""
+    if runs(guess):
+        high = guess
+    else:
+        low = guess
+        if not runs(high):
+            return float("inf")
+    while high - low > step:
+        middle = (low + high) // 2
+        if runs(middle):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+@Figure("kernel image, stripped", "bytes", int(1.5 * MIB))
+def kernel_size(_bench):
+    path = image_path(RunOptions(program="true"))
+    return os.stat(path).st_size, None
+
+
+def run_bench(as_json=False, everything=False, pattern=None, output=None):
+    set_up()
+    bench = Bench(rounds=9 if everything else 5)
+    rows = []
+    for figure in FIGURES:
+        if pattern and pattern not in figure.name:
+            continue
+        if not as_json:
+            sys.stderr.write(f"stout: measuring {figure.name} ...\n")
+        try:
+            rows.append(figure.measure(bench))
+        except (StoutError, subprocess.SubprocessError, OSError, ValueError, IndexError) as error:
+            sentence = getattr(error, "sentence", str(error))
+            sys.stderr.write(f"stout: {figure.name}: {sentence}\n")
+            rows.append({"name": figure.name, "unit": figure.unit, "ours": None, "linux": None, "ratio": None,
+                         "target": figure.target, "met": False, "error": sentence})
+    if as_json:
+        print(json.dumps(rows, indent=2))
+    else:
+        print(make_table(rows))
+    if output:
+        write_page(output, rows)
+    return 0
+
+
+def set_up():
+    if not os.path.exists(os.path.join(TOP, "build", ".setup-tests")):
+        subprocess.run([os.path.join(TOP, "scripts", "setup"), "--tests"], check=True)
+    if not glob.glob(os.path.join(build_dir("release"), "stout.elf*")):
+        image_path(RunOptions(program="true"))
+
+
+def number(value, unit):
+    if value is None:
+        return "-"
+    if unit == "s":
+        return f"{value:.3f} s"
+    return f"{value:,.0f} {unit}".strip()
+
+
+def target_text(row):
+    if row["linux"] is None and row["ratio"] is None and row["unit"] in ("", "MiB", "bytes"):
+        return f"at most {number(row['target'], row['unit'])}"
+    if row["unit"] == "/s":
+        return f"at least {row['target']:g} times"
+    return f"at most {row['target']:.3f}"
+
+
+def make_table(rows):
+    lines = ["| figure | ours | Linux guest | ratio | target | met |", "|---|---|---|---|---|---|"]
+    for row in rows:
+        ratio = "-" if row["ratio"] is None else f"{row['ratio']:.3f}"
+        lines.append(f"| {row['name']} | {number(row['ours'], row['unit'])} | {number(row['linux'], row['unit'])} | "
+                     f"{ratio} | {target_text(row)} | {'yes' if row['met'] else 'no'} |")
+    return "\n".join(lines)
+
+
+def write_page(path, rows):
+    """Replaces what stands between the marks of docs/benchmarks.md; the rest is written by people."""
+    begin, end = "<!-- measured -->", "<!-- end -->"
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    head, _, rest = text.partition(begin)
+    _, _, tail = rest.partition(end)
+    stamp = time.strftime("%Y-%m-%d")
+    body = f"{begin}\nMeasured on {stamp}, {os.cpu_count()} processors, {qemu_version()}.\n\n{make_table(rows)}\n{end}"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(head + body + tail)
+
+
+def qemu_version():
+    text = subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, text=True, check=False).stdout
+    return text.splitlines()[0].split("(")[0].strip() if text else "QEMU"
