@@ -371,7 +371,8 @@ int arch_pt_split(struct arch_pagetable *pt, uintptr_t address)
 }
 
 /* Frees empty tables below entry of level, within [start, end]; true if it has become empty itself. */
-static bool trim_level(uint64_t *table, unsigned level, uintptr_t start, uintptr_t last)
+static bool trim_level(uint64_t *table, unsigned level, uintptr_t start, uintptr_t last,
+                       struct list *unlinked)
 {
     for (unsigned i = index_at(start, level); i <= index_at(last, level); i++) {
         if (!is_used(table[i]) || table[i] & PTE_LARGE)
@@ -380,9 +381,9 @@ static bool trim_level(uint64_t *table, unsigned level, uintptr_t start, uintptr
         uintptr_t from = is_first ? start : 0, to = is_last ? last : ~0UL;
         uint64_t old = table[i];
         if ((level == 1 && is_empty(table_at(old))) ||
-            (level > 1 && trim_level(table_at(old), level - 1, from, to))) {
+            (level > 1 && trim_level(table_at(old), level - 1, from, to, unlinked))) {
             table[i] = 0;
-            table_free(old);
+            list_push_back(unlinked, &frame_of(old & PTE_ADDRESS)->node);
         }
     }
     return is_empty(table);
@@ -390,8 +391,19 @@ static bool trim_level(uint64_t *table, unsigned level, uintptr_t start, uintptr
 
 void arch_pt_trim(struct arch_pagetable *pt, uintptr_t start, uintptr_t end)
 {
+    struct list unlinked = LIST_INIT(unlinked);
     if (start < end)
-        trim_level(table_at(pt->root), 3, start, end - 1);
+        trim_level(table_at(pt->root), 3, start, end - 1, &unlinked);
+    if (list_is_empty(&unlinked))
+        return;
+    /* Speculative walks may have put an empty table into a paging-structure cache since the caller's
+     * flush (SDM 3A, 4.10.3); it must be gone from there before its page is used for something else. */
+    arch_tlb_flush(~0ULL >> (64 - arch_cpu_count()), start, start + PAGE_SIZE);
+    while (!list_is_empty(&unlinked)) {
+        struct frame *frame = list_first(&unlinked, struct frame, node);
+        list_remove(&frame->node);
+        frame_put(frame);
+    }
 }
 
 void arch_pt_activate(struct arch_pagetable *pt)
