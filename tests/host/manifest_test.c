@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+/*
+ * kernel/manifest.c: what the tool writes, and what it never would.
+ */
+#include "kernel/manifest.h"
+
+#include <string.h>
+
+#include "abi/errno.h"
+#include "kernel/mm/heap.h"
+#include "tests/host/check.h"
+
+static int parse(const char *bytes, size_t len, struct manifest *manifest, const char **error)
+{
+    char *text = kmalloc(len + 1, ALLOC_WAIT);
+    CHECK(text);
+    memcpy(text, bytes, len);
+    return manifest_parse(text, len, manifest, error);
+}
+
+static void manifest_free(struct manifest *manifest)
+{
+    kfree(manifest->argv); /* envp is behind it, in the same block */
+    kfree(manifest->text);
+}
+
+#define PARSE(text, manifest, error) parse(text, sizeof(text), manifest, error)
+
+static void test_full(void)
+{
+    struct manifest m;
+    const char *error;
+    static const char text[] = "format=1\0program=/usr/bin/node\0arg=node\0arg=a=b c\0arg=\0"
+                               "env=PATH=/bin\0cwd=/app\0hostname=box\0user=1000:100\0"
+                               "net=static:10.0.2.15/24:10.0.2.2:10.0.2.3\0"
+                               "stdio=null,stream,tty\0trace=syscalls";
+    CHECK_EQ(PARSE(text, &m, &error), 0);
+    CHECK(strcmp(m.program, "/usr/bin/node") == 0);
+    CHECK_EQ(m.argc, 3);
+    CHECK(strcmp(m.argv[1], "a=b c") == 0);
+    CHECK(strcmp(m.argv[2], "") == 0);
+    CHECK(m.argv[3] == NULL);
+    CHECK_EQ(m.envc, 1);
+    CHECK(strcmp(m.envp[0], "PATH=/bin") == 0);
+    CHECK(m.envp[1] == NULL);
+    CHECK(strcmp(m.cwd, "/app") == 0);
+    CHECK(strcmp(m.hostname, "box") == 0);
+    CHECK_EQ(m.uid, 1000);
+    CHECK_EQ(m.gid, 100);
+    CHECK_EQ(m.stdio[0], STDIO_NULL);
+    CHECK_EQ(m.stdio[1], STDIO_STREAM);
+    CHECK_EQ(m.stdio[2], STDIO_TTY);
+    CHECK(strcmp(m.trace, "syscalls") == 0);
+    manifest_free(&m);
+}
+
+static void test_defaults(void)
+{
+    struct manifest m;
+    const char *error;
+    CHECK_EQ(PARSE("format=1\0program=/a", &m, &error), 0);
+    CHECK_EQ(m.argc, 1);
+    CHECK(strcmp(m.argv[0], "/a") == 0);
+    CHECK(strcmp(m.cwd, "/") == 0);
+    CHECK(m.net == NULL);
+    CHECK_EQ(m.uid, 0);
+    CHECK_EQ(m.stdio[1], STDIO_STREAM);
+    manifest_free(&m);
+}
+
+static void check_bad(const char *text, size_t len, const char *word)
+{
+    struct manifest m;
+    const char *error = NULL;
+    CHECK_EQ(parse(text, len, &m, &error), -EINVAL);
+    CHECK(error && strstr(error, word));
+}
+
+#define CHECK_BAD(text, word) check_bad(text, sizeof(text), word)
+
+static void test_bad(void)
+{
+    CHECK_BAD("", "truncated");
+    CHECK_BAD("format=2\0program=/a", "format 1");
+    check_bad("format=1\0program=/abc", 18, "truncated"); /* no NUL at the end */
+    CHECK_BAD("format=1\0arg=x", "no program");
+    CHECK_BAD("format=1\0program=", "no program");
+    CHECK_BAD("format=1\0program=/a\0colour=blue", "colour");
+    CHECK_BAD("format=1\0program=/a\0nonsense", "without");
+    CHECK_BAD("format=1\0program=/a\0user=root", "uid:gid");
+    CHECK_BAD("format=1\0program=/a\0user=1:2x", "uid:gid");
+    CHECK_BAD("format=1\0program=/a\0user=99999999999:2", "uid:gid");
+    CHECK_BAD("format=1\0program=/a\0stdio=tty,tty", "stdio");
+    CHECK_BAD("format=1\0program=/a\0stdio=tty,tty,tty,tty", "stdio");
+    CHECK_BAD("format=1\0program=/a\0stdio=tt,tty,tty", "stdio");
+}
+
+int main(void)
+{
+    test_full();
+    test_defaults();
+    test_bad();
+    return 0;
+}
