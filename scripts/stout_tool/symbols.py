@@ -11,7 +11,8 @@ import re
 
 RANGE = re.compile(r"\bmodule ([0-9a-f]+)-([0-9a-f]+) (/.*\S)")
 ADDRESS = re.compile(r"\b(?:0x)?([0-9a-f]{8,16})\b")
-KERNEL_BASE = 0xFFFF800000000000
+KERNEL_BASE = 0xFFFFFFFF80000000
+FUNCTION_MAX = 1 << 18  # farther from the last symbol, an address belongs to none
 LIMIT = 64
 
 
@@ -108,7 +109,9 @@ class Finder:
         if index < 0:
             return None
         start = addresses[index]
-        return f"{names[start]}+0x{address - start:x}" if names[start] else None
+        if not names[start] or address - start > FUNCTION_MAX:
+            return None
+        return f"{names[start]}+0x{address - start:x}"
 
     @staticmethod
     def _line(path, address):

@@ -16,16 +16,19 @@
 
 static void test_clocks(void)
 {
-    static const clockid_t clocks[] = { CLOCK_REALTIME,      CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW,
-                                        CLOCK_REALTIME_COARSE, CLOCK_BOOTTIME,  CLOCK_MONOTONIC_COARSE,
-                                        CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID, CLOCK_TAI };
+    static const clockid_t clocks[] = {
+        CLOCK_REALTIME,           CLOCK_MONOTONIC,         CLOCK_MONOTONIC_RAW,
+        CLOCK_REALTIME_COARSE,    CLOCK_BOOTTIME,          CLOCK_MONOTONIC_COARSE,
+        CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID, CLOCK_TAI
+    };
     struct timespec one, two, resolution;
 
     for (unsigned i = 0; i < sizeof clocks / sizeof *clocks; i++) {
         CHECK(!clock_gettime(clocks[i], &one) && !clock_gettime(clocks[i], &two));
         CHECK(two.tv_sec > one.tv_sec || (two.tv_sec == one.tv_sec && two.tv_nsec >= one.tv_nsec));
         CHECK(one.tv_nsec >= 0 && one.tv_nsec < 1000000000);
-        CHECK(!clock_getres(clocks[i], &resolution) && resolution.tv_sec == 0 && resolution.tv_nsec > 0);
+        CHECK(!clock_getres(clocks[i], &resolution) && resolution.tv_sec == 0 &&
+              resolution.tv_nsec > 0);
     }
     CHECK_ERRNO(clock_gettime(99, &one), EINVAL);
     CHECK_ERRNO(syscall(SYS_clock_gettime, CLOCK_REALTIME, 64L), EFAULT);
@@ -38,7 +41,8 @@ static void test_clocks(void)
         clock_gettime(CLOCK_MONOTONIC, &one);
         syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &resolution);
         clock_gettime(CLOCK_MONOTONIC, &two);
-        int64_t a = one.tv_sec * 1000000000LL + one.tv_nsec, b = two.tv_sec * 1000000000LL + two.tv_nsec;
+        int64_t a = one.tv_sec * 1000000000LL + one.tv_nsec,
+                b = two.tv_sec * 1000000000LL + two.tv_nsec;
         int64_t m = resolution.tv_sec * 1000000000LL + resolution.tv_nsec;
         CHECK(a <= m && m <= b);
     }
@@ -56,7 +60,8 @@ static void test_sleeping(void)
     time.tv_sec += time.tv_nsec / 1000000000;
     time.tv_nsec %= 1000000000;
     start = now_ns();
-    CHECK(!clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL) && now_ns() - start >= 15000000);
+    CHECK(!clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL) &&
+          now_ns() - start >= 15000000);
     CHECK(clock_nanosleep(CLOCK_THREAD_CPUTIME_ID, 0, &time, NULL) == EINVAL);
     CHECK(!usleep(1000) && sleep(0) == 0 && !sched_yield());
 }
@@ -87,7 +92,8 @@ static void test_cpu_time(void)
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &thread);
     used = (after.tv_sec - before.tv_sec) * 1000000000LL + after.tv_nsec - before.tv_nsec;
     CHECK(used > 20000000);
-    CHECK(!getrusage(RUSAGE_SELF, &usage) && usage.ru_utime.tv_sec * 1000000 + usage.ru_utime.tv_usec > 20000);
+    CHECK(!getrusage(RUSAGE_SELF, &usage) &&
+          usage.ru_utime.tv_sec * 1000000 + usage.ru_utime.tv_usec > 20000);
     CHECK(usage.ru_maxrss > 0);
     struct tms ticks;
     CHECK(times(&ticks) != (clock_t)-1);
@@ -107,7 +113,9 @@ static void on_timer(int number, siginfo_t *info, void *context)
 static void test_timers(void)
 {
     struct sigaction action = { .sa_sigaction = on_timer, .sa_flags = SA_SIGINFO };
-    struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN, .sigev_value.sival_int = 5 };
+    struct sigevent event = { .sigev_notify = SIGEV_SIGNAL,
+                              .sigev_signo = SIGRTMIN,
+                              .sigev_value.sival_int = 5 };
     struct itimerspec every = { { 0, 10000000 }, { 0, 10000000 } }, left;
     timer_t timer;
 

@@ -44,7 +44,7 @@ static void test_level_and_edge(void)
     event.data.u64 = 0x1234567890;
     CHECK(!epoll_ctl(ep, EPOLL_CTL_MOD, ends[0], &event));
     CHECK(wait_now(ep, events) == 1 && events[0].data.u64 == 0x1234567890); /* MOD looks anew */
-    CHECK(wait_now(ep, events) == 0); /* edge: once */
+    CHECK(wait_now(ep, events) == 0);                                       /* edge: once */
     CHECK(read(ends[0], buffer, 1) == 1 && wait_now(ep, events) == 0);
     CHECK(write(ends[1], "c", 1) == 1 && wait_now(ep, events) == 1); /* a new edge, not yet empty */
     event.events = EPOLLIN | EPOLLONESHOT;
@@ -158,7 +158,8 @@ static void test_poll(void)
     look[0] = (struct pollfd){ .fd = ends[0], .events = POLLIN };
     look[1] = (struct pollfd){ .fd = -1, .events = POLLIN, .revents = 99 };
     look[2] = (struct pollfd){ .fd = 99, .events = POLLIN };
-    CHECK(poll(look, 3, -1) == 1 && look[0].revents == 0 && look[1].revents == 0 && look[2].revents == POLLNVAL);
+    CHECK(poll(look, 3, -1) == 1 && look[0].revents == 0 && look[1].revents == 0 &&
+          look[2].revents == POLLNVAL);
     look[0] = (struct pollfd){ .fd = pair[0], .events = POLLIN | POLLOUT | POLLRDHUP };
     CHECK(poll(look, 1, 0) == 1 && look[0].revents == POLLOUT);
     shutdown(pair[1], SHUT_WR);

@@ -44,7 +44,8 @@ static void test_eventfd(void)
 static void test_timerfd(void)
 {
     int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
-    struct itimerspec every = { { 0, 10000000 }, { 0, 10000000 } }, now, off = { { 0, 0 }, { 0, 0 } };
+    struct itimerspec every = { { 0, 10000000 }, { 0, 10000000 } }, now,
+                      off = { { 0, 0 }, { 0, 0 } };
     uint64_t ticks = 0;
     struct pollfd look = { .fd = fd, .events = POLLIN };
 
@@ -54,7 +55,8 @@ static void test_timerfd(void)
     sleep_ms(55);
     CHECK(read(fd, &ticks, 8) == 8 && ticks >= 4);
     CHECK(!timerfd_gettime(fd, &now) && now.it_interval.tv_nsec == 10000000);
-    CHECK(!timerfd_settime(fd, 0, &off, &now) && !timerfd_gettime(fd, &now) && now.it_value.tv_nsec == 0);
+    CHECK(!timerfd_settime(fd, 0, &off, &now) && !timerfd_gettime(fd, &now) &&
+          now.it_value.tv_nsec == 0);
     struct itimerspec past = { .it_value = { 0, 1 } };
     CHECK(!timerfd_settime(fd, TFD_TIMER_ABSTIME, &past, NULL));
     CHECK(poll(&look, 1, 1000) == 1 && read(fd, &ticks, 8) == 8 && ticks == 1);
@@ -80,8 +82,10 @@ static void test_signalfd(void)
     struct pollfd look = { .fd = fd, .events = POLLIN };
     CHECK(poll(&look, 1, 1000) == 1);
     CHECK(read(fd, info, sizeof info) == 2 * sizeof *info);
-    CHECK(info[0].ssi_signo == SIGUSR1 && info[0].ssi_code == SI_USER && info[0].ssi_pid == (unsigned)getpid());
-    CHECK(info[1].ssi_signo == (unsigned)SIGRTMIN + 1 && info[1].ssi_int == 42 && info[1].ssi_code == SI_QUEUE);
+    CHECK(info[0].ssi_signo == SIGUSR1 && info[0].ssi_code == SI_USER &&
+          info[0].ssi_pid == (unsigned)getpid());
+    CHECK(info[1].ssi_signo == (unsigned)SIGRTMIN + 1 && info[1].ssi_int == 42 &&
+          info[1].ssi_code == SI_QUEUE);
     CHECK_ERRNO(read(fd, info, 10), EINVAL);
     close(fd);
 }
@@ -112,7 +116,8 @@ static void test_inotify(void)
     char name[NAME_MAX + 1];
 
     mkdir("watched", 0700);
-    int watch = inotify_add_watch(fd, "watched", IN_CREATE | IN_DELETE | IN_MODIFY | IN_CLOSE_WRITE | IN_MOVE);
+    int watch = inotify_add_watch(fd, "watched",
+                                  IN_CREATE | IN_DELETE | IN_MODIFY | IN_CLOSE_WRITE | IN_MOVE);
     CHECK(watch >= 1);
     int file = open("watched/a", O_CREAT | O_WRONLY, 0600);
     CHECK(write(file, "x", 1) == 1);
@@ -141,7 +146,8 @@ static void test_memfd(void)
     int fd = memfd_create("name", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     struct stat info;
 
-    CHECK(fd >= 0 && !ftruncate(fd, 8192) && !fstat(fd, &info) && info.st_size == 8192 && info.st_nlink == 0);
+    CHECK(fd >= 0 && !ftruncate(fd, 8192) && !fstat(fd, &info) && info.st_size == 8192 &&
+          info.st_nlink == 0);
     char *p = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     NEED(p != MAP_FAILED);
     strcpy(p + 4096, "mem");

@@ -28,7 +28,8 @@ static void test_open(void)
     CHECK(!fstat(fd, &info) && S_ISREG(info.st_mode) && (info.st_mode & 0777) == 0640);
     CHECK(info.st_size == 0 && info.st_nlink == 1);
     CHECK(write(fd, "0123456789", 10) == 10);
-    CHECK(lseek(fd, 0, SEEK_CUR) == 10 && lseek(fd, -3, SEEK_END) == 7 && lseek(fd, 1, SEEK_SET) == 1);
+    CHECK(lseek(fd, 0, SEEK_CUR) == 10 && lseek(fd, -3, SEEK_END) == 7 &&
+          lseek(fd, 1, SEEK_SET) == 1);
     CHECK_ERRNO(lseek(fd, -1, SEEK_SET), EINVAL);
     CHECK_ERRNO(lseek(fd, 0, 99), EINVAL);
     char buffer[20];
@@ -113,7 +114,8 @@ static void test_links(void)
     close(open("first", O_CREAT | O_WRONLY, 0600));
     CHECK(!link("first", "second") && !stat("first", &one) && !stat("second", &two));
     CHECK(one.st_ino == two.st_ino && one.st_nlink == 2);
-    CHECK(!symlink("first", "soft") && readlink("soft", buffer, 100) == 5 && !memcmp(buffer, "first", 5));
+    CHECK(!symlink("first", "soft") && readlink("soft", buffer, 100) == 5 &&
+          !memcmp(buffer, "first", 5));
     CHECK(readlink("soft", buffer, 3) == 3);
     CHECK_ERRNO(readlink("first", buffer, 100), EINVAL);
     CHECK(!lstat("soft", &one) && S_ISLNK(one.st_mode) && one.st_size == 5);
@@ -123,7 +125,8 @@ static void test_links(void)
     CHECK_ERRNO(open("soft", O_RDONLY | O_NOFOLLOW), ELOOP);
     CHECK(!symlink("nowhere", "dangling"));
     CHECK_ERRNO(stat("dangling", &one), ENOENT);
-    CHECK(open("dangling", O_CREAT | O_WRONLY, 0600) >= 0 && !stat("nowhere", &one)); /* creates the target */
+    CHECK(open("dangling", O_CREAT | O_WRONLY, 0600) >= 0 &&
+          !stat("nowhere", &one)); /* creates the target */
     CHECK_ERRNO(link("first", "second"), EEXIST);
     CHECK_ERRNO(unlink("gone"), ENOENT);
     /* An unlinked file lives while it is open. */
@@ -149,7 +152,8 @@ static void test_rename(void)
     CHECK(!mkdir("d", 0755));
     CHECK_ERRNO(rename("d", "empty"), ENOTEMPTY);
     CHECK_ERRNO(renameat2(AT_FDCWD, "y", AT_FDCWD, "d", RENAME_NOREPLACE), EEXIST);
-    CHECK(!renameat2(AT_FDCWD, "y", AT_FDCWD, "d", RENAME_EXCHANGE) && !stat("y", &info) && S_ISDIR(info.st_mode));
+    CHECK(!renameat2(AT_FDCWD, "y", AT_FDCWD, "d", RENAME_EXCHANGE) && !stat("y", &info) &&
+          S_ISDIR(info.st_mode));
     CHECK(!rmdir("y") && !unlink("d") && !rmdir("empty/e") && !rmdir("empty"));
 }
 
@@ -178,7 +182,8 @@ static void test_directories(void)
         names[count++] = strdup(entry->d_name);
     }
     qsort(names, (size_t)count, sizeof *names, by_name);
-    CHECK(count == 302 && !strcmp(names[0], ".") && !strcmp(names[2], "f000") && !strcmp(names[301], "f299"));
+    CHECK(count == 302 && !strcmp(names[0], ".") && !strcmp(names[2], "f000") &&
+          !strcmp(names[301], "f299"));
     rewinddir(dir);
     CHECK(readdir(dir) != NULL);
     closedir(dir);

@@ -14,8 +14,8 @@
 static uint32_t word, other;
 static int woken;
 
-static long futex(uint32_t *address, int op, uint32_t value, const void *timeout, uint32_t *address2,
-                  uint32_t value3)
+static long futex(uint32_t *address, int op, uint32_t value, const void *timeout,
+                  uint32_t *address2, uint32_t value3)
 {
     return syscall(SYS_futex, address, op, value, timeout, address2, value3);
 }
@@ -64,7 +64,8 @@ static void test_wait(void)
     /* An absolute time in the past. */
     struct timespec past = { 1, 0 };
     CHECK_ERRNO(futex(&word, FUTEX_WAIT_BITSET, 0, &past, NULL, ~0u), ETIMEDOUT);
-    CHECK_ERRNO(futex(&word, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME, 0, &past, NULL, ~0u), ETIMEDOUT);
+    CHECK_ERRNO(futex(&word, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME, 0, &past, NULL, ~0u),
+                ETIMEDOUT);
 }
 
 static void test_wake(void)

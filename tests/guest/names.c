@@ -34,7 +34,8 @@ int main(void)
     CHECK(!getifaddrs(&interfaces));
     for (struct ifaddrs *at = interfaces; at; at = at->ifa_next)
         if (!strcmp(at->ifa_name, "lo") && at->ifa_addr && at->ifa_addr->sa_family == AF_INET)
-            loopback = ((struct sockaddr_in *)(void *)at->ifa_addr)->sin_addr.s_addr == htonl(INADDR_LOOPBACK) &&
+            loopback = ((struct sockaddr_in *)(void *)at->ifa_addr)->sin_addr.s_addr ==
+                           htonl(INADDR_LOOPBACK) &&
                        (at->ifa_flags & IFF_UP);
     CHECK(loopback && if_nametoindex("lo") == 1);
     char name[100];

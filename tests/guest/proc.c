@@ -43,9 +43,11 @@ static void test_self(char **argv)
     CHECK(!strcmp(text + strlen(argv[0]) + 1, "first"));
     CHECK(read_file("/proc/self/environ") > 0);
     CHECK(read_file("/proc/self/comm") > 0 && !strcmp(text, "proc\n"));
-    CHECK(!prctl(PR_SET_NAME, "renamed") && read_file("/proc/self/comm") > 0 && !strcmp(text, "renamed\n"));
+    CHECK(!prctl(PR_SET_NAME, "renamed") && read_file("/proc/self/comm") > 0 &&
+          !strcmp(text, "renamed\n"));
     CHECK(read_file("/proc/self/stat") > 0 && strstr(text, "(renamed) R"));
-    CHECK(read_file("/proc/self/status") > 0 && strstr(text, "VmRSS:") && strstr(text, "Threads:\t1\n"));
+    CHECK(read_file("/proc/self/status") > 0 && strstr(text, "VmRSS:") &&
+          strstr(text, "Threads:\t1\n"));
     CHECK(read_file("/proc/self/statm") > 0 && atol(text) > 0);
     CHECK(read_file("/proc/self/auxv") > 100 && read_file("/proc/self/limits") > 0);
     CHECK(!stat("/proc/self/fd", &info) && S_ISDIR(info.st_mode));
@@ -64,7 +66,8 @@ static void test_maps(void)
     char *mine = mmap(NULL, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), expect[60];
 
     CHECK(read_file("/proc/self/maps") > 0);
-    CHECK(strstr(text, "[stack]") && strstr(text, "[heap]") && strstr(text, "[vdso]") && strstr(text, "libc.so.6"));
+    CHECK(strstr(text, "[stack]") && strstr(text, "[heap]") && strstr(text, "[vdso]") &&
+          strstr(text, "libc.so.6"));
     mprotect(mine, 4096, PROT_NONE);
     read_file("/proc/self/maps");
     snprintf(expect, sizeof expect, "%lx-%lx ---p 00000000 00:00 0", (long)mine, (long)mine + 4096);
@@ -85,22 +88,30 @@ static void test_system(void)
     struct sysinfo info;
     cpu_set_t set;
 
-    CHECK(read_file("/proc/meminfo") > 0 && strstr(text, "MemTotal:") && strstr(text, "MemAvailable:"));
-    CHECK(read_file("/proc/cpuinfo") > 0 && strstr(text, "processor\t: 0") && strstr(text, "flags\t\t: "));
+    CHECK(read_file("/proc/meminfo") > 0 && strstr(text, "MemTotal:") &&
+          strstr(text, "MemAvailable:"));
+    CHECK(read_file("/proc/cpuinfo") > 0 && strstr(text, "processor\t: 0") &&
+          strstr(text, "flags\t\t: "));
     CHECK(read_file("/proc/stat") > 0 && !strncmp(text, "cpu ", 4) && strstr(text, "btime "));
-    CHECK(read_file("/proc/uptime") > 0 && read_file("/proc/loadavg") > 0 && read_file("/proc/version") > 0);
+    CHECK(read_file("/proc/uptime") > 0 && read_file("/proc/loadavg") > 0 &&
+          read_file("/proc/version") > 0);
     CHECK(!strncmp(text, "Linux version ", 14));
-    CHECK(read_file("/proc/self/mountinfo") > 0 && read_file("/proc/mounts") > 0 && read_file("/proc/filesystems") > 0);
-    CHECK(read_file("/proc/sys/kernel/osrelease") > 0 && read_file("/proc/sys/vm/overcommit_memory") > 0);
+    CHECK(read_file("/proc/self/mountinfo") > 0 && read_file("/proc/mounts") > 0 &&
+          read_file("/proc/filesystems") > 0);
+    CHECK(read_file("/proc/sys/kernel/osrelease") > 0 &&
+          read_file("/proc/sys/vm/overcommit_memory") > 0);
     CHECK(read_file("/proc/sys/net/core/somaxconn") > 0 && atoi(text) >= 128);
-    CHECK(read_file("/proc/sys/kernel/random/uuid") == 37 && read_file("/proc/sys/kernel/pid_max") > 0);
+    CHECK(read_file("/proc/sys/kernel/random/uuid") == 37 &&
+          read_file("/proc/sys/kernel/pid_max") > 0);
     CHECK(read_file("/sys/devices/system/cpu/online") > 0 && text[0] == '0');
     CHECK(read_file("/sys/devices/system/cpu/possible") > 0);
     CHECK(read_file("/proc/self/cgroup") >= 0);
     CHECK(!uname(&name) && !strcmp(name.sysname, "Linux") && !strcmp(name.machine, "x86_64"));
     CHECK(!sysinfo(&info) && info.totalram > info.freeram && info.mem_unit > 0);
-    CHECK(!sched_getaffinity(0, sizeof set, &set) && CPU_COUNT(&set) == sysconf(_SC_NPROCESSORS_ONLN));
-    CHECK(sysconf(_SC_PAGESIZE) == 4096 && sysconf(_SC_PHYS_PAGES) > 0 && sysconf(_SC_AVPHYS_PAGES) > 0);
+    CHECK(!sched_getaffinity(0, sizeof set, &set) &&
+          CPU_COUNT(&set) == sysconf(_SC_NPROCESSORS_ONLN));
+    CHECK(sysconf(_SC_PAGESIZE) == 4096 && sysconf(_SC_PHYS_PAGES) > 0 &&
+          sysconf(_SC_AVPHYS_PAGES) > 0);
     CHECK(sched_getcpu() >= 0);
 }
 
@@ -122,7 +133,8 @@ static void test_devices(void)
     CHECK(read(fd, buffer, 64) == 64);
     close(fd);
     fd = open("/dev/null", O_RDWR);
-    CHECK(read(fd, buffer, 1) == 0 && write(fd, buffer, 64) == 64 && !fstat(fd, &info) && S_ISCHR(info.st_mode));
+    CHECK(read(fd, buffer, 1) == 0 && write(fd, buffer, 64) == 64 && !fstat(fd, &info) &&
+          S_ISCHR(info.st_mode));
     CHECK_ERRNO(ioctl(fd, TIOCGWINSZ, buffer), ENOTTY);
     CHECK(!isatty(fd));
     close(fd);
@@ -146,7 +158,8 @@ static void *look_at_tasks(void *arg)
         closedir(dir);
     CHECK(tasks == 2);
     char name[16] = "";
-    CHECK(!pthread_setname_np(pthread_self(), "worker") && !pthread_getname_np(pthread_self(), name, 16));
+    CHECK(!pthread_setname_np(pthread_self(), "worker") &&
+          !pthread_getname_np(pthread_self(), name, 16));
     CHECK(!strcmp(name, "worker"));
     return arg;
 }

@@ -156,7 +156,8 @@ static void test_waiting(void)
     pid_t pid = fork();
     if (pid == 0)
         _exit(9);
-    CHECK(!waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) && info.si_pid == pid && info.si_status == 9);
+    CHECK(!waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) && info.si_pid == pid &&
+          info.si_status == 9);
     CHECK(WEXITSTATUS(wait_for(pid)) == 9 && child_signals == 1);
     signal(SIGCHLD, SIG_IGN); /* no zombies */
     pid = fork();
@@ -170,7 +171,8 @@ static void test_waiting(void)
         _exit(1);
     }
     int status;
-    CHECK(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
+    CHECK(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status) &&
+          WSTOPSIG(status) == SIGSTOP);
     kill(pid, SIGCONT);
     CHECK(waitpid(pid, &status, WCONTINUED) == pid && WIFCONTINUED(status));
     CHECK(WEXITSTATUS(wait_for(pid)) == 1);

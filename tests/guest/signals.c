@@ -6,8 +6,8 @@
 #include "check.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <ucontext.h>

@@ -23,7 +23,8 @@ static int listen_tcp(int backlog)
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
     socklen_t size = sizeof address;
 
-    address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    address =
+        (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     NEED(fd >= 0 && !setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one));
     NEED(!bind(fd, (void *)&address, sizeof address) && !listen(fd, backlog));
     NEED(!getsockname(fd, (void *)&address, &size) && address.sin_port);
@@ -78,7 +79,8 @@ static void test_connection(void)
 
 static void test_errors(void)
 {
-    int fd = socket(AF_INET, SOCK_STREAM, 0), listener = listen_tcp(1), other = socket(AF_INET, SOCK_STREAM, 0);
+    int fd = socket(AF_INET, SOCK_STREAM, 0), listener = listen_tcp(1),
+        other = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in nobody = address;
     char c;
 
@@ -137,7 +139,8 @@ static void test_nonblocking(void)
     CHECK(result == -1 && (errno == EINPROGRESS || errno == ECONNREFUSED));
     if (errno == EINPROGRESS) {
         look = (struct pollfd){ .fd = fd, .events = POLLOUT };
-        CHECK(poll(&look, 1, 2000) == 1 && (look.revents & (POLLERR | POLLHUP)) == (POLLERR | POLLHUP));
+        CHECK(poll(&look, 1, 2000) == 1 &&
+              (look.revents & (POLLERR | POLLHUP)) == (POLLERR | POLLHUP));
         CHECK(!getsockopt(fd, SOL_SOCKET, SO_ERROR, &value, &size) && value == ECONNREFUSED);
     }
     close(fd);

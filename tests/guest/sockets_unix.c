@@ -19,8 +19,9 @@ static void send_fd(int socket, int fd)
 {
     char control[CMSG_SPACE(sizeof(int))] = "", byte = 'f';
     struct iovec data = { &byte, 1 };
-    struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control,
-                              .msg_controllen = sizeof control };
+    struct msghdr message = {
+        .msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
+    };
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 
     header->cmsg_level = SOL_SOCKET;
@@ -34,8 +35,9 @@ static int receive_fd(int socket, int flags)
 {
     char control[CMSG_SPACE(4 * sizeof(int))], byte;
     struct iovec data = { &byte, 1 };
-    struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1, .msg_control = control,
-                              .msg_controllen = sizeof control };
+    struct msghdr message = {
+        .msg_iov = &data, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control
+    };
     int fd = -1;
 
     CHECK(recvmsg(socket, &message, flags) == 1 && byte == 'f');
@@ -84,7 +86,8 @@ static void test_stream(void)
     CHECK(write(client, "abc", 3) == 3 && read(server, buffer, 20) == 3);
     struct ucred who;
     size = sizeof who;
-    CHECK(!getsockopt(server, SOL_SOCKET, SO_PEERCRED, &who, &size) && who.pid == getpid() && who.uid == getuid());
+    CHECK(!getsockopt(server, SOL_SOCKET, SO_PEERCRED, &who, &size) && who.pid == getpid() &&
+          who.uid == getuid());
     size = sizeof peer;
     CHECK(!getpeername(client, (void *)&peer, &size) && !strcmp(peer.sun_path, "socket"));
     int other = socket(AF_UNIX, SOCK_STREAM, 0);
@@ -111,7 +114,8 @@ static void test_abstract(void)
     close(two);
     int pair[2];
     NEED(!socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair));
-    CHECK(send(pair[0], "ab", 2, 0) == 2 && send(pair[0], "c", 1, 0) == 1 && recv(pair[1], buffer, 20, 0) == 2);
+    CHECK(send(pair[0], "ab", 2, 0) == 2 && send(pair[0], "c", 1, 0) == 1 &&
+          recv(pair[1], buffer, 20, 0) == 2);
     close(pair[0]);
     CHECK(recv(pair[1], buffer, 20, 0) == 1 && recv(pair[1], buffer, 20, 0) == 0);
     close(pair[1]);
@@ -119,7 +123,8 @@ static void test_abstract(void)
 
 static void test_udp(void)
 {
-    struct sockaddr_in name = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) }, peer;
+    struct sockaddr_in name = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) },
+                       peer;
     int one = socket(AF_INET, SOCK_DGRAM, 0), two = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
     socklen_t size = sizeof name;
     static char big[60000], buffer[70000];
@@ -138,7 +143,8 @@ static void test_udp(void)
     CHECK(recv(one, buffer, sizeof buffer, 0) == sizeof big && !memcmp(buffer, big, sizeof big));
     CHECK_ERRNO(sendto(two, buffer, 66000, 0, (void *)&name, sizeof name), EMSGSIZE);
     CHECK_ERRNO(send(two, "x", 1, 0), EDESTADDRREQ);
-    CHECK(!connect(two, (void *)&name, sizeof name) && send(two, "x", 1, 0) == 1 && recv(one, buffer, 9, 0) == 1);
+    CHECK(!connect(two, (void *)&name, sizeof name) && send(two, "x", 1, 0) == 1 &&
+          recv(one, buffer, 9, 0) == 1);
     close(one);
     send(two, "x", 1, 0);
     sleep_ms(20);

@@ -12,7 +12,8 @@
 
 static void test_registers(void)
 {
-    unsigned long rbx = 0x1111, rdi = 0x2222, r8 = 0x8888, r12 = 0x12, rax = SYS_getpid, r11 = 5, rcx = 6;
+    unsigned long rbx = 0x1111, rdi = 0x2222, r8 = 0x8888, r12 = 0x12, rax = SYS_getpid, r11 = 5,
+                  rcx = 6;
 
     __asm__ volatile("mov %[r8], %%r8\n\t"
                      "mov %[r12], %%r12\n\t"
@@ -26,18 +27,19 @@ static void test_registers(void)
                      "mov %%r11, %[r11]\n\t"
                      "mov %%rcx, %[rcx]\n\t"
                      "mov %%r9, %%rdx\n\t"
-                     : "+a"(rax), "+b"(rbx), "+D"(rdi), [r8] "+m"(r8), [r12] "+m"(r12), [r11] "=m"(r11),
-                       [rcx] "=m"(rcx)
+                     : "+a"(rax), "+b"(rbx),
+                       "+D"(rdi), [r8] "+m"(r8), [r12] "+m"(r12), [r11] "=m"(r11), [rcx] "=m"(rcx)
                      :
                      : "rcx", "r11", "r8", "r9", "r12", "rdx", "memory", "cc");
-    CHECK(rax == (unsigned long)getpid() && rbx == 0x1111 && rdi == 0x2222 && r8 == 0x8888 && r12 == 0x12);
+    CHECK(rax == (unsigned long)getpid() && rbx == 0x1111 && rdi == 0x2222 && r8 == 0x8888 &&
+          r12 == 0x12);
 }
 
 static void test_unknown(void)
 {
     CHECK_ERRNO(syscall(100000), ENOSYS);
     CHECK_ERRNO(syscall(-1), ENOSYS);
-    CHECK(syscall((1L << 40) | SYS_getpid) == getpid()); /* eax counts */
+    CHECK(syscall((1L << 40) | SYS_getpid) == getpid());   /* eax counts */
     CHECK_ERRNO(syscall(0x40000000 | SYS_getpid), ENOSYS); /* x32 */
 }
 
@@ -70,7 +72,8 @@ static void test_sites(void)
         CHECK(call_site(site_middle, 99999) == -ENOSYS);
     }
     /* Code made at run time, which is changed after it ran. */
-    unsigned char *code = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    unsigned char *code =
+        mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     NEED(code != MAP_FAILED);
     memcpy(code, "\xb8\x27\0\0\0\x0f\x05\xc3", 8);
     for (int i = 0; i < 5; i++)
@@ -106,7 +109,8 @@ static void test_single_step(void)
                      "nop\n\t"
                      "nop\n\t"
                      "nop\n\t"
-                     "nop\n\t" ::: "rax", "rcx", "r11", "memory", "cc");
+                     "nop\n\t" ::
+                         : "rax", "rcx", "r11", "memory", "cc");
     CHECK(1);
 }
 

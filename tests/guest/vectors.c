@@ -20,10 +20,12 @@ static void clobber(int number)
     (void)number;
     __asm__ volatile("pcmpeqd %%xmm0, %%xmm0\n\t"
                      "pcmpeqd %%xmm9, %%xmm9\n\t"
-                     "fninit\n\t" ::: "xmm0", "xmm9");
+                     "fninit\n\t" ::
+                         : "xmm0", "xmm9");
     if (has_avx)
         __asm__ volatile("vxorps %%ymm3, %%ymm3, %%ymm3\n\t"
-                         "vxorps %%ymm15, %%ymm15, %%ymm15\n\t" ::: "xmm3", "xmm15");
+                         "vxorps %%ymm15, %%ymm15, %%ymm15\n\t" ::
+                             : "xmm3", "xmm15");
 }
 
 __attribute__((target("avx"))) static long differs_avx(const uint64_t *in, uint64_t *out)
@@ -38,7 +40,8 @@ __attribute__((target("avx"))) static long differs_avx(const uint64_t *in, uint6
                      "vmovdqu %%ymm3, (%1)\n\t"
                      "vmovdqu %%ymm15, 32(%1)\n\t"
                      "vzeroupper\n\t"
-                     : : "r"(in), "r"(out)
+                     :
+                     : "r"(in), "r"(out)
                      : "rax", "rcx", "r11", "memory", "xmm3", "xmm15");
     return memcmp(in, out, 64);
 }
@@ -54,7 +57,8 @@ static long differs_sse(const uint64_t *in, uint64_t *out)
                      "syscall\n\t"
                      "movdqu %%xmm0, (%1)\n\t"
                      "movdqu %%xmm9, 16(%1)\n\t"
-                     : : "r"(in), "r"(out)
+                     :
+                     : "r"(in), "r"(out)
                      : "rax", "rcx", "r11", "memory", "xmm0", "xmm9");
     return memcmp(in, out, 32);
 }
