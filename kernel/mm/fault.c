@@ -24,7 +24,7 @@
 #include "kernel/thread.h"
 
 #define AROUND_SIZE      (16 * PAGE_SIZE)
-#define LARGE_MIN_FAULTS 4                /* a mapping's touches before it gets large pages unasked */
+#define LARGE_MIN_FAULTS 4 /* a mapping's touches before it gets large pages unasked */
 #define LARGE_MIN_SIZE   (2 * LARGE_PAGE_SIZE)
 
 /* ---- Entries ------------------------------------------------------------------------ */
@@ -104,7 +104,8 @@ static int copy_on_write(struct mapping *mapping, uintptr_t page)
     struct arch_pte pte = arch_pt_lookup(&vm->table, page, NULL);
     struct frame *shared = pte.prot & PT_SPECIAL || !pte.size ? NULL : frame_of(pte.paddr);
     /* Large pages are never shared; a single frame with one reference has no other user left. */
-    bool is_ours = pte.size == LARGE_PAGE_SIZE || (shared && !shared->cache && shared->refcount == 1);
+    bool is_ours =
+        pte.size == LARGE_PAGE_SIZE || (shared && !shared->cache && shared->refcount == 1);
     bool is_done = pte.size == 0 || pte.prot & PT_WRITE;
     if (is_ours && !is_done)
         arch_pt_protect(&vm->table, page, mapping_pt_prot(mapping));
@@ -338,7 +339,8 @@ static int stack_grow(struct vmspace *vm, uintptr_t address)
     } else if (stack && stack->flags & ABI_MAP_GROWSDOWN && start >= MMAP_LOW) {
         uint64_t limit = rlimit_current(LIMIT_STACK);
         bool is_close = below && below->prot != ABI_PROT_NONE &&
-                        !(below->flags & ABI_MAP_GROWSDOWN) && start - below->end < STACK_GUARD_SIZE;
+                        !(below->flags & ABI_MAP_GROWSDOWN) &&
+                        start - below->end < STACK_GUARD_SIZE;
         size_t more = stack->start - start;
         if (!is_close && stack->end - start <= limit && !vmspace_may_grow(vm, more, 0, more)) {
             mapping_resize(stack, start, stack->end);
@@ -404,7 +406,8 @@ static int populate_page(struct vmspace *vm, uintptr_t page, unsigned access, ui
     if (!access_is_allowed(mapping, access))
         return -EFAULT;
     struct arch_pte pte = entry_at(vm, page);
-    bool is_there = pte.size != 0 && pte.prot & PT_READ && (access != PT_WRITE || pte.prot & PT_WRITE);
+    bool is_there =
+        pte.size != 0 && pte.prot & PT_READ && (access != PT_WRITE || pte.prot & PT_WRITE);
     int err = is_there ? 0 : mapping_fault(mapping, page, access);
     if (!err && !is_there)
         pte = entry_at(vm, page);

@@ -39,8 +39,8 @@ struct frame_cache {
 
 struct spinlock frame_lock = SPINLOCK_INIT(RANK_FRAME);
 static struct list free_lists[ORDERS];
-static uint64_t free_pages;     /* in free_lists */
-static uint64_t handed_pages;   /* all that ever were put on them, or adopted */
+static uint64_t free_pages;   /* in free_lists */
+static uint64_t handed_pages; /* all that ever were put on them, or adopted */
 static uint64_t reserve_app, reserve_kernel;
 static uint64_t kind_pages[FRAME_KINDS]; /* [a] */
 static struct frame_cache caches[CPUS_MAX];
@@ -215,7 +215,7 @@ static bool frame_reclaim(size_t npages)
     size_t freed = 0, wanted = MAX(npages, RECLAIM_PAGES);
     struct shrinker *shrinker;
     /* Shrinkers are never taken off the list. */
-    list_for_each(shrinker, &shrinkers, node) {
+    list_for_each (shrinker, &shrinkers, node) {
         if (freed >= wanted)
             break;
         freed += shrinker->shrink(wanted - freed);

@@ -16,23 +16,23 @@ struct slab_cache;
 #define FRAME_ORDER_LARGE 9  /* 2 MiB: one large page */
 
 /* Allocation flags; also for kmalloc. */
-#define ALLOC_WAIT  0u        /* may reclaim and sleep */
-#define ALLOC_ATOMIC 1u       /* interrupt level or under a spinlock; may use the reserve */
-#define ALLOC_ZERO  2u
-#define ALLOC_APP   4u        /* for the application's pages: keeps the kernel's reserve */
-#define ALLOC_NORECLAIM 8u    /* fail rather than reclaim: an optimisation that memory must be ample for */
+#define ALLOC_WAIT      0u /* may reclaim and sleep */
+#define ALLOC_ATOMIC    1u /* interrupt level or under a spinlock; may use the reserve */
+#define ALLOC_ZERO      2u
+#define ALLOC_APP       4u /* for the application's pages: keeps the kernel's reserve */
+#define ALLOC_NORECLAIM 8u /* fail rather than reclaim: worth it only if memory is ample */
 
 /* What a frame is used for: only counted. */
 enum frame_kind { FRAME_KERNEL, FRAME_APP, FRAME_CACHE, FRAME_SLABS, FRAME_KINDS };
 
 struct frame {
-    uint32_t refcount;  /* [a] 0: free */
-    uint32_t pfn;       /* [i] physical address in pages */
-    uint16_t flags;     /* FRAME_* */
-    uint16_t nused;     /* slab: objects in use */
-    uint8_t order;      /* of the block, in its first frame (of a slab: in each) */
-    uint8_t kind;       /* enum frame_kind */
-    struct list node;   /* free list; page cache LRU; owner's */
+    uint32_t refcount; /* [a] 0: free */
+    uint32_t pfn;      /* [i] physical address in pages */
+    uint16_t flags;    /* FRAME_* */
+    uint16_t nused;    /* slab: objects in use */
+    uint8_t order;     /* of the block, in its first frame (of a slab: in each) */
+    uint8_t kind;      /* enum frame_kind */
+    struct list node;  /* free list; page cache LRU; owner's */
     union {
         struct pagecache *cache; /* page cache frames: whose, and which page */
         struct slab_cache *slab;
@@ -43,11 +43,11 @@ struct frame {
     };
 };
 
-#define FRAME_DIRTY    1u
-#define FRAME_ADOPTED  2u  /* part of the boot archive: returned as a single page when dropped */
-#define FRAME_SLAB     4u  /* every frame of a slab's block */
-#define FRAME_FREE     8u  /* first frame of a block in the buddy's lists */
-#define FRAME_RESERVED 16u /* no RAM, or not handed to the allocator */
+#define FRAME_DIRTY      1u
+#define FRAME_ADOPTED    2u  /* part of the boot archive: returned as a single page when dropped */
+#define FRAME_SLAB       4u  /* every frame of a slab's block */
+#define FRAME_FREE       8u  /* first frame of a block in the buddy's lists */
+#define FRAME_RESERVED   16u /* no RAM, or not handed to the allocator */
 #define FRAME_REFERENCED 32u /* page cache: used since the reclaim scan last came by */
 
 /* Takes all RAM of boot but the kernel's image, the modules and the first MiB (which belongs to
@@ -77,8 +77,8 @@ void frame_set_kind(struct frame *frame, enum frame_kind kind);
 struct frame_stats {
     uint64_t total_pages;
     uint64_t free_pages;
-    uint64_t cache_pages;  /* in page caches, adopted ones included */
-    uint64_t app_pages;    /* anonymous */
+    uint64_t cache_pages; /* in page caches, adopted ones included */
+    uint64_t app_pages;   /* anonymous */
     uint64_t slab_pages;
     uint64_t kernel_pages; /* the rest: tables, stacks, buffers */
 };

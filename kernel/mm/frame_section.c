@@ -19,14 +19,14 @@
 #include "kernel/mutex.h"
 #include "kernel/panic.h"
 
-#define SECTION_SHIFT     27
-#define SECTION_SIZE      (1UL << SECTION_SHIFT)
-#define TABLE_SHIFT       36 /* sections of 64 GiB are in one table */
-#define TABLE_SECTIONS    (1u << (TABLE_SHIFT - SECTION_SHIFT))
-#define RAM_SHIFT         44 /* frame.pfn has 32 bits */
-#define RAM_MAX           (1UL << RAM_SHIFT)
-#define MACHINE_LOW_SIZE  0x100000UL
-#define PIECES_MAX        (2 * BOOT_RANGES_MAX + 2 * BOOT_MODULES_MAX + 64)
+#define SECTION_SHIFT    27
+#define SECTION_SIZE     (1UL << SECTION_SHIFT)
+#define TABLE_SHIFT      36 /* sections of 64 GiB are in one table */
+#define TABLE_SECTIONS   (1u << (TABLE_SHIFT - SECTION_SHIFT))
+#define RAM_SHIFT        44 /* frame.pfn has 32 bits */
+#define RAM_MAX          (1UL << RAM_SHIFT)
+#define MACHINE_LOW_SIZE 0x100000UL
+#define PIECES_MAX       (2 * BOOT_RANGES_MAX + 2 * BOOT_MODULES_MAX + 64)
 
 struct section {
     struct frame *frames;
@@ -41,7 +41,7 @@ struct piece {
 static struct section *tables[1u << (RAM_SHIFT - TABLE_SHIFT)];
 static struct piece pieces[PIECES_MAX]; /* sorted; some may be empty */
 static unsigned npieces;
-static unsigned first_piece;            /* those before are empty */
+static unsigned first_piece; /* those before are empty */
 static uint64_t pending_pages;
 static struct piece ram[BOOT_RANGES_MAX]; /* all RAM, whatever it is used for */
 static unsigned nram;

@@ -22,10 +22,10 @@
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
 
-#define CLASS_MAX       2048 /* larger blocks are whole frames */
-#define MAGAZINE_MAX    30
-#define MAGAZINE_BYTES  8192 /* what one magazine may hold back, about */
-#define SLAB_ORDER_MAX  3
+#define CLASS_MAX      2048 /* larger blocks are whole frames */
+#define MAGAZINE_MAX   30
+#define MAGAZINE_BYTES 8192 /* what one magazine may hold back, about */
+#define SLAB_ORDER_MAX 3
 
 struct magazine {
     unsigned count;
@@ -34,20 +34,20 @@ struct magazine {
 
 /* [i] set at creation  [c] cache->lock  [m] interrupts off, own CPU only */
 struct slab_cache {
-    const char *name;         /* [i] */
-    uint32_t size;            /* [i] with alignment */
-    uint16_t per_slab;        /* [i] objects */
-    uint8_t order;            /* [i] of a slab */
-    uint8_t depth;            /* [i] objects a magazine may hold; 0: no magazines */
+    const char *name;  /* [i] */
+    uint32_t size;     /* [i] with alignment */
+    uint16_t per_slab; /* [i] objects */
+    uint8_t order;     /* [i] of a slab */
+    uint8_t depth;     /* [i] objects a magazine may hold; 0: no magazines */
     struct spinlock lock;
-    struct list partial;      /* [c] slabs with a free object */
-    struct frame *spare;      /* [c] one empty slab is kept */
-    struct list node;         /* all caches: cache_list_lock */
+    struct list partial;                 /* [c] slabs with a free object */
+    struct frame *spare;                 /* [c] one empty slab is kept */
+    struct list node;                    /* all caches: cache_list_lock */
     struct magazine *magazine[CPUS_MAX]; /* [m] NULL until used */
 };
 
-static const uint16_t class_size[] = { 16,  32,  48,  64,  96,   128,  192, 256,
-                                       384, 512, 768, 1024, 1536, CLASS_MAX };
+static const uint16_t class_size[] = { 16,  32,  48,  64,  96,   128,  192,
+                                       256, 384, 512, 768, 1024, 1536, CLASS_MAX };
 static struct slab_cache class_cache[ARRAY_SIZE(class_size)];
 static uint8_t class_of[CLASS_MAX / 16 + 1]; /* by size in units of 16, rounded up */
 static struct slab_cache magazine_cache;     /* has no magazines itself */
@@ -330,7 +330,7 @@ static size_t heap_shrink(size_t npages)
     struct slab_cache *cache;
 
     /* Caches are never destroyed, and the list only grows at its end. */
-    list_for_each(cache, &all_caches, node) {
+    list_for_each (cache, &all_caches, node) {
         unsigned long irq = arch_irq_save();
         if (cache->magazine[cpu_current()])
             magazine_drain(cache, cache->magazine[cpu_current()], 0);
@@ -355,7 +355,7 @@ void heap_init(void)
         cache_init(&class_cache[i], "kmalloc", class_size[i], 16);
     for (unsigned unit = 0, class = 0; unit <= CLASS_MAX / 16; unit++) {
         while (class_size[class] < unit * 16)
-            class++;
+            class ++;
         class_of[unit] = class;
     }
     cache_init(&magazine_cache, "magazine", sizeof(struct magazine), 16);

@@ -22,8 +22,7 @@ static void oom_report(const struct vmspace *vm, const struct process *process)
 
     frame_get_stats(&stats);
     log_error("out of memory: %s (pid %d) has %llu MiB resident, %llu MiB mapped", process->comm,
-              process->pid, mib(vm->resident_pages),
-              (unsigned long long)vm->mapped_bytes >> 20);
+              process->pid, mib(vm->resident_pages), (unsigned long long)vm->mapped_bytes >> 20);
     log_error("  of %llu MiB: application %llu, files %llu, slabs %llu, kernel %llu, free %llu",
               mib(stats.total_pages), mib(stats.app_pages), mib(stats.cache_pages),
               mib(stats.slab_pages), mib(stats.kernel_pages), mib(stats.free_pages));

@@ -326,7 +326,8 @@ static void mark_written(struct pagecache *cache, struct frame *frame)
     mutex_unlock(&cache->lock);
 }
 
-long pagecache_write(struct pagecache *cache, uint64_t pos, const void *buf, size_t len, bool is_app)
+long pagecache_write(struct pagecache *cache, uint64_t pos, const void *buf, size_t len,
+                     bool is_app)
 {
     size_t done = 0, left = 0;
 

@@ -26,26 +26,26 @@ struct pagecache_ops {
 };
 
 struct pagecache {
-    unsigned refcount;              /* [a] */
+    unsigned refcount; /* [a] */
     struct mutex lock;
     const struct pagecache_ops *ops; /* [i] may be NULL: RAM only */
-    void *owner;                    /* [i] the inode, for ops */
-    struct pagetree pages;          /* [p] of struct frame */
-    uint64_t npages;                /* [p] present */
-    uint64_t size_bytes;            /* [p] end of file: faults at or after the page behind it are SIGBUS */
-    struct list mappings;           /* [p] struct mapping of the vmspaces */
-    unsigned nwritable_shared;      /* [p] shared writable mappings (memfd seals) */
+    void *owner;                     /* [i] the inode, for ops */
+    struct pagetree pages;           /* [p] of struct frame */
+    uint64_t npages;                 /* [p] present */
+    uint64_t size_bytes;  /* [p] end of file: faults at or after the page behind it are SIGBUS */
+    struct list mappings; /* [p] struct mapping of the vmspaces */
+    unsigned nwritable_shared; /* [p] shared writable mappings (memfd seals) */
 };
 
-int pagecache_create(const struct pagecache_ops *ops, void *owner, struct pagecache **out)
-    __must_check;
+int pagecache_create(const struct pagecache_ops *ops, void *owner,
+                     struct pagecache **out) __must_check;
 struct pagecache *pagecache_get(struct pagecache *cache);
 void pagecache_put(struct pagecache *cache);
 
 /* The frame of page index, with a reference; made (zero or filled) if create.
  * 0; -ENOENT: a hole and !create; -ENOMEM; -EIO. */
-int pagecache_page(struct pagecache *cache, uint64_t index, bool create, struct frame **out)
-    __must_check;
+int pagecache_page(struct pagecache *cache, uint64_t index, bool create,
+                   struct frame **out) __must_check;
 /* Enters a frame (its reference is taken over); -EEXIST. */
 int pagecache_insert(struct pagecache *cache, uint64_t index, struct frame *frame) __must_check;
 /* Changes the size: drops pages behind the new end, zeroes the rest of the last one, and unmaps
@@ -66,11 +66,12 @@ int pagecache_write_back(struct pagecache *cache, uint64_t start, uint64_t end) 
 
 /* For page faults, which hold cache->lock from the look at the page until it is mapped: as
  * pagecache_page(); and only if it is present already, or NULL. */
-int pagecache_page_locked(struct pagecache *cache, uint64_t index, bool create, struct frame **out)
-    __must_check;
+int pagecache_page_locked(struct pagecache *cache, uint64_t index, bool create,
+                          struct frame **out) __must_check;
 struct frame *pagecache_present_locked(struct pagecache *cache, uint64_t index);
 /* The page is about to be written through a mapping: ops->make_writable, and it is dirty from now on. */
-int pagecache_dirty_locked(struct pagecache *cache, uint64_t index, struct frame *frame) __must_check;
+int pagecache_dirty_locked(struct pagecache *cache, uint64_t index,
+                           struct frame *frame) __must_check;
 /* Whether writes through mappings must be noticed (there is something to write back to). */
 static inline bool pagecache_tracks_writes(const struct pagecache *cache)
 {

@@ -7,7 +7,7 @@
 #include "lib/compiler.h"
 
 struct pagetree {
-    void *root;      /* height 0: the item of index 0; else a node */
+    void *root; /* height 0: the item of index 0; else a node */
     unsigned height;
 };
 

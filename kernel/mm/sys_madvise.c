@@ -29,7 +29,8 @@ static bool is_known(int advice)
 /* ---- Advice that changes flags --------------------------------------------------------- */
 
 /* The flags to set or clear; false: the mapping cannot have this. */
-static bool flags_of_advice(int advice, const struct mapping *mapping, unsigned *set, unsigned *clear)
+static bool flags_of_advice(int advice, const struct mapping *mapping, unsigned *set,
+                            unsigned *clear)
 {
     *set = *clear = 0;
     switch (advice) {
@@ -131,8 +132,8 @@ static int free_range(struct vmspace *vm, uintptr_t start, uintptr_t end, int ad
     uintptr_t at = start;
 
     read_lock(&vm->lock);
-    for (struct mapping *mapping = mapping_find(vm, start);
-         !err && mapping && mapping->start < end; mapping = mapping_next(mapping)) {
+    for (struct mapping *mapping = mapping_find(vm, start); !err && mapping && mapping->start < end;
+         mapping = mapping_next(mapping)) {
         has_holes |= mapping->start > at;
         err = free_part(vm, mapping, MAX(mapping->start, start), MIN(mapping->end, end), advice);
         at = mapping->end;
@@ -156,8 +157,8 @@ static int check_range(struct vmspace *vm, uintptr_t start, uintptr_t end)
 
 static int populate(struct vmspace *vm, uintptr_t start, uintptr_t end, int advice)
 {
-    int err = vmspace_populate(vm, start, end,
-                               advice == ABI_MADV_POPULATE_WRITE ? PT_WRITE : PT_READ);
+    int err =
+        vmspace_populate(vm, start, end, advice == ABI_MADV_POPULATE_WRITE ? PT_WRITE : PT_READ);
 
     if (err == -EFAULT)
         return -EINVAL; /* no such access */

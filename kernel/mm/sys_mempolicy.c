@@ -10,20 +10,20 @@
 #include "kernel/thread.h"
 #include "kernel/usercopy.h"
 
-#define MPOL_DEFAULT         0
-#define MPOL_PREFERRED       1
-#define MPOL_BIND            2
-#define MPOL_INTERLEAVE      3
-#define MPOL_LOCAL           4
-#define MPOL_PREFERRED_MANY  5
-#define MPOL_MODE_FLAGS      0xe000 /* STATIC_NODES, RELATIVE_NODES, NUMA_BALANCING */
-#define MPOL_F_NODE          1
-#define MPOL_F_ADDR          2
-#define MPOL_F_MEMS_ALLOWED  4
-#define MPOL_MF_VALID        7 /* STRICT, MOVE, MOVE_ALL */
-#define MPOL_MF_MOVE         2
-#define MPOL_MF_MOVE_ALL     4
-#define NODE_BITS_MAX        (PAGE_SIZE * 8)
+#define MPOL_DEFAULT        0
+#define MPOL_PREFERRED      1
+#define MPOL_BIND           2
+#define MPOL_INTERLEAVE     3
+#define MPOL_LOCAL          4
+#define MPOL_PREFERRED_MANY 5
+#define MPOL_MODE_FLAGS     0xe000 /* STATIC_NODES, RELATIVE_NODES, NUMA_BALANCING */
+#define MPOL_F_NODE         1
+#define MPOL_F_ADDR         2
+#define MPOL_F_MEMS_ALLOWED 4
+#define MPOL_MF_VALID       7 /* STRICT, MOVE, MOVE_ALL */
+#define MPOL_MF_MOVE        2
+#define MPOL_MF_MOVE_ALL    4
+#define NODE_BITS_MAX       (PAGE_SIZE * 8)
 
 /* Reads a node mask of maxnode - 1 bits. */
 static int read_nodes(const void __app *mask, unsigned long maxnode, bool *any, bool *has_node0)
@@ -176,8 +176,8 @@ long sys_move_pages(int pid, unsigned long count, const void __app *pages, const
         uintptr_t page;
         int node = 0;
         if (copy_from_app(&page, (const void __app *)((uintptr_t)pages + i * 8), sizeof(page)) ||
-            (nodes && copy_from_app(&node, (const void __app *)((uintptr_t)nodes + i * 4),
-                                    sizeof(node))))
+            (nodes &&
+             copy_from_app(&node, (const void __app *)((uintptr_t)nodes + i * 4), sizeof(node))))
             return -EFAULT;
         if (node != 0)
             return -ENODEV;

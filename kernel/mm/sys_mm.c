@@ -13,10 +13,10 @@
 #include "kernel/usercopy.h"
 
 /* What MAP_SHARED_VALIDATE accepts; MAP_SYNC needs persistent memory. */
-#define VALID_FLAGS                                                                              \
-    (ABI_MAP_TYPE | ABI_MAP_FIXED | ABI_MAP_ANONYMOUS | ABI_MAP_32BIT | ABI_MAP_GROWSDOWN |       \
-     ABI_MAP_DENYWRITE | ABI_MAP_EXECUTABLE | ABI_MAP_LOCKED | ABI_MAP_NORESERVE |                \
-     ABI_MAP_POPULATE | ABI_MAP_NONBLOCK | ABI_MAP_STACK | ABI_MAP_HUGETLB |                      \
+#define VALID_FLAGS                                                                                \
+    (ABI_MAP_TYPE | ABI_MAP_FIXED | ABI_MAP_ANONYMOUS | ABI_MAP_32BIT | ABI_MAP_GROWSDOWN |        \
+     ABI_MAP_DENYWRITE | ABI_MAP_EXECUTABLE | ABI_MAP_LOCKED | ABI_MAP_NORESERVE |                 \
+     ABI_MAP_POPULATE | ABI_MAP_NONBLOCK | ABI_MAP_STACK | ABI_MAP_HUGETLB |                       \
      ABI_MAP_FIXED_NOREPLACE)
 #define PROT_SEM   8u
 #define VALID_PROT (ABI_PROT_READ | ABI_PROT_WRITE | ABI_PROT_EXEC | PROT_SEM)
@@ -97,7 +97,8 @@ static int check_locked(struct vmspace *vm, struct vmspace_map_args *args)
                                                         : 0;
 }
 
-long sys_mmap(unsigned long address, size_t length, unsigned prot, unsigned flags, int fd, long offset)
+long sys_mmap(unsigned long address, size_t length, unsigned prot, unsigned flags, int fd,
+              long offset)
 {
     struct vmspace *vm = current_vmspace();
     struct vmspace_map_args args = {

@@ -194,8 +194,8 @@ static int choose_place(struct vmspace *vm, const struct vmspace_map_args *args,
     return *place ? 0 : -ENOMEM;
 }
 
-#define KEPT_FLAGS                                                                              \
-    (ABI_MAP_SHARED | ABI_MAP_PRIVATE | ABI_MAP_ANONYMOUS | ABI_MAP_GROWSDOWN | ABI_MAP_STACK |  \
+#define KEPT_FLAGS                                                                                 \
+    (ABI_MAP_SHARED | ABI_MAP_PRIVATE | ABI_MAP_ANONYMOUS | ABI_MAP_GROWSDOWN | ABI_MAP_STACK |    \
      ABI_MAP_NORESERVE | ABI_MAP_LOCKED | MAPPING_FLAGS)
 
 static struct mapping *mapping_of_args(const struct vmspace_map_args *args)
@@ -205,8 +205,8 @@ static struct mapping *mapping_of_args(const struct vmspace_map_args *args)
     if (!mapping)
         return NULL;
     mapping->prot = args->prot & (ABI_PROT_READ | ABI_PROT_WRITE | ABI_PROT_EXEC);
-    mapping->max_prot = args->max_prot ? args->max_prot
-                                       : ABI_PROT_READ | ABI_PROT_WRITE | ABI_PROT_EXEC;
+    mapping->max_prot =
+        args->max_prot ? args->max_prot : ABI_PROT_READ | ABI_PROT_WRITE | ABI_PROT_EXEC;
     mapping->flags = args->flags & KEPT_FLAGS;
     mapping->name = args->name;
     mapping->cache = args->cache ? pagecache_get(args->cache) : NULL;
@@ -330,7 +330,8 @@ static int protect_part(struct vmspace *vm, struct mapping **mapping, uintptr_t 
 {
     struct mapping *part = *mapping;
     uintptr_t stop = MIN(part->end, end);
-    bool becomes_data = mapping_is_data(prot, part->flags) && !mapping_is_data(part->prot, part->flags);
+    bool becomes_data =
+        mapping_is_data(prot, part->flags) && !mapping_is_data(part->prot, part->flags);
 
     if (prot & ~part->max_prot)
         return -EACCES;

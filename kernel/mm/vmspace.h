@@ -19,46 +19,47 @@ struct file;
 
 /* [v] vmspace->lock  [p] cache->lock  [vp] both to change, either to read */
 struct mapping {
-    struct rb_node node;        /* [v] vmspace->mappings by start */
-    struct list cache_node;     /* [p] cache->mappings */
+    struct rb_node node;    /* [v] vmspace->mappings by start */
+    struct list cache_node; /* [p] cache->mappings */
     struct vmspace *vmspace;
-    uintptr_t start, end;       /* [vp] [start, end), page aligned */
-    unsigned prot;              /* [v] ABI_PROT_* */
-    unsigned max_prot;          /* what mprotect may set */
-    unsigned flags;             /* [v] ABI_MAP_SHARED | PRIVATE | GROWSDOWN | STACK | NORESERVE ...; MAPPING_* */
-    struct pagecache *cache;    /* NULL: anonymous private */
-    uint64_t offset;            /* [vp] bytes into cache, of start */
-    struct file *file;          /* for /proc/PID/maps; NULL if none */
-    const char *name;           /* "[heap]", "[stack]", "[vdso]": static text, or NULL */
-    unsigned nfaults;           /* [a] about: for the choice of page size */
+    uintptr_t start, end; /* [vp] [start, end), page aligned */
+    unsigned prot;        /* [v] ABI_PROT_* */
+    unsigned max_prot;    /* what mprotect may set */
+    unsigned
+        flags; /* [v] ABI_MAP_SHARED | PRIVATE | GROWSDOWN | STACK | NORESERVE ...; MAPPING_* */
+    struct pagecache *cache; /* NULL: anonymous private */
+    uint64_t offset;         /* [vp] bytes into cache, of start */
+    struct file *file;       /* for /proc/PID/maps; NULL if none */
+    const char *name;        /* "[heap]", "[stack]", "[vdso]": static text, or NULL */
+    unsigned nfaults;        /* [a] about: for the choice of page size */
 };
 
-#define MAPPING_DONTFORK  (1u << 28)
-#define MAPPING_WIPEFORK  (1u << 29)
-#define MAPPING_DONTDUMP  (1u << 30)
-#define MAPPING_NOHUGE    (1u << 31)
-#define MAPPING_FLAGS     (MAPPING_DONTFORK | MAPPING_WIPEFORK | MAPPING_DONTDUMP | MAPPING_NOHUGE)
+#define MAPPING_DONTFORK (1u << 28)
+#define MAPPING_WIPEFORK (1u << 29)
+#define MAPPING_DONTDUMP (1u << 30)
+#define MAPPING_NOHUGE   (1u << 31)
+#define MAPPING_FLAGS    (MAPPING_DONTFORK | MAPPING_WIPEFORK | MAPPING_DONTDUMP | MAPPING_NOHUGE)
 
 struct vmspace {
-    unsigned refcount;              /* [a] */
+    unsigned refcount; /* [a] */
     struct rwlock lock;
-    struct rb_tree mappings;        /* [v] */
-    unsigned nmappings;             /* [v] */
-    struct mutex table_lock;        /* RANK_VMSPACE_TABLE */
+    struct rb_tree mappings; /* [v] */
+    unsigned nmappings;      /* [v] */
+    struct mutex table_lock; /* RANK_VMSPACE_TABLE */
     struct arch_pagetable table;
-    uint64_t active_cpus;           /* [a] bit n: CPU n has the table loaded */
-    uintptr_t mmap_top;             /* [i] where the search for room begins, downwards */
-    uintptr_t brk_start, brk_end;   /* [v] */
-    uint64_t mapped_bytes;          /* [v] RLIMIT_AS */
-    uint64_t locked_bytes;          /* [v] mlock */
-    uint64_t resident_pages;        /* [a] */
+    uint64_t active_cpus;         /* [a] bit n: CPU n has the table loaded */
+    uintptr_t mmap_top;           /* [i] where the search for room begins, downwards */
+    uintptr_t brk_start, brk_end; /* [v] */
+    uint64_t mapped_bytes;        /* [v] RLIMIT_AS */
+    uint64_t locked_bytes;        /* [v] mlock */
+    uint64_t resident_pages;      /* [a] */
     uint64_t peak_resident_pages;
     uint64_t data_bytes, stack_bytes, exec_bytes, shared_bytes; /* [v] for /proc */
-    uint64_t peak_mapped_bytes;     /* [v] */
-    uintptr_t search_from;          /* [v] no room of more than search_skipped bytes from here up */
-    size_t search_skipped;          /* [v] */
-    unsigned lock_future;           /* [v] ABI_MCL_* of mlockall for mappings to come */
-    unsigned membarrier;            /* [a] registered commands (membarrier(2)) */
+    uint64_t peak_mapped_bytes;                                 /* [v] */
+    uintptr_t search_from; /* [v] no room of more than search_skipped bytes from here up */
+    size_t search_skipped; /* [v] */
+    unsigned lock_future;  /* [v] ABI_MCL_* of mlockall for mappings to come */
+    unsigned membarrier;   /* [a] registered commands (membarrier(2)) */
 };
 
 int vmspace_create(struct vmspace **out) __must_check; /* random mmap_top (ASLR) */
@@ -70,21 +71,22 @@ void vmspace_put(struct vmspace *vm);
 void vmspace_activate(struct vmspace *vm);
 
 struct vmspace_map_args {
-    uintptr_t address;       /* hint, or the place with ABI_MAP_FIXED */
-    size_t length;           /* rounded up to pages */
+    uintptr_t address; /* hint, or the place with ABI_MAP_FIXED */
+    size_t length;     /* rounded up to pages */
     unsigned prot, flags;
-    unsigned max_prot;       /* 0: everything */
-    struct pagecache *cache; /* a reference is taken; NULL: anonymous (shared ones get a cache here) */
-    struct file *file;       /* a reference is taken */
+    unsigned max_prot; /* 0: everything */
+    struct pagecache
+        *cache;        /* a reference is taken; NULL: anonymous (shared ones get a cache here) */
+    struct file *file; /* a reference is taken */
     uint64_t offset;
     const char *name;
 };
 /* The address in *out.  -EINVAL, -ENOMEM, -EEXIST (MAP_FIXED_NOREPLACE), -EPERM, -EOVERFLOW. */
-int vmspace_map(struct vmspace *vm, const struct vmspace_map_args *args, uintptr_t *out)
-    __must_check;
+int vmspace_map(struct vmspace *vm, const struct vmspace_map_args *args,
+                uintptr_t *out) __must_check;
 int vmspace_unmap(struct vmspace *vm, uintptr_t address, size_t length) __must_check;
-int vmspace_protect(struct vmspace *vm, uintptr_t address, size_t length, unsigned prot)
-    __must_check;
+int vmspace_protect(struct vmspace *vm, uintptr_t address, size_t length,
+                    unsigned prot) __must_check;
 
 /* mremap(2): *address is the old place, then the new one.  Lengths in whole pages.  -errno as there. */
 int vmspace_remap(struct vmspace *vm, uintptr_t *address, size_t old_length, size_t new_length,

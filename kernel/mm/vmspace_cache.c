@@ -79,7 +79,7 @@ void vmspace_unmap_cache(struct pagecache *cache, uint64_t first, uint64_t end, 
     struct mapping *mapping;
     uintptr_t start, stop;
 
-    list_for_each(mapping, &cache->mappings, cache_node)
+    list_for_each (mapping, &cache->mappings, cache_node)
         if (mapping_part(mapping, first, end, &start, &stop))
             unmap_part(mapping, start, stop, copies_too);
 }
@@ -90,7 +90,7 @@ bool vmspace_try_unmap_page(struct pagecache *cache, uint64_t index)
     struct mapping *mapping;
     uintptr_t at, stop;
 
-    list_for_each(mapping, &cache->mappings, cache_node) {
+    list_for_each (mapping, &cache->mappings, cache_node) {
         struct vmspace *vm = mapping->vmspace;
         struct frame *frames[BATCH];
         if (!mapping_part(mapping, index, index + 1, &at, &stop))
@@ -114,7 +114,7 @@ void vmspace_clean_cache(struct pagecache *cache, uint64_t index)
     struct mapping *mapping;
     uintptr_t at, stop;
 
-    list_for_each(mapping, &cache->mappings, cache_node) {
+    list_for_each (mapping, &cache->mappings, cache_node) {
         struct vmspace *vm = mapping->vmspace;
         if (!(mapping->flags & ABI_MAP_SHARED) ||
             !mapping_part(mapping, index, index + 1, &at, &stop))

@@ -62,7 +62,8 @@ int vmspace_pin(struct vmspace *vm, uintptr_t address, bool write, struct frame 
 }
 
 /* As much as lies in the page of address; bytes or -errno. */
-static long copy_within_page(struct vmspace *vm, uintptr_t address, void *buf, size_t len, bool write)
+static long copy_within_page(struct vmspace *vm, uintptr_t address, void *buf, size_t len,
+                             bool write)
 {
     size_t offset = address % PAGE_SIZE, n = MIN(len, PAGE_SIZE - offset);
     struct frame *frame;
@@ -117,7 +118,8 @@ int vmspace_shared_key(struct vmspace *vm, uintptr_t address, struct pagecache *
 /* ---- Fork ---------------------------------------------------------------------------------- */
 
 /* Enters the parent's private page at `at` into the child, read-only in both. */
-static int share_page(struct vmspace *from, struct vmspace *child, uintptr_t at, struct arch_pte pte)
+static int share_page(struct vmspace *from, struct vmspace *child, uintptr_t at,
+                      struct arch_pte pte)
 {
     struct frame *frame = pte.prot & PT_SPECIAL ? NULL : frame_of(pte.paddr);
     unsigned prot = pte.prot & ~PT_WRITE;

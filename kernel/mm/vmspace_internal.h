@@ -59,11 +59,11 @@ void vmspace_room_freed(struct vmspace *vm, uintptr_t start, uintptr_t end); /* 
 
 /* Whether so many more bytes are within RLIMIT_AS, within RLIMIT_DATA (data_bytes), and what memory could
  * ever back (backed_bytes; Linux's overcommit mode 0).  0 or -ENOMEM. */
-int vmspace_may_grow(struct vmspace *vm, size_t bytes, size_t data_bytes, size_t backed_bytes)
-    __must_check;
+int vmspace_may_grow(struct vmspace *vm, size_t bytes, size_t data_bytes,
+                     size_t backed_bytes) __must_check;
 /* -ENOMEM; the mappings go to dead. [w] */
-int vmspace_unmap_locked(struct vmspace *vm, uintptr_t start, uintptr_t end, struct list *dead)
-    __must_check;
+int vmspace_unmap_locked(struct vmspace *vm, uintptr_t start, uintptr_t end,
+                         struct list *dead) __must_check;
 int vmspace_map_locked(struct vmspace *vm, const struct vmspace_map_args *args, uintptr_t *out,
                        struct list *dead) __must_check;
 
@@ -77,8 +77,8 @@ int vmspace_split_large(struct vmspace *vm, uintptr_t address) __must_check;
 /* Gives the entries of the mapping in [start, end) its present protection. [w] */
 void vmspace_reprotect(struct mapping *mapping, uintptr_t start, uintptr_t end);
 /* Moves the entries of [from, from + length) to to, where there are none.  -ENOMEM. [w] */
-int vmspace_move_pages(struct vmspace *vm, uintptr_t from, uintptr_t to, size_t length)
-    __must_check;
+int vmspace_move_pages(struct vmspace *vm, uintptr_t from, uintptr_t to,
+                       size_t length) __must_check;
 void vmspace_count_resident(struct vmspace *vm, int64_t npages);
 
 /* ---- fault.c ---- */
@@ -87,8 +87,8 @@ void vmspace_count_resident(struct vmspace *vm, int64_t npages);
 int mapping_fault(struct mapping *mapping, uintptr_t page, unsigned access) __must_check;
 /* Every page of [start, end); takes and releases vm->lock.  access 0: writing where the mapping
  * allows that and is private.  -ENOMEM, -EFAULT (no access), -EIO, -EINTR (dying). */
-int vmspace_populate(struct vmspace *vm, uintptr_t start, uintptr_t end, unsigned access)
-    __must_check;
+int vmspace_populate(struct vmspace *vm, uintptr_t start, uintptr_t end,
+                     unsigned access) __must_check;
 
 /* ---- sys_mlock.c ---- */
 

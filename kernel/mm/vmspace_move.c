@@ -29,8 +29,8 @@ static int check_resize(const struct remap *remap, const struct mapping *mapping
         return -EFAULT;
     if (remap->new_length <= remap->old_length)
         return 0;
-    if (mapping->cache && mapping->offset + (remap->old - mapping->start) + remap->new_length <
-                              remap->new_length)
+    if (mapping->cache &&
+        mapping->offset + (remap->old - mapping->start) + remap->new_length < remap->new_length)
         return -EINVAL;
     if (mapping->flags & ABI_MAP_LOCKED && vmspace_may_lock(remap->vm, more))
         return -EAGAIN;
@@ -238,7 +238,7 @@ uintptr_t vmspace_brk(struct vmspace *vm, uintptr_t wanted)
     if (!err)
         vm->brk_end = wanted;
     uintptr_t result = vm->brk_end;
-    bool is_locked = !err && new > old && vm->lock_future & ABI_MCL_FUTURE &&
+    bool is_locked = !err && new > old && vm->lock_future &ABI_MCL_FUTURE &&
                      !(vm->lock_future & ABI_MCL_ONFAULT);
     write_unlock(&vm->lock);
     mappings_destroy(&dead);

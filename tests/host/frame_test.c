@@ -10,8 +10,8 @@
 #include "tests/host/check.h"
 #include "tests/host/mm_machine.h"
 
-#define MIB (1UL << 20)
-#define GIB (1UL << 30)
+#define MIB    (1UL << 20)
+#define GIB    (1UL << 30)
 #define BLOCKS 20000
 
 static struct frame *blocks[BLOCKS];

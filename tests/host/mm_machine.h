@@ -19,5 +19,5 @@ void machine_use(struct vmspace *vm);
 /* One byte, as the application would access it: 0, or the signal. */
 int machine_read(uintptr_t address, unsigned char *value);
 int machine_write(uintptr_t address, unsigned char value);
-extern unsigned machine_kills;        /* processes killed for lack of memory */
-extern uint64_t machine_limit[16];    /* rlimit_current() */
+extern unsigned machine_kills;     /* processes killed for lack of memory */
+extern uint64_t machine_limit[16]; /* rlimit_current() */

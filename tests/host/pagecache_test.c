@@ -62,7 +62,9 @@ static void test_bytes(void)
 
 static void test_tree(void)
 {
-    static const uint64_t places[] = { 0, 1, 63, 64, 4095, 4096, 1000000, 1UL << 40, UINT64_MAX >> 12 };
+    static const uint64_t places[] = { 0,       1,         63,
+                                       64,      4095,      4096,
+                                       1000000, 1UL << 40, UINT64_MAX >> 12 };
     struct pagetree tree = { NULL, 0 };
     static int items[ARRAY_SIZE(places)];
     uint64_t index;

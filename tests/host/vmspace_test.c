@@ -27,7 +27,7 @@
 struct page {
     bool is_mapped;
     bool is_shared;
-    bool is_own;         /* private: not the file's page any more */
+    bool is_own; /* private: not the file's page any more */
     unsigned char prot;
     unsigned char value; /* of an anonymous or own page */
     short file;          /* -1: anonymous */
@@ -421,7 +421,8 @@ static void test_random(unsigned seed, unsigned rounds)
 
 /* ---- Particular cases --------------------------------------------------------------------------- */
 
-static uintptr_t map_anonymous(size_t length, unsigned prot, unsigned flags, uintptr_t hint, int expected)
+static uintptr_t map_anonymous(size_t length, unsigned prot, unsigned flags, uintptr_t hint,
+                               int expected)
 {
     struct vmspace_map_args args = {
         .address = hint,
@@ -517,12 +518,12 @@ static void test_large(void)
     CHECK_EQ(value, 9);
     /* Moving by an odd distance splits, by a whole one does not. */
     uintptr_t place = base;
-    CHECK_EQ(vmspace_remap(vm, &place, 16UL << 20, 16UL << 20, ABI_MREMAP_MAYMOVE | ABI_MREMAP_FIXED,
-                           base - (64UL << 20)),
+    CHECK_EQ(vmspace_remap(vm, &place, 16UL << 20, 16UL << 20,
+                           ABI_MREMAP_MAYMOVE | ABI_MREMAP_FIXED, base - (64UL << 20)),
              0);
     CHECK_EQ(arch_pt_lookup(&vm->table, place + (8UL << 20), NULL).size, LARGE_PAGE_SIZE);
-    CHECK_EQ(vmspace_remap(vm, &place, 16UL << 20, 16UL << 20, ABI_MREMAP_MAYMOVE | ABI_MREMAP_FIXED,
-                           place - (64UL << 20) - PAGE_SIZE),
+    CHECK_EQ(vmspace_remap(vm, &place, 16UL << 20, 16UL << 20,
+                           ABI_MREMAP_MAYMOVE | ABI_MREMAP_FIXED, place - (64UL << 20) - PAGE_SIZE),
              0);
     CHECK_EQ(arch_pt_lookup(&vm->table, place + (8UL << 20), NULL).size, PAGE_SIZE);
     CHECK_EQ(machine_read(place + (12UL << 20), &value), 0);
@@ -547,8 +548,8 @@ static void test_brk(void)
 
 static void test_out_of_memory(void)
 {
-    uintptr_t base = map_anonymous(200UL << 20, ABI_PROT_READ | ABI_PROT_WRITE,
-                                   ABI_MAP_NORESERVE, 0, 0);
+    uintptr_t base =
+        map_anonymous(200UL << 20, ABI_PROT_READ | ABI_PROT_WRITE, ABI_MAP_NORESERVE, 0, 0);
     int signo = 0;
 
     for (uintptr_t at = base; at < base + (200UL << 20) && !signo; at += PAGE_SIZE)
@@ -573,17 +574,26 @@ static void failing_script(void)
     int err = pagecache_create(NULL, NULL, &cache);
     if (!err) {
         pagecache_set_size(cache, 64 * PAGE_SIZE);
-        struct vmspace_map_args file = { WINDOW, 32 * PAGE_SIZE, rw, ABI_MAP_PRIVATE | ABI_MAP_FIXED,
-                                         0, cache, NULL, 8 * PAGE_SIZE, NULL };
+        struct vmspace_map_args file = {
+            WINDOW, 32 * PAGE_SIZE, rw,  ABI_MAP_PRIVATE | ABI_MAP_FIXED, 0, cache,
+            NULL,   8 * PAGE_SIZE,  NULL
+        };
         err = vmspace_map(vm, &file, &place);
     }
-    struct vmspace_map_args shared = { 0, 10 * PAGE_SIZE, rw, ABI_MAP_SHARED | ABI_MAP_ANONYMOUS,
-                                       0, NULL, NULL, 0, NULL };
+    struct vmspace_map_args shared = {
+        0, 10 * PAGE_SIZE, rw, ABI_MAP_SHARED | ABI_MAP_ANONYMOUS, 0, NULL, NULL, 0, NULL
+    };
     if (!vmspace_map(vm, &shared, &place))
         (void)machine_write(place, 1);
-    struct vmspace_map_args big = { WINDOW + (16UL << 20), 8UL << 20, rw,
+    struct vmspace_map_args big = { WINDOW + (16UL << 20),
+                                    8UL << 20,
+                                    rw,
                                     ABI_MAP_PRIVATE | ABI_MAP_ANONYMOUS | ABI_MAP_FIXED,
-                                    0, NULL, NULL, 0, NULL };
+                                    0,
+                                    NULL,
+                                    NULL,
+                                    0,
+                                    NULL };
     if (!vmspace_map(vm, &big, &place))
         for (uintptr_t at = place; at < place + (8UL << 20); at += 97 * PAGE_SIZE)
             (void)machine_write(at, 1);
