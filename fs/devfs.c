@@ -71,6 +71,7 @@ void special_mounts_init(void)
     file_system_register(&devpts);
     file_system_register(&procfs);
     file_system_register(&sysfs);
+    file_system_register(&cgroup2);
 
     make_directory("/dev", 0755);
     make_directory("/proc", 0555);
@@ -83,4 +84,5 @@ void special_mounts_init(void)
     mount("/dev/shm", "tmpfs", "mode=1777");
     mount("/proc", "proc", NULL);
     mount("/sys", "sysfs", NULL);
+    mount("/sys/fs/cgroup", "cgroup2", NULL);
 }

@@ -122,8 +122,7 @@ static int start_thread(const char *name, void (*function)(void *))
     struct thread *thread = thread_create_kernel(name, function, NULL);
     if (!thread)
         return -ENOMEM;
-    thread_start(thread);
-    thread_put(thread);
+    thread_start(thread); /* its one reference goes when it ends */
     return 0;
 }
 

@@ -28,6 +28,11 @@ void options_init(const char *cmdline)
     words[words_len] = '\0';
 }
 
+const char *options_text(void)
+{
+    return original;
+}
+
 /* The value if word is name or name=value, else NULL. */
 static const char *word_value(const char *word, const char *name)
 {

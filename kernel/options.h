@@ -8,6 +8,7 @@
 
 /* cmdline must outlive the kernel's use of the values. */
 void options_init(const char *cmdline);
+const char *options_text(void); /* all of it, for /proc/cmdline */
 /* The value, "" for a bare word, NULL if absent; the last one wins. Valid for ever. */
 const char *option_string(const char *name);
 bool option_bool(const char *name, bool otherwise); /* name, name=1|on|yes, name=0|off|no */

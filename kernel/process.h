@@ -79,6 +79,7 @@ struct process {
     bool is_thp_disabled;
     int pdeath_signal;
     unsigned personality;
+    int oom_score_adj;              /* [a] /proc/PID/oom_score_adj: kept for those who set and read it */
     uint64_t minor_faults, major_faults;
     uint64_t dead_nvoluntary, dead_ninvoluntary; /* [t] context switches of threads that have ended */
     uint64_t peak_resident_pages;   /* [t] saved when the vmspace goes */

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: MIT
+/*
+ * /proc/PID: the entries of a process and of its threads.
+ *
+ * ref->process is the process, ref->number the thread: the pid itself in /proc/PID, the tid below
+ * task/ and in the unlisted /proc/TID.
+ */
+#include <string.h>
+
+#include "fs/procfs_internal.h"
+#include "kernel/clock.h"
+#include "kernel/mm/heap.h"
+#include "kernel/mm/vmspace.h"
+#include "kernel/process.h"
+#include "kernel/thread.h"
+
+static const struct pseudo_entry pid_entry, tid_entry;
+
+struct thread *proc_thread_of(const struct pseudo_ref *ref)
+{
+    struct thread *thread = thread_find((int)ref->number);
+    if (thread && thread->process != ref->process) {
+        thread_put(thread); /* the number belongs to somebody else by now */
+        return NULL;
+    }
+    return thread;
+}
+
+bool proc_is_thread(const struct pseudo_ref *ref)
+{
+    return ref->number != ref->process->pid;
+}
+
+/* ---- Memory of the program --------------------------------------------------------------- */
+
+#define ARGUMENTS_MAX (2UL << 20)
+
+/* [start, end) of the process's memory. */
+static int memory_append(struct process *process, struct text *text, uintptr_t start,
+                         uintptr_t end)
+{
+    char chunk[256];
+    struct vmspace *vm = process_vmspace(process);
+    if (!vm)
+        return 0;
+    end = MIN(end, start + ARGUMENTS_MAX);
+    while (start < end) {
+        long moved = vmspace_read(vm, start, chunk, MIN(sizeof(chunk), end - start));
+        if (moved <= 0)
+            break;
+        text_append(text, chunk, (size_t)moved);
+        start += (uintptr_t)moved;
+    }
+    vmspace_put(vm);
+    return 0;
+}
+
+static int pid_cmdline(const struct pseudo_ref *ref, struct text *text)
+{
+    struct process *process = ref->process;
+    int err = memory_append(process, text, process->arg_start, process->arg_end);
+    if (err || text->len == 0 || text->buf[text->len - 1] == '\0')
+        return err;
+    /* The program wrote a title over its arguments that goes on into the environment. */
+    err = memory_append(process, text, process->env_start, process->env_end);
+    if (!text->failed)
+        text->len = strnlen(text->buf, text->len);
+    return err;
+}
+
+static int pid_environ(const struct pseudo_ref *ref, struct text *text)
+{
+    return memory_append(ref->process, text, ref->process->env_start, ref->process->env_end);
+}
+
+static int pid_auxv(const struct pseudo_ref *ref, struct text *text)
+{
+    const uintptr_t *auxv = ref->process->auxv;
+    size_t count = 0;
+    while (count < ARRAY_SIZE(ref->process->auxv) - 2 && auxv[count] != 0)
+        count += 2;
+    text_append(text, (const char *)auxv, (count + 2) * sizeof(auxv[0]));
+    return 0;
+}
+
+/* ---- Names and small values ------------------------------------------------------------------ */
+
+static int pid_comm(const struct pseudo_ref *ref, struct text *text)
+{
+    struct thread *thread = proc_thread_of(ref);
+    text_printf(text, "%s\n", thread ? thread->name : ref->process->comm);
+    if (thread)
+        thread_put(thread);
+    return 0;
+}
+
+static int pid_comm_store(const struct pseudo_ref *ref, char *buf, size_t len)
+{
+    if (ref->process != process_current())
+        return -EINVAL;
+    struct thread *thread = proc_thread_of(ref);
+    buf[strcspn(buf, "\n")] = '\0';
+    if (thread) {
+        thread_set_name(thread, buf);
+        thread_put(thread);
+    }
+    if (!proc_is_thread(ref))
+        process_set_comm(ref->process, buf);
+    return 0;
+}
+
+static int pid_oom_adjust(const struct pseudo_ref *ref, struct text *text)
+{
+    text_printf(text, "%d\n", READ_ONCE(ref->process->oom_score_adj));
+    return 0;
+}
+
+static int pid_oom_adjust_store(const struct pseudo_ref *ref, char *buf, size_t len)
+{
+    bool is_negative = buf[0] == '-';
+    size_t digits = strspn(buf + is_negative, "0123456789");
+    long value = pseudo_number(buf + is_negative, digits);
+    if (value < 0 || value > 1000 || buf[is_negative + digits + strspn(buf + is_negative + digits, " \n")])
+        return -EINVAL;
+    WRITE_ONCE(ref->process->oom_score_adj, (int)(is_negative ? -value : value));
+    return 0;
+}
+
+static int pid_personality(const struct pseudo_ref *ref, struct text *text)
+{
+    text_printf(text, "%08x\n", ref->process->personality);
+    return 0;
+}
+
+static int pid_schedstat(const struct pseudo_ref *ref, struct text *text)
+{
+    struct thread *thread = proc_thread_of(ref);
+    if (!thread)
+        return -ESRCH;
+    text_printf(text, "%llu 0 %llu\n", (unsigned long long)sched_cpu_time(thread),
+                (unsigned long long)(thread->sched.nvoluntary + thread->sched.ninvoluntary));
+    thread_put(thread);
+    return 0;
+}
+
+static int pid_syscall(const struct pseudo_ref *ref, struct text *text)
+{
+    struct thread *thread = proc_thread_of(ref);
+    if (!thread)
+        return -ESRCH;
+    struct regs *regs = arch_thread_regs(thread);
+    if (READ_ONCE(thread->state) != THREAD_SLEEPING || !regs || !thread->is_in_syscall) {
+        text_printf(text, "running\n");
+    } else {
+        unsigned long args[6];
+        arch_regs_syscall_args(regs, args);
+        text_printf(text, "%ld 0x%lx 0x%lx 0x%lx 0x%lx 0x%lx 0x%lx 0x%lx 0x%lx\n",
+                    thread->syscall_nr, args[0], args[1], args[2], args[3], args[4], args[5],
+                    arch_regs_sp(regs), arch_regs_pc(regs));
+    }
+    thread_put(thread);
+    return 0;
+}
+
+static int pid_namespace(const struct pseudo_ref *ref, struct text *text)
+{
+    /* One namespace of each kind; Linux's numbers of the first ones. */
+    text_printf(text, "%s:[%ld]", ref->entry->name, ref->entry->value);
+    return 0;
+}
+
+/* ---- Threads and children ----------------------------------------------------------------------- */
+
+/* The smallest tid of the process that is not less than from. */
+static long thread_next(struct process *process, long from)
+{
+    struct thread *thread;
+    long found = -1;
+    read_lock(&process_table_lock);
+    list_for_each(thread, &process->threads, process_node) {
+        if (thread->tid >= from && (found < 0 || thread->tid < found))
+            found = thread->tid;
+    }
+    read_unlock(&process_table_lock);
+    return found;
+}
+
+static int task_find(const struct pseudo_ref *dir, const char *name, size_t len,
+                     struct pseudo_ref *child)
+{
+    long tid = pseudo_number(name, len);
+    if (tid <= 0 || thread_next(dir->process, tid) != tid)
+        return -ENOENT;
+    *child = (struct pseudo_ref){ &tid_entry, process_get(dir->process), tid };
+    return 0;
+}
+
+static long task_next(const struct pseudo_ref *dir, long from, const struct pseudo_entry **entry)
+{
+    *entry = &tid_entry;
+    return thread_next(dir->process, from);
+}
+
+static int pid_children(const struct pseudo_ref *ref, struct text *text)
+{
+    struct process *child;
+    int pids[64];
+    unsigned count = 0;
+    read_lock(&process_table_lock);
+    list_for_each(child, &ref->process->children, sibling_node) {
+        if (count < ARRAY_SIZE(pids))
+            pids[count++] = child->pid;
+    }
+    read_unlock(&process_table_lock);
+    for (unsigned i = 0; i < count; i++)
+        text_printf(text, "%d ", pids[i]);
+    return 0;
+}
+
+/* ---- The tables -------------------------------------------------------------------------------------- */
+
+static const struct pseudo_entry namespace_entries[] = {
+    { .name = "cgroup", .mode = PROC_LINK, .show = pid_namespace, .value = 4026531835 },
+    { .name = "ipc", .mode = PROC_LINK, .show = pid_namespace, .value = 4026531839 },
+    { .name = "mnt", .mode = PROC_LINK, .show = pid_namespace, .value = 4026531841 },
+    { .name = "net", .mode = PROC_LINK, .show = pid_namespace, .value = 4026531840 },
+    { .name = "pid", .mode = PROC_LINK, .show = pid_namespace, .value = 4026531836 },
+    { .name = "time", .mode = PROC_LINK, .show = pid_namespace, .value = 4026531834 },
+    { .name = "user", .mode = PROC_LINK, .show = pid_namespace, .value = 4026531837 },
+    { .name = "uts", .mode = PROC_LINK, .show = pid_namespace, .value = 4026531838 },
+    { 0 },
+};
+
+/* What a process and a thread have in common. */
+#define COMMON_ENTRIES                                                                          \
+    { .name = "attr", .mode = PROC_DIR },                                                       \
+    { .name = "auxv", .mode = ABI_S_IFREG | 0400, .show = pid_auxv },                           \
+    { .name = "cgroup", .mode = PROC_FILE, .show = proc_fixed_text, .data = "0::/\n" },         \
+    { .name = "cmdline", .mode = PROC_FILE, .show = pid_cmdline },                              \
+    { .name = "comm", .mode = ABI_S_IFREG | 0644, .show = pid_comm, .store = pid_comm_store },  \
+    { .name = "cwd", .mode = PROC_LINK, .show = proc_link_cwd, .follow = proc_follow_cwd },     \
+    { .name = "environ", .mode = ABI_S_IFREG | 0400, .show = pid_environ },                     \
+    { .name = "exe", .mode = PROC_LINK, .show = proc_link_exe, .follow = proc_follow_exe },     \
+    { .name = "fd", .mode = ABI_S_IFDIR | 0500, .find = proc_fd_find, .next = proc_fd_next },   \
+    { .name = "fdinfo", .mode = PROC_DIR, .find = proc_fdinfo_find, .next = proc_fdinfo_next }, \
+    { .name = "gid_map", .mode = PROC_FILE, .show = proc_fixed_text,                            \
+      .data = "         0          0 4294967295\n" },                                           \
+    { .name = "limits", .mode = PROC_FILE, .show = proc_pid_limits },                           \
+    { .name = "loginuid", .mode = PROC_FILE, .show = proc_fixed_text, .data = "4294967295" },   \
+    { .name = "maps", .mode = PROC_FILE, .show = proc_pid_maps },                               \
+    { .name = "mem", .mode = ABI_S_IFREG | 0600, .ops = &proc_pid_mem_ops },                    \
+    { .name = "mountinfo", .mode = PROC_FILE, .show = proc_mountinfo },                         \
+    { .name = "mounts", .mode = PROC_FILE, .show = proc_mounts },                               \
+    { .name = "net", .mode = PROC_DIR, .entries = proc_net_table },                           \
+    { .name = "ns", .mode = ABI_S_IFDIR | 0511, .entries = namespace_entries },                 \
+    { .name = "oom_score", .mode = PROC_FILE, .show = proc_fixed_text, .data = "0\n" },         \
+    { .name = "oom_score_adj", .mode = ABI_S_IFREG | 0644, .show = pid_oom_adjust,              \
+      .store = pid_oom_adjust_store },                                                          \
+    { .name = "personality", .mode = ABI_S_IFREG | 0400, .show = pid_personality },             \
+    { .name = "root", .mode = PROC_LINK, .show = proc_link_root, .follow = proc_follow_root },  \
+    { .name = "schedstat", .mode = PROC_FILE, .show = pid_schedstat },                          \
+    { .name = "sessionid", .mode = PROC_FILE, .show = proc_fixed_text, .data = "4294967295" },  \
+    { .name = "setgroups", .mode = PROC_FILE, .show = proc_fixed_text, .data = "allow\n" },     \
+    { .name = "smaps", .mode = PROC_FILE, .show = proc_pid_smaps },                             \
+    { .name = "smaps_rollup", .mode = PROC_FILE, .show = proc_pid_smaps_rollup },               \
+    { .name = "stack", .mode = ABI_S_IFREG | 0400, .show = proc_fixed_text, .data = "" },       \
+    { .name = "stat", .mode = PROC_FILE, .show = proc_pid_stat },                               \
+    { .name = "statm", .mode = PROC_FILE, .show = proc_pid_statm },                             \
+    { .name = "status", .mode = PROC_FILE, .show = proc_pid_status },                           \
+    { .name = "syscall", .mode = ABI_S_IFREG | 0400, .show = pid_syscall },                     \
+    { .name = "uid_map", .mode = PROC_FILE, .show = proc_fixed_text,                            \
+      .data = "         0          0 4294967295\n" },                                           \
+    { .name = "wchan", .mode = PROC_FILE, .show = proc_fixed_text, .data = "0" }
+
+/* Bytes moved are not counted by process. */
+static const char no_io[] = "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\n"
+                            "write_bytes: 0\ncancelled_write_bytes: 0\n";
+
+static const struct pseudo_entry tid_entries[] = {
+    COMMON_ENTRIES,
+    { .name = "children", .mode = PROC_FILE, .show = pid_children },
+    { .name = "io", .mode = ABI_S_IFREG | 0400, .show = proc_fixed_text, .data = no_io },
+    { 0 },
+};
+
+static const struct pseudo_entry pid_entries[] = {
+    COMMON_ENTRIES,
+    { .name = "coredump_filter", .mode = PROC_FILE, .show = proc_fixed_text, .data = "00000033\n" },
+    { .name = "io", .mode = ABI_S_IFREG | 0400, .show = proc_fixed_text, .data = no_io },
+    { .name = "task", .mode = PROC_DIR, .find = task_find, .next = task_next },
+    { .name = "timerslack_ns", .mode = PROC_FILE, .show = proc_fixed_text, .data = "50000\n" },
+    { 0 },
+};
+
+static const struct pseudo_entry pid_entry = { .mode = PROC_DIR, .entries = pid_entries };
+static const struct pseudo_entry tid_entry = { .mode = PROC_DIR, .entries = tid_entries };
+
+/* ---- The root's part ------------------------------------------------------------------------------------ */
+
+int proc_pid_find(const struct pseudo_ref *dir, const char *name, size_t len,
+                  struct pseudo_ref *child)
+{
+    long number = pseudo_number(name, len);
+    if (number <= 0 || number > INT32_MAX)
+        return -ENOENT;
+    struct process *process = process_find((int)number);
+    if (!process)
+        process = process_of_tid((int)number); /* a thread: there, but not listed */
+    if (!process)
+        return -ENOENT;
+    *child = (struct pseudo_ref){ &pid_entry, process, number };
+    return 0;
+}
+
+struct pid_search {
+    long from, found;
+};
+
+static bool pid_visit(struct process *process, void *arg)
+{
+    struct pid_search *search = arg;
+    if (process->pid >= search->from && (search->found < 0 || process->pid < search->found))
+        search->found = process->pid;
+    return true;
+}
+
+long proc_pid_next(const struct pseudo_ref *dir, long from, const struct pseudo_entry **entry)
+{
+    struct pid_search search = { .from = from, .found = -1 };
+    *entry = &pid_entry;
+    process_for_each(pid_visit, &search);
+    return search.found;
+}

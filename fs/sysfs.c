@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+/*
+ * /sys: the CPUs, the one memory node and large pages, as glibc, libuv, Go and the JVM read them.
+ *
+ * Each CPU shows as a core of its own in one package: the machine's true topology is the host's affair.
+ */
+#include "fs/sysfs.h"
+
+#include <string.h>
+
+#include "arch/arch.h"
+#include "fs/pseudo.h"
+#include "kernel/mm/frame.h"
+#include "kernel/smp.h"
+
+#define SYSFS_MAGIC 0x62656572
+
+#define DIR_MODE  (ABI_S_IFDIR | 0755)
+#define FILE_MODE (ABI_S_IFREG | 0444)
+#define FIXED(name_, text_) { .name = name_, .mode = FILE_MODE, .show = show_fixed, .data = text_ }
+#define SHOW(name_, function_) { .name = name_, .mode = FILE_MODE, .show = function_ }
+#define DIRECTORY(name_, entries_) { .name = name_, .mode = DIR_MODE, .entries = entries_ }
+
+static int show_fixed(const struct pseudo_ref *ref, struct text *text)
+{
+    const char *fixed = ref->entry->data;
+    text_append(text, fixed, strlen(fixed));
+    return 0;
+}
+
+/* ---- CPUs ------------------------------------------------------------------------------ */
+
+static uint64_t all_cpus(void)
+{
+    unsigned count = arch_cpu_count();
+    return count >= 64 ? ~0ULL : (1ULL << count) - 1;
+}
+
+/* "f", or groups of 32 bits where there are more CPUs. */
+static int print_mask(struct text *text, uint64_t mask)
+{
+    if (arch_cpu_count() > 32)
+        text_printf(text, "%08x,%08x\n", (unsigned)(mask >> 32), (unsigned)mask);
+    else
+        text_printf(text, "%x\n", (unsigned)mask);
+    return 0;
+}
+
+static int show_online(const struct pseudo_ref *ref, struct text *text)
+{
+    unsigned count = arch_cpu_count();
+    text_printf(text, count > 1 ? "0-%u\n" : "%u\n", count - 1);
+    return 0;
+}
+
+static int show_own_mask(const struct pseudo_ref *ref, struct text *text)
+{
+    return print_mask(text, 1ULL << ref->number);
+}
+
+static int show_own_number(const struct pseudo_ref *ref, struct text *text)
+{
+    text_printf(text, "%ld\n", ref->number);
+    return 0;
+}
+
+static int show_all_mask(const struct pseudo_ref *ref, struct text *text)
+{
+    return print_mask(text, all_cpus());
+}
+
+static const struct pseudo_entry topology_entries[] = {
+    SHOW("core_cpus", show_own_mask),
+    SHOW("core_cpus_list", show_own_number),
+    SHOW("core_id", show_own_number),
+    SHOW("core_siblings", show_all_mask),
+    SHOW("core_siblings_list", show_online),
+    SHOW("die_cpus", show_all_mask),
+    SHOW("die_cpus_list", show_online),
+    FIXED("die_id", "0\n"),
+    SHOW("package_cpus", show_all_mask),
+    SHOW("package_cpus_list", show_online),
+    FIXED("physical_package_id", "0\n"),
+    SHOW("thread_siblings", show_own_mask),
+    SHOW("thread_siblings_list", show_own_number),
+    { 0 },
+};
+
+static const struct pseudo_entry one_cpu_entries[] = {
+    FIXED("online", "1\n"),
+    DIRECTORY("topology", topology_entries),
+    { 0 },
+};
+
+static const struct pseudo_entry cpu_entry = { .name = "cpu", .mode = DIR_MODE,
+                                               .entries = one_cpu_entries };
+
+static int cpu_find(const struct pseudo_ref *dir, const char *name, size_t len,
+                    struct pseudo_ref *child)
+{
+    if (len < 4 || memcmp(name, "cpu", 3) != 0)
+        return -ENOENT;
+    long cpu = pseudo_number(name + 3, len - 3);
+    if (cpu < 0 || cpu >= (long)arch_cpu_count())
+        return -ENOENT;
+    *child = (struct pseudo_ref){ .entry = &cpu_entry, .number = cpu };
+    return 0;
+}
+
+static long cpu_next(const struct pseudo_ref *dir, long from, const struct pseudo_entry **entry)
+{
+    *entry = &cpu_entry;
+    return from < (long)arch_cpu_count() ? from : -1;
+}
+
+static const struct pseudo_entry smt_entries[] = {
+    FIXED("active", "0\n"),
+    FIXED("control", "notsupported\n"),
+    { 0 },
+};
+
+static const struct pseudo_entry cpu_entries[] = {
+    FIXED("isolated", "\n"),
+    FIXED("kernel_max", "63\n"),
+    FIXED("offline", "\n"),
+    SHOW("online", show_online),
+    SHOW("possible", show_online),
+    SHOW("present", show_online),
+    DIRECTORY("smt", smt_entries),
+    { 0 },
+};
+
+/* ---- Memory ---------------------------------------------------------------------------------- */
+
+static int show_node_memory(const struct pseudo_ref *ref, struct text *text)
+{
+    struct frame_stats stats;
+    frame_get_stats(&stats);
+    unsigned long long kib = PAGE_SIZE / 1024;
+    text_printf(text, "Node 0 MemTotal:       %8llu kB\nNode 0 MemFree:        %8llu kB\n"
+                      "Node 0 MemUsed:        %8llu kB\nNode 0 FilePages:      %8llu kB\n"
+                      "Node 0 AnonPages:      %8llu kB\nNode 0 HugePages_Total:     0\n",
+                stats.total_pages * kib, stats.free_pages * kib,
+                (stats.total_pages - stats.free_pages) * kib, stats.cache_pages * kib,
+                stats.app_pages * kib);
+    return 0;
+}
+
+static const struct pseudo_entry node_entries[] = {
+    SHOW("cpulist", show_online),
+    SHOW("cpumap", show_all_mask),
+    FIXED("distance", "10\n"),
+    SHOW("meminfo", show_node_memory),
+    { 0 },
+};
+
+static const struct pseudo_entry nodes_entries[] = {
+    FIXED("has_cpu", "0\n"),
+    FIXED("has_memory", "0\n"),
+    FIXED("has_normal_memory", "0\n"),
+    DIRECTORY("node0", node_entries),
+    FIXED("online", "0\n"),
+    FIXED("possible", "0\n"),
+    { 0 },
+};
+
+static const struct pseudo_entry hugepage_entries[] = {
+    FIXED("defrag", "always defer defer+madvise [madvise] never\n"),
+    FIXED("enabled", "[always] madvise never\n"),
+    FIXED("hpage_pmd_size", "2097152\n"),
+    FIXED("shmem_enabled", "always within_size advise [never] deny force\n"),
+    FIXED("use_zero_page", "0\n"),
+    { 0 },
+};
+
+/* ---- The tree ------------------------------------------------------------------------------------ */
+
+static const struct pseudo_entry no_entries[] = { { 0 } };
+
+static const struct pseudo_entry system_entries[] = {
+    { .name = "cpu", .mode = DIR_MODE, .entries = cpu_entries, .find = cpu_find, .next = cpu_next },
+    DIRECTORY("node", nodes_entries),
+    { 0 },
+};
+
+static const struct pseudo_entry devices_entries[] = {
+    DIRECTORY("system", system_entries),
+    { 0 },
+};
+
+static const struct pseudo_entry mm_entries[] = {
+    DIRECTORY("transparent_hugepage", hugepage_entries),
+    { 0 },
+};
+
+static const struct pseudo_entry kernel_entries[] = {
+    DIRECTORY("mm", mm_entries),
+    { 0 },
+};
+
+static const struct pseudo_entry fs_entries[] = {
+    DIRECTORY("cgroup", no_entries),
+    { 0 },
+};
+
+static const struct pseudo_entry class_entries[] = {
+    DIRECTORY("block", no_entries),
+    DIRECTORY("net", no_entries),
+    { 0 },
+};
+
+static const struct pseudo_entry root_entries[] = {
+    DIRECTORY("block", no_entries),
+    DIRECTORY("bus", no_entries),
+    DIRECTORY("class", class_entries),
+    DIRECTORY("dev", no_entries),
+    DIRECTORY("devices", devices_entries),
+    DIRECTORY("firmware", no_entries),
+    DIRECTORY("fs", fs_entries),
+    DIRECTORY("kernel", kernel_entries),
+    DIRECTORY("module", no_entries),
+    { 0 },
+};
+
+static const struct pseudo_entry root = { .mode = DIR_MODE, .entries = root_entries };
+
+static int sysfs_mount(const struct file_system *type, const char *source, unsigned long flags,
+                       const char *data, struct superblock **out)
+{
+    return pseudo_mount(type, &root, flags, SYSFS_MAGIC, out);
+}
+
+const struct file_system sysfs = { .name = "sysfs", .mount = sysfs_mount };
