@@ -46,6 +46,8 @@ void io_fini(struct io *io);
  * then -EFAULT if nothing moved). */
 long io_write_to(struct io *io, const void *from, size_t len);  /* a read(): kernel -> io */
 long io_read_from(struct io *io, void *to, size_t len);         /* a write(): io -> kernel */
+/* The same without advancing, for writers that do not know yet how much will be taken. */
+long io_peek_from(const struct io *io, void *to, size_t len);
 long io_zero(struct io *io, size_t len);
 void io_advance(struct io *io, size_t len);
 /* The first piece as one pointer and length, for code that copies pages itself. */

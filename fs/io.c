@@ -175,6 +175,23 @@ long io_read_from(struct io *io, void *to, size_t len)
     return io_move(io, to, len, FROM_IO);
 }
 
+long io_peek_from(const struct io *io, void *to, size_t len)
+{
+    const struct abi_iovec *piece = io->piece;
+    size_t done = 0;
+
+    len = MIN(len, io->remaining);
+    for (unsigned left = io->npieces; done < len && left > 0; left--, piece++) {
+        size_t want = MIN(len - done, (size_t)piece->len);
+        size_t copied = copy_front(io, (void *)(uintptr_t)piece->base, (char *)to + done, want,
+                                   FROM_IO);
+        done += copied;
+        if (copied < want)
+            return done > 0 ? (long)done : -EFAULT;
+    }
+    return (long)done;
+}
+
 long io_zero(struct io *io, size_t len)
 {
     return io_move(io, NULL, len, ZERO_IO);

@@ -256,8 +256,7 @@ static long master_write(struct file *file, struct io *io, int64_t *pos)
     long total = 0;
     while (io->remaining > 0) {
         char chunk[256];
-        struct io ahead = *io;
-        long len = io_read_from(&ahead, chunk, MIN(sizeof(chunk), io->remaining));
+        long len = io_peek_from(io, chunk, MIN(sizeof(chunk), io->remaining));
         if (len < 0)
             return total ? total : len;
         size_t taken = tty_receive(&pty->tty, chunk, (size_t)len);

@@ -50,8 +50,7 @@ static long stream_write(struct file *file, struct io *io, int64_t *pos)
     char *buffer = buffer_get(small, io->remaining, &size);
     long total = 0;
     while (io->remaining > 0) {
-        struct io ahead = *io; /* what is not taken is not consumed */
-        long len = io_read_from(&ahead, buffer, MIN(size, io->remaining));
+        long len = io_peek_from(io, buffer, MIN(size, io->remaining));
         long moved = len < 0 ? len : console_write(channel_of(file), buffer, (size_t)len,
                                                    io->nonblock);
         if (moved < 0) {

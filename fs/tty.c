@@ -156,8 +156,7 @@ static long tty_write(struct file *file, struct io *io, int64_t *pos)
     long total = 0;
     while (io->remaining > 0) {
         char chunk[CHUNK];
-        struct io ahead = *io; /* what is not written is not consumed */
-        long len = io_read_from(&ahead, chunk, MIN(sizeof(chunk), io->remaining));
+        long len = io_peek_from(io, chunk, MIN(sizeof(chunk), io->remaining));
         if (len < 0)
             return total ? total : len;
         long moved = write_chunk(tty, chunk, (size_t)len, io->nonblock);
