@@ -40,6 +40,8 @@ enum lock_rank {
     RANK_INOTIFY,       /* fs/inotify.c: watches and queues (spinlock) */
     RANK_POSIX_TIMER,   /* kernel/posix_timer.c: a process's timers (irq spinlock) */
     RANK_CLOCK,         /* kernel/clock.c: who wants to know that the clock was set (irq spinlock) */
+    RANK_UNIX,          /* net/unix_socket.c: names, peers and queues of all UNIX sockets (spinlock) */
+    RANK_NETLINK,       /* net/netlink.c: a socket's queue (spinlock) */
     RANK_POLL_DETACH,   /* kernel/poll.c: a watcher leaves, or a poll_head goes away (irq spinlock) */
     RANK_POLL,          /* kernel/poll.h: a poll_head's watchers (irq spinlock) */
     RANK_POLL_1,        /* fs/epoll.c: the poll_head of an epoll; 2 of one that watches such, and so on */

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What lwIP asks of its platform: memory, random numbers, checksums, and the places where its
+ * behaviour is completed to Linux's.
+ *
+ * Memory is allocated without waiting while net_lock is held: reclaim takes locks that come
+ * before net_lock.
+ */
+#include "net/lwip_port.h"
+
+#include <string.h>
+
+#include "kernel/clock.h"
+#include "kernel/entropy.h"
+#include "kernel/mm/heap.h"
+#include "kernel/panic.h"
+#include "lwip/ip.h"
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/prot/tcp.h"
+#include "lwip/sys.h"
+#include "net/icmp_error.h"
+#include "net/net.h"
+
+void *lwip_port_malloc(size_t size)
+{
+    return kmalloc(size, mutex_is_held(&net_lock) ? ALLOC_ATOMIC : ALLOC_WAIT);
+}
+
+void *lwip_port_calloc(size_t count, size_t size)
+{
+    return kcalloc(count, size, mutex_is_held(&net_lock) ? ALLOC_ATOMIC : ALLOC_WAIT);
+}
+
+void lwip_port_free(void *pointer)
+{
+    kfree(pointer);
+}
+
+void lwip_port_assert_locked(void)
+{
+    assert_held(&net_lock);
+}
+
+void lwip_port_assert_failed(const char *message)
+{
+    panic("lwIP: %s", message);
+}
+
+uint32_t lwip_port_random(void)
+{
+    return (uint32_t)random64();
+}
+
+u32_t sys_now(void)
+{
+    return (u32_t)(clock_monotonic() / NSEC_PER_MSEC);
+}
+
+void sys_init(void)
+{
+}
+
+/*
+ * The Internet checksum (RFC 1071), not inverted: a one's complement sum may be taken in words of
+ * any size, so it adds eight bytes at a time and folds at the end.
+ */
+uint16_t lwip_port_checksum(const void *data, int len)
+{
+    const uint8_t *p = data;
+    uint64_t sum = 0;
+
+    for (; len >= 8; len -= 8, p += 8) {
+        uint64_t word;
+        memcpy(&word, p, 8);
+        sum += word;
+        sum += sum < word; /* the carry */
+    }
+    uint64_t rest = 0;
+    memcpy(&rest, p, (size_t)len);
+    sum += rest;
+    sum += sum < rest;
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return (uint16_t)sum;
+}
+
+/* ---- Sequence numbers ----------------------------------------------------- */
+
+static uint64_t rotate(uint64_t x, unsigned n)
+{
+    return x << n | x >> (64 - n);
+}
+
+/* SipHash-1-3 rounds (Aumasson and Bernstein) over whole words. */
+static void sip_round(uint64_t v[4])
+{
+    v[0] += v[1];
+    v[1] = rotate(v[1], 13) ^ v[0];
+    v[0] = rotate(v[0], 32);
+    v[2] += v[3];
+    v[3] = rotate(v[3], 16) ^ v[2];
+    v[0] += v[3];
+    v[3] = rotate(v[3], 21) ^ v[0];
+    v[2] += v[1];
+    v[1] = rotate(v[1], 17) ^ v[2];
+    v[2] = rotate(v[2], 32);
+}
+
+static uint64_t keyed_hash(const uint64_t key[2], const uint64_t *word, size_t nwords)
+{
+    uint64_t v[4] = { key[0] ^ 0x736f6d6570736575, key[1] ^ 0x646f72616e646f6d,
+                      key[0] ^ 0x6c7967656e657261, key[1] ^ 0x7465646279746573 };
+
+    for (size_t i = 0; i < nwords; i++) {
+        v[3] ^= word[i];
+        sip_round(v);
+        v[0] ^= word[i];
+    }
+    v[2] ^= 0xff;
+    for (int i = 0; i < 3; i++)
+        sip_round(v);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+static void put_address(uint64_t word[2], const ip_addr_t *address)
+{
+    memset(word, 0, 16);
+    if (IP_IS_V6(address))
+        memcpy(word, ip_2_ip6(address)->addr, 16);
+    else
+        memcpy(word, &ip_2_ip4(address)->addr, 4);
+}
+
+u32_t lwip_port_tcp_isn(const ip_addr_t *local_ip, u16_t local_port, const ip_addr_t *remote_ip,
+                        u16_t remote_port)
+{
+    static uint64_t key[2];
+    uint64_t word[5];
+
+    if (key[0] == 0)
+        random_bytes(key, sizeof(key));
+    put_address(word, local_ip);
+    put_address(word + 2, remote_ip);
+    word[4] = (uint64_t)local_port << 16 | remote_port;
+    /* Plus a clock of 64 ns, so that a new incarnation follows the old one (RFC 6528, 3). */
+    return (u32_t)keyed_hash(key, word, 5) + (u32_t)(clock_monotonic() >> 6);
+}
+
+/* ---- Packets ---------------------------------------------------------------- */
+
+/* Back to how the segment looked before tcp_input() took it apart. */
+static bool restore_segment(struct tcp_hdr *header, u16_t optlen, struct pbuf *p)
+{
+    if ((const u8_t *)p->payload - (const u8_t *)header != (ptrdiff_t)(sizeof(*header) + optlen))
+        return false; /* the options lie in the next buffer */
+    if (pbuf_header_force(p, (s16_t)(sizeof(*header) + optlen)))
+        return false;
+    header->src = lwip_htons(header->src);
+    header->dest = lwip_htons(header->dest);
+    header->seqno = lwip_htonl(header->seqno);
+    header->ackno = lwip_htonl(header->ackno);
+    header->wnd = lwip_htons(header->wnd);
+    return true;
+}
+
+/*
+ * A peer may use a port again while we still hold its last connection in TIME-WAIT.  lwIP would
+ * answer with an ACK and cost the peer a second; Linux takes a SYN beyond the old sequence
+ * numbers as a new connection (RFC 1122, 4.2.2.13), and so do we.
+ */
+err_t lwip_port_tcp_packet(struct tcp_pcb *pcb, struct tcp_hdr *header, u16_t optlen,
+                           struct pbuf *p)
+{
+    if (pcb->state != TIME_WAIT)
+        return ERR_OK;
+    if ((TCPH_FLAGS(header) & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
+        return ERR_OK;
+    if (!TCP_SEQ_GT(header->seqno, pcb->rcv_nxt))
+        return ERR_OK;
+    if (!restore_segment(header, optlen, p))
+        return ERR_OK;
+
+    tcp_abort(pcb); /* in this state: frees it, sends nothing */
+    pbuf_ref(p);    /* tcp_input() frees it, and so does our caller */
+    tcp_input(p, ip_current_input_netif());
+    return ERR_ABRT;
+}
+
+int lwip_port_ip4_input(struct pbuf *p, struct netif *netif)
+{
+    icmp_error_input4(p);
+    return 0;
+}
+
+int lwip_port_ip6_input(struct pbuf *p, struct netif *netif)
+{
+    icmp_error_input6(p);
+    return 0;
+}

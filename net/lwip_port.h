@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/*
+ * The functions lwIP calls through the hooks of net/lwip/lwipopts.h.  net_lock is held.
+ */
+#include "lwip/err.h"
+#include "lwip/ip_addr.h"
+#include "lwip/pbuf.h"
+
+struct netif;
+struct tcp_hdr;
+struct tcp_pcb;
+
+/* The initial sequence number of a connection (RFC 6528). */
+u32_t lwip_port_tcp_isn(const ip_addr_t *local_ip, u16_t local_port, const ip_addr_t *remote_ip,
+                        u16_t remote_port);
+/* Sees every segment that a connection matches; ERR_OK: go on. */
+err_t lwip_port_tcp_packet(struct tcp_pcb *pcb, struct tcp_hdr *header, u16_t optlen,
+                           struct pbuf *p);
+/* See every packet before the IP layer does; 0: go on. */
+int lwip_port_ip4_input(struct pbuf *p, struct netif *netif);
+int lwip_port_ip6_input(struct pbuf *p, struct netif *netif);

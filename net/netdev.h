@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/*
+ * Network devices as lwIP interfaces (drivers see kernel/netdev.h).  All under net_lock.
+ */
+#include "kernel/netdev.h"
+#include "lwip/netif.h"
+
+struct netdev_port;
+
+void netdev_init(void);
+/* Polls the devices that asked for it; true: there is more to do. */
+bool netdev_poll(void);
+/* The next netdev_poll() looks at every device: sent packets are given back only when it does, and
+ * TCP does not send a segment again that a device still holds. */
+void netdev_poll_soon(void);
+/* Delivers the packets that this machine sent to itself. */
+void netdev_poll_loopback(void);
+/* Tells devices about packets queued since the last call. */
+void netdev_kick(void);
+
+/* The device of an interface; NULL for loopback. */
+struct netdev *netdev_of(const struct netif *netif);
+/* "lo", "eth0". */
+const char *netdev_name(const struct netif *netif);
+struct netif *netdev_find(const char *name);
+/* Datagrams that will be cut into fragments need their UDP checksum made in software. */
+void netdev_force_udp_checksum(struct netif *netif, bool force);
+
+struct pbuf;
+/* The memory that a buffer (the first of its chain only) keeps. */
+size_t netdev_true_size(const struct pbuf *p);
