@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What lwIP tells about a connection.  Every function here is called with net_lock held.
+ *
+ * A PCB may be used only while the socket has it: lwIP frees one after the error callback, and one
+ * in TIME-WAIT without any; so the socket lets go of a PCB as soon as both sides have sent FIN.
+ */
+#include "net/tcp_socket.h"
+
+#include "abi/errno.h"
+#include "lwip/priv/tcp_priv.h"
+#include "net/net.h"
+
+#define INITIAL_WINDOW 10 /* segments (RFC 6928); lwIP begins with 3 */
+
+static const unsigned all_events = ABI_POLLIN | ABI_POLLRDNORM | ABI_POLLRDHUP | ABI_POLLOUT |
+                                   ABI_POLLWRNORM | ABI_POLLHUP;
+
+/* ---- Room for sending ----------------------------------------------------------- */
+
+static size_t send_limit(const struct tcp_socket *tcp)
+{
+    unsigned set = READ_ONCE(tcp->inet.base.send_buffer);
+    return set == SEND_BUFFER_DEFAULT ? TCP_SND_BUF : MIN(set, TCP_SND_BUF);
+}
+
+void tcp_event_update_room(struct tcp_socket *tcp)
+{
+    struct tcp_pcb *pcb = tcp->pcb;
+    size_t room = 0;
+    size_t in_flight = 0;
+
+    assert_held(&net_lock);
+    if (pcb) {
+        size_t limit = send_limit(tcp);
+        in_flight = TCP_SND_BUF - pcb->snd_buf;
+        if (in_flight < limit && pcb->snd_queuelen < TCP_SND_QUEUELEN - 64)
+            room = limit - in_flight;
+        /* Not more than half of the largest window seen: the peer could never take it whole. */
+        unsigned segment = MIN(pcb->mss, TCPWND_MIN16(pcb->snd_wnd_max / 2));
+        WRITE_ONCE(tcp->segment_size, (uint16_t)(segment ? segment : pcb->mss));
+    }
+    WRITE_ONCE(tcp->in_flight, in_flight);
+    __atomic_store_n(&tcp->room, room, __ATOMIC_SEQ_CST);
+}
+
+static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
+{
+    struct tcp_socket *tcp = arg;
+
+    tcp_event_update_room(tcp);
+    if (__atomic_load_n(&tcp->wants_room, __ATOMIC_SEQ_CST) && tcp_send_is_writable(tcp)) {
+        __atomic_store_n(&tcp->wants_room, false, __ATOMIC_SEQ_CST);
+        socket_wake_later(&tcp->inet.base, ABI_POLLOUT | ABI_POLLWRNORM);
+    }
+    return ERR_OK;
+}
+
+/* Only set while data is held back: Linux too sends it after a while. */
+static err_t on_poll(void *arg, struct tcp_pcb *pcb)
+{
+    tcp_send_flush(arg);
+    return ERR_OK;
+}
+
+/* ---- Ends -------------------------------------------------------------------------- */
+
+static void end(struct tcp_socket *tcp, int error)
+{
+    struct socket *sock = &tcp->inet.base;
+
+    tcp->pcb = NULL;
+    tcp->inet.is_connected = false;
+    tcp_event_update_room(tcp);
+    if (error)
+        __atomic_store_n(&sock->error, error, __ATOMIC_RELEASE);
+    __atomic_store_n(&tcp->got_fin, true, __ATOMIC_RELEASE);
+    __atomic_or_fetch(&sock->shutdown, SHUTDOWN_BOTH, __ATOMIC_ACQ_REL);
+    tcp_socket_set_phase(tcp, TCP_PHASE_ENDED);
+    socket_wake_later(sock, all_events | (error ? ABI_POLLERR : 0));
+}
+
+static void on_error(void *arg, err_t err)
+{
+    struct tcp_socket *tcp = arg;
+    int error = ETIMEDOUT; /* ERR_ABRT: lwIP's timers gave up */
+
+    if (err == ERR_CLSD)
+        error = 0;
+    else if (err == ERR_RST && tcp->phase == TCP_PHASE_CONNECTING)
+        error = ECONNREFUSED;
+    else if (err == ERR_RST)
+        error = tcp->got_fin ? EPIPE : ECONNRESET;
+    end(tcp, error);
+}
+
+void tcp_event_unreachable(struct tcp_pcb *pcb, int error)
+{
+    struct tcp_socket *tcp = pcb->callback_arg;
+
+    if (pcb->state != SYN_SENT || !tcp)
+        return; /* an established connection may survive it (RFC 1122, 4.2.3.9) */
+    tcp_event_detach(tcp);
+    tcp_abandon(pcb, 0);
+    end(tcp, error);
+}
+
+/* ---- Arrivals ------------------------------------------------------------------------ */
+
+static err_t on_fin(struct tcp_socket *tcp, struct tcp_pcb *pcb)
+{
+    __atomic_store_n(&tcp->got_fin, true, __ATOMIC_RELEASE);
+    if (pcb->state == CLOSE_WAIT) {
+        socket_wake_later(&tcp->inet.base, ABI_POLLIN | ABI_POLLRDNORM | ABI_POLLRDHUP);
+        return ERR_OK;
+    }
+    tcp_event_detach(tcp); /* we sent our FIN before: lwIP does the rest */
+    end(tcp, 0);
+    return ERR_OK;
+}
+
+static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
+{
+    struct tcp_socket *tcp = arg;
+
+    assert_held(&net_lock);
+    if (!p)
+        return on_fin(tcp, pcb);
+    tcp_receive_append(tcp, p);
+    socket_wake_later(&tcp->inet.base, ABI_POLLIN | ABI_POLLRDNORM);
+    return ERR_OK;
+}
+
+err_t tcp_event_connected(void *arg, struct tcp_pcb *pcb, err_t err)
+{
+    struct tcp_socket *tcp = arg;
+
+    assert_held(&net_lock);
+    pcb->cwnd = (tcpwnd_size_t)(INITIAL_WINDOW * pcb->mss);
+    tcp_option_apply(tcp, pcb);
+    tcp_event_update_room(tcp);
+    tcp->inet.is_connected = true;
+    tcp_socket_set_phase(tcp, TCP_PHASE_CONNECTED);
+    socket_wake_later(&tcp->inet.base, ABI_POLLOUT | ABI_POLLWRNORM);
+    return ERR_OK;
+}
+
+/* ---- Belonging together ----------------------------------------------------------------- */
+
+void tcp_event_attach(struct tcp_socket *tcp, struct tcp_pcb *pcb)
+{
+    assert_held(&net_lock);
+    tcp->pcb = pcb;
+    tcp_arg(pcb, tcp);
+    tcp_recv(pcb, on_received);
+    tcp_sent(pcb, on_sent);
+    tcp_poll(pcb, on_poll, UINT8_MAX);
+    tcp_err(pcb, on_error);
+}
+
+struct tcp_pcb *tcp_event_detach(struct tcp_socket *tcp)
+{
+    struct tcp_pcb *pcb = tcp->pcb;
+
+    assert_held(&net_lock);
+    if (!pcb)
+        return NULL;
+    tcp->pcb = NULL;
+    tcp_arg(pcb, NULL);
+    tcp_recv(pcb, NULL);
+    tcp_sent(pcb, NULL);
+    tcp_poll(pcb, NULL, 0);
+    tcp_err(pcb, NULL);
+    return pcb;
+}

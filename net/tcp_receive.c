@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Receiving on a TCP connection.
+ *
+ * The queue is a chain of pbufs as they came from lwIP.  lwIP appends to it; the reader, one at
+ * a time under read_lock, copies to the application without net_lock, since the pbufs that the count
+ * covers do not change any more.  Then it takes them off under net_lock and opens the window.
+ *
+ * A pbuf may keep much more memory than its bytes (a 2 KiB device buffer for 300 bytes).  When the
+ * queue's memory grows beyond twice the window, small arrivals are copied to blocks of their size.
+ */
+#include "abi/errno.h"
+#include "lwip/priv/tcp_priv.h"
+#include "net/message.h"
+#include "net/net.h"
+#include "net/netdev.h"
+#include "net/tcp_socket.h"
+
+#define TRUE_SIZE_LIMIT (2 * TCP_WND)
+
+/* ---- The queue ------------------------------------------------------------------- */
+
+static struct pbuf *compact(struct pbuf *p)
+{
+    struct pbuf *copy = pbuf_clone(PBUF_RAW, PBUF_RAM, p);
+
+    if (!copy)
+        return p;
+    pbuf_free(p);
+    return copy;
+}
+
+void tcp_receive_append(struct tcp_socket *tcp, struct pbuf *p)
+{
+    size_t len = p->tot_len;
+
+    assert_held(&net_lock);
+    if (tcp->true_size > TRUE_SIZE_LIMIT && (p->flags & PBUF_FLAG_IS_CUSTOM))
+        p = compact(p);
+    struct pbuf *last = p;
+    for (;;) {
+        tcp->true_size += netdev_true_size(last);
+        if (!last->next)
+            break;
+        last = last->next;
+    }
+    if (tcp->tail)
+        tcp->tail->next = p;
+    else
+        tcp->head = p;
+    tcp->tail = last;
+    __atomic_fetch_add(&tcp->received, len, __ATOMIC_RELEASE);
+}
+
+static void free_head(struct tcp_socket *tcp)
+{
+    struct pbuf *p = tcp->head;
+
+    tcp->head = p->next;
+    if (!tcp->head)
+        tcp->tail = NULL;
+    tcp->head_consumed = 0;
+    tcp->true_size -= netdev_true_size(p);
+    p->next = NULL;
+    p->tot_len = p->len;
+    pbuf_free(p);
+}
+
+void tcp_receive_drop_all(struct tcp_socket *tcp)
+{
+    assert_held(&net_lock);
+    while (tcp->head)
+        free_head(tcp);
+    __atomic_store_n(&tcp->received, 0, __ATOMIC_RELEASE);
+}
+
+static void open_window(struct tcp_pcb *pcb, size_t n)
+{
+    while (n) {
+        u16_t part = (u16_t)MIN(n, 0xffffU);
+        tcp_recved(pcb, part);
+        n -= part;
+    }
+}
+
+/* The first n bytes have been read. */
+static void consume(struct tcp_socket *tcp, size_t n)
+{
+    size_t left = n;
+
+    net_begin();
+    while (left) {
+        size_t here = MIN(left, (size_t)(tcp->head->len - tcp->head_consumed));
+        tcp->head_consumed = (uint16_t)(tcp->head_consumed + here);
+        left -= here;
+        if (tcp->head_consumed == tcp->head->len)
+            free_head(tcp);
+    }
+    __atomic_fetch_sub(&tcp->received, n, __ATOMIC_RELEASE);
+    if (tcp->pcb)
+        open_window(tcp->pcb, n);
+    net_end();
+}
+
+/* ---- Copying ------------------------------------------------------------------------ */
+
+/* Copies up to available bytes from offset skip on; bytes, or -EFAULT if none. */
+static long copy_out(const struct tcp_socket *tcp, struct io *io, size_t available, size_t skip)
+{
+    const struct pbuf *p = tcp->head;
+    size_t offset = tcp->head_consumed + skip;
+    size_t copied = 0;
+
+    while (available && io->remaining) {
+        while (offset >= p->len) {
+            offset -= p->len;
+            p = p->next;
+        }
+        size_t part = MIN(available, p->len - offset);
+        long n = io_write_to(io, (const uint8_t *)p->payload + offset, part);
+        if (n < 0)
+            return copied ? (long)copied : n;
+        copied += (size_t)n;
+        if ((size_t)n < MIN(part, (size_t)n + io->remaining))
+            break; /* a bad address behind a good one */
+        available -= (size_t)n;
+        offset += (size_t)n;
+    }
+    return (long)copied;
+}
+
+/* What is there, up to the room in message; 0: nothing.  skip: bytes that MSG_PEEK has shown. */
+static long take(struct tcp_socket *tcp, struct message *message, size_t skip)
+{
+    struct socket *sock = &tcp->inet.base;
+    long n = 0;
+
+    mutex_lock(&sock->read_lock);
+    size_t available = __atomic_load_n(&tcp->received, __ATOMIC_ACQUIRE);
+    if (available > skip) {
+        if (message->flags & ABI_MSG_TRUNC) {
+            n = (long)MIN(available - skip, message->io->remaining);
+            io_advance(message->io, (size_t)n);
+        } else {
+            n = copy_out(tcp, message->io, available - skip, skip);
+        }
+        if (n > 0 && !(message->flags & ABI_MSG_PEEK))
+            consume(tcp, (size_t)n);
+    }
+    mutex_unlock(&sock->read_lock);
+    return n;
+}
+
+/* ---- recv(2) -------------------------------------------------------------------------- */
+
+static bool is_at_end(const struct tcp_socket *tcp)
+{
+    return __atomic_load_n(&tcp->got_fin, __ATOMIC_ACQUIRE) ||
+           socket_is_shut(&tcp->inet.base, SHUTDOWN_READ);
+}
+
+static bool may_return(const struct tcp_socket *tcp, size_t skip)
+{
+    return __atomic_load_n(&tcp->received, __ATOMIC_ACQUIRE) > skip || is_at_end(tcp) ||
+           __atomic_load_n(&tcp->inet.base.error, __ATOMIC_ACQUIRE) ||
+           tcp_socket_phase(tcp) == TCP_PHASE_IDLE;
+}
+
+/* Nothing was queued: 1 to wait, else what recv() returns. */
+static int nothing_there(struct tcp_socket *tcp, size_t skip, bool nonblock)
+{
+    enum tcp_phase phase = tcp_socket_phase(tcp);
+
+    int err = socket_take_error(&tcp->inet.base);
+    if (err)
+        return err;
+    if (is_at_end(tcp)) /* perhaps behind data that has come just now */
+        return __atomic_load_n(&tcp->received, __ATOMIC_ACQUIRE) > skip;
+    if (phase == TCP_PHASE_IDLE || phase == TCP_PHASE_LISTENING)
+        return -ENOTCONN;
+    return nonblock ? -EAGAIN : 1;
+}
+
+static size_t wanted_bytes(const struct socket *sock, const struct message *message)
+{
+    size_t len = message->io->remaining;
+
+    if (message->flags & ABI_MSG_WAITALL)
+        return len;
+    return MIN(len, (size_t)MAX(READ_ONCE(sock->receive_low), 1));
+}
+
+long tcp_receive_message(struct socket *sock, struct message *message)
+{
+    struct tcp_socket *tcp = tcp_of(sock);
+    size_t target = wanted_bytes(sock, message);
+    nsec_t deadline = socket_deadline(sock->receive_timeout);
+    bool is_peek = message->flags & ABI_MSG_PEEK;
+    size_t copied = 0;
+
+    if (message->flags & ABI_MSG_OOB)
+        return -EINVAL; /* no urgent data: lwIP does not keep it apart */
+    if (message->flags & ABI_MSG_ERRQUEUE)
+        return -EAGAIN;
+    if (tcp_socket_phase(tcp) == TCP_PHASE_LISTENING)
+        return -ENOTCONN;
+    for (;;) {
+        size_t skip = is_peek ? copied : 0;
+        long n = take(tcp, message, skip);
+        if (n < 0)
+            return copied ? (long)copied : n;
+        copied += (size_t)n;
+        if (message->io->remaining == 0 || copied >= target)
+            return (long)copied;
+        if (n > 0)
+            continue; /* more may have come meanwhile */
+        if (copied && __atomic_load_n(&sock->error, __ATOMIC_ACQUIRE))
+            return (long)copied; /* the next call tells */
+        skip = is_peek ? copied : 0;
+        int err = nothing_there(tcp, skip, message->nonblock);
+        if (err <= 0)
+            return copied ? (long)copied : err;
+        err = wait_on(&sock->readers, may_return(tcp, skip), deadline);
+        if (err)
+            return copied ? (long)copied : socket_wait_error(err, sock->receive_timeout);
+    }
+}

@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Sending on a TCP connection.
+ *
+ * The application's bytes are copied once, into pbufs with room for the headers in front, before
+ * net_lock is taken; each pbuf becomes a segment of lwIP's queue.  (lwIP's own tcp_write() would copy
+ * again.)  The last segment may keep spare room, which later small writes fill while it waits.
+ *
+ * TCP_CORK and MSG_MORE: the segment that is not full stays back, by Nagle's rule and by not asking
+ * for output, until more comes, the cork is pulled, or half a second has passed.
+ */
+#include <string.h>
+
+#include "abi/errno.h"
+#include "lwip/memp.h"
+#include "lwip/priv/tcp_priv.h"
+#include "net/message.h"
+#include "net/net.h"
+#include "net/tcp_socket.h"
+
+#define CHUNK_SEGMENTS 45 /* one trip through the loop: 64 KiB */
+
+/* Segments that have been filled but not queued. */
+struct chunk {
+    struct tcp_seg *first, *last;
+    size_t len;
+    uint16_t spare; /* room behind the last one's data */
+};
+
+/* ---- Filling (without net_lock) ----------------------------------------------------- */
+
+static void free_chunk(struct chunk *chunk)
+{
+    tcp_segs_free(chunk->first);
+}
+
+/* A segment with len bytes of io and room for capacity; -ENOBUFS, -EFAULT. */
+static int fill_segment(struct io *io, size_t len, size_t capacity, struct tcp_seg **out)
+{
+    struct pbuf *p = pbuf_alloc(PBUF_TRANSPORT, (u16_t)capacity, PBUF_RAM);
+    if (!p)
+        return -ENOBUFS;
+    struct tcp_seg *seg = memp_malloc(MEMP_TCP_SEG);
+    if (!seg) {
+        pbuf_free(p);
+        return -ENOBUFS;
+    }
+    memset(seg, 0, sizeof(*seg));
+    seg->p = p;
+    long n = io_read_from(io, p->payload, len);
+    if (n <= 0) {
+        tcp_seg_free(seg);
+        return -EFAULT;
+    }
+    p->len = p->tot_len = (u16_t)n;
+    seg->len = (u16_t)n;
+    *out = seg;
+    return (size_t)n < len ? 1 : 0; /* 1: a bad address follows */
+}
+
+/*
+ * Spare room costs memory, so it is made only where it will be used: when the segment will wait for
+ * more, by Nagle's rule or because it is held.
+ */
+static bool wants_spare(const struct tcp_socket *tcp, bool is_held)
+{
+    return is_held || (!READ_ONCE(tcp->nodelay) && READ_ONCE(tcp->in_flight));
+}
+
+static int fill_chunk(struct tcp_socket *tcp, struct io *io, size_t len, bool is_held,
+                      struct chunk *chunk)
+{
+    size_t segment = READ_ONCE(tcp->segment_size);
+    int err = 0;
+
+    for (unsigned i = 0; i < CHUNK_SEGMENTS && len && !err; i++) {
+        struct tcp_seg *seg;
+        size_t part = MIN(len, segment);
+        size_t capacity = wants_spare(tcp, is_held) ? segment : part;
+        err = fill_segment(io, part, capacity, &seg);
+        if (err < 0)
+            break;
+        if (chunk->last)
+            chunk->last->next = seg;
+        else
+            chunk->first = seg;
+        chunk->last = seg;
+        chunk->len += seg->len;
+        chunk->spare = (uint16_t)(capacity - seg->len);
+        len -= seg->len;
+    }
+    return chunk->len ? 0 : err;
+}
+
+/* ---- Queueing (with net_lock) ----------------------------------------------------------- */
+
+static struct tcp_seg *last_unsent(const struct tcp_pcb *pcb)
+{
+    struct tcp_seg *seg = pcb->unsent;
+
+    while (seg && seg->next)
+        seg = seg->next;
+    return seg;
+}
+
+/* Moves the beginning of seg to the spare room of last. */
+static void fill_spare(struct tcp_pcb *pcb, struct tcp_seg *last, struct tcp_seg *seg)
+{
+    u16_t n = LWIP_MIN(pcb->unsent_oversize, seg->len);
+    struct pbuf *p = last->p;
+
+    for (; p->next; p = p->next)
+        p->tot_len = (u16_t)(p->tot_len + n);
+    memcpy((uint8_t *)p->payload + p->len, seg->p->payload, n);
+    p->len = (u16_t)(p->len + n);
+    p->tot_len = (u16_t)(p->tot_len + n);
+    last->len = (u16_t)(last->len + n);
+    pcb->unsent_oversize = (u16_t)(pcb->unsent_oversize - n);
+    pcb->snd_lbb += n;
+    pbuf_remove_header(seg->p, n);
+    seg->len = (u16_t)(seg->len - n);
+}
+
+static void set_header(struct tcp_pcb *pcb, struct tcp_seg *seg)
+{
+    pbuf_add_header(seg->p, TCP_HLEN); /* PBUF_TRANSPORT left the room */
+    struct tcp_hdr *header = seg->p->payload;
+    seg->tcphdr = header;
+    header->src = lwip_htons(pcb->local_port);
+    header->dest = lwip_htons(pcb->remote_port);
+    header->seqno = lwip_htonl(pcb->snd_lbb);
+    TCPH_HDRLEN_FLAGS_SET(header, 5, 0); /* the rest is set when it is sent */
+    header->urgp = 0;
+}
+
+static void queue_chunk(struct tcp_pcb *pcb, struct chunk *chunk, bool is_held)
+{
+    struct tcp_seg *last = last_unsent(pcb);
+
+    pcb->snd_buf -= (tcpwnd_size_t)chunk->len;
+    if (last && last->len && pcb->unsent_oversize)
+        fill_spare(pcb, last, chunk->first);
+    while (chunk->first) {
+        struct tcp_seg *seg = chunk->first;
+        chunk->first = seg->next;
+        seg->next = NULL;
+        if (seg->len == 0) {
+            tcp_seg_free(seg); /* went to the spare room whole */
+            continue;
+        }
+        set_header(pcb, seg);
+        pcb->snd_lbb += seg->len;
+        pcb->snd_queuelen++;
+        if (last)
+            last->next = seg;
+        else
+            pcb->unsent = seg;
+        last = seg;
+        pcb->unsent_oversize = chunk->first ? 0 : chunk->spare;
+    }
+    if (!is_held)
+        TCPH_SET_FLAG(last->tcphdr, TCP_PSH);
+}
+
+/* Sends full segments only. */
+static void output_held(struct tcp_socket *tcp, struct tcp_pcb *pcb)
+{
+    tcp->is_held = true;
+    tcp_poll(pcb, pcb->poll, 1);
+    tcp_nagle_enable(pcb);
+    if (pcb->unsent && (pcb->unsent->next || pcb->unsent->len >= pcb->mss))
+        tcp_output(pcb);
+}
+
+void tcp_send_flush(struct tcp_socket *tcp)
+{
+    struct tcp_pcb *pcb = tcp->pcb;
+
+    assert_held(&net_lock);
+    if (!pcb || !tcp->is_held)
+        return;
+    tcp->is_held = false;
+    tcp_poll(pcb, pcb->poll, UINT8_MAX);
+    tcp_nagle_disable(pcb);
+    tcp_output(pcb);
+    if (!tcp->nodelay)
+        tcp_nagle_enable(pcb);
+}
+
+static int submit(struct tcp_socket *tcp, struct chunk *chunk, bool is_held)
+{
+    struct tcp_pcb *pcb = tcp->pcb;
+
+    if (!pcb || (pcb->state != ESTABLISHED && pcb->state != CLOSE_WAIT))
+        return -EPIPE;
+    /* An accepted connection: lwIP set its own idea after on_accept(). */
+    if (!tcp->has_sent)
+        pcb->cwnd = LWIP_MAX(pcb->cwnd, (tcpwnd_size_t)(10 * pcb->mss));
+    tcp->has_sent = true;
+    queue_chunk(pcb, chunk, is_held);
+    if (is_held) {
+        output_held(tcp, pcb);
+    } else if (tcp->is_held) {
+        tcp_send_flush(tcp);
+    } else {
+        tcp_output(pcb);
+    }
+    tcp_event_update_room(tcp);
+    return 0;
+}
+
+/* Bytes queued, or -errno. */
+static long send_chunk(struct tcp_socket *tcp, struct message *message)
+{
+    struct socket *sock = &tcp->inet.base;
+    bool is_held = READ_ONCE(tcp->cork) || (message->flags & ABI_MSG_MORE);
+    struct chunk chunk = { 0 };
+
+    mutex_lock(&sock->write_lock);
+    size_t room = __atomic_load_n(&tcp->room, __ATOMIC_ACQUIRE);
+    int err = room ? fill_chunk(tcp, message->io, MIN(room, message->io->remaining), is_held, &chunk)
+                   : -EAGAIN;
+    if (!err) {
+        net_begin();
+        err = submit(tcp, &chunk, is_held);
+        net_end();
+        if (err)
+            free_chunk(&chunk);
+    }
+    mutex_unlock(&sock->write_lock);
+    return err ? err : (long)chunk.len;
+}
+
+/* ---- send(2) ----------------------------------------------------------------------------- */
+
+bool tcp_send_is_writable(const struct tcp_socket *tcp)
+{
+    size_t room = __atomic_load_n(&tcp->room, __ATOMIC_SEQ_CST);
+    return room > 0 && room >= READ_ONCE(tcp->in_flight) / 2;
+}
+
+static bool may_continue(struct tcp_socket *tcp)
+{
+    __atomic_store_n(&tcp->wants_room, true, __ATOMIC_SEQ_CST);
+    return tcp_send_is_writable(tcp) || tcp_socket_phase(tcp) != TCP_PHASE_CONNECTED ||
+           __atomic_load_n(&tcp->inet.base.error, __ATOMIC_ACQUIRE) ||
+           socket_is_shut(&tcp->inet.base, SHUTDOWN_WRITE);
+}
+
+/* 0: the connection takes data. */
+static int check(struct tcp_socket *tcp, bool nonblock, nsec_t deadline)
+{
+    struct socket *sock = &tcp->inet.base;
+
+    if (tcp_socket_phase(tcp) == TCP_PHASE_CONNECTING) {
+        if (nonblock)
+            return -EAGAIN;
+        int err = wait_on(&sock->writers, tcp_socket_phase(tcp) != TCP_PHASE_CONNECTING, deadline);
+        if (err)
+            return socket_wait_error(err, sock->send_timeout);
+    }
+    int err = socket_take_error(sock);
+    if (err)
+        return err;
+    if (tcp_socket_phase(tcp) != TCP_PHASE_CONNECTED || socket_is_shut(sock, SHUTDOWN_WRITE))
+        return -EPIPE;
+    return 0;
+}
+
+/* No room: 0 to try again. */
+static int wait_for_room(struct tcp_socket *tcp, bool nonblock, nsec_t deadline)
+{
+    struct socket *sock = &tcp->inet.base;
+
+    if (nonblock) {
+        /* Whoever polls for room is to hear of it; it may have come just now. */
+        __atomic_store_n(&tcp->wants_room, true, __ATOMIC_SEQ_CST);
+        return __atomic_load_n(&tcp->room, __ATOMIC_SEQ_CST) ? 0 : -EAGAIN;
+    }
+    int err = wait_on(&sock->writers, may_continue(tcp), deadline);
+    return err ? socket_wait_error(err, sock->send_timeout) : 0;
+}
+
+long tcp_send_message(struct socket *sock, struct message *message)
+{
+    struct tcp_socket *tcp = tcp_of(sock);
+    nsec_t deadline = socket_deadline(sock->send_timeout);
+    size_t sent = 0;
+
+    if (message->flags & ABI_MSG_OOB)
+        return -EOPNOTSUPP;
+    int err = check(tcp, message->nonblock, deadline);
+    if (err)
+        return err;
+    while (message->io->remaining) {
+        long n = send_chunk(tcp, message);
+        if (n > 0) {
+            sent += (size_t)n;
+            continue;
+        }
+        err = (int)n;
+        if (err == -EAGAIN)
+            err = wait_for_room(tcp, message->nonblock, deadline);
+        if (!err || err == -EPIPE) {
+            int state = check(tcp, message->nonblock, deadline);
+            err = state ? state : err;
+        }
+        if (err)
+            return sent ? (long)sent : err;
+    }
+    return (long)sent;
+}

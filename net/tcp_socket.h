@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/*
+ * TCP sockets.
+ *
+ * A connection is a pair: the socket, which the application holds, and lwIP's PCB.  Either may end
+ * first: a closed socket leaves its PCB to lwIP, which finishes the protocol alone; a connection that
+ * was reset or has ended leaves the socket with what it has received.
+ *
+ * [n] net_lock  [a] atomic, changed under net_lock  [r] base.read_lock  [w] set by setsockopt
+ */
+#include "lwip/tcp.h"
+#include "net/inet.h"
+
+enum tcp_phase {
+    TCP_PHASE_IDLE,       /* neither connected nor listening */
+    TCP_PHASE_LISTENING,
+    TCP_PHASE_CONNECTING,
+    TCP_PHASE_CONNECTED,  /* also half closed */
+    TCP_PHASE_ENDED,      /* was connected or tried to be; the PCB is gone */
+};
+
+/* What sets apart the PCBs of a socket from others in lwIP's lists: additions to its so_options. */
+#define SOF_REUSEADDR_SET 0x40u
+#define SOF_REUSEPORT_SET 0x80u
+
+/* A port that is listened on; more than one socket with SO_REUSEPORT. */
+struct tcp_listener {
+    struct tcp_pcb_listen *pcb;
+    struct list members;     /* tcp_socket.member_node, in turn */
+};
+
+struct tcp_socket {
+    struct inet_socket inet;
+    enum tcp_phase phase;    /* [a] */
+    struct tcp_pcb *pcb;     /* [n] NULL: lwIP has none, or no longer */
+    bool connect_pending;    /* [n] the outcome of connect(2) has not been told */
+
+    /* Received: pbufs linked by next, their tot_len not kept.  Producers append under net_lock and then
+     * add to received; the reader, under read_lock, takes what received covers. */
+    struct pbuf *head;       /* [r], and [n] while received is 0 */
+    struct pbuf *tail;       /* [n] */
+    uint16_t head_consumed;  /* [r] bytes of head that have been read */
+    size_t received;         /* [a] unread bytes */
+    size_t true_size;        /* [n] memory they keep */
+    bool got_fin;            /* [a] nothing follows */
+
+    size_t room;             /* [a] bytes that may be queued for sending */
+    size_t in_flight;        /* [a] queued or sent, not acknowledged */
+    bool wants_room;         /* [a] somebody found room too small */
+    uint16_t segment_size;   /* [a] the most to put into one segment */
+    bool is_held;            /* [n] data waits for more (TCP_CORK, MSG_MORE) */
+    bool has_sent;           /* [n] */
+
+    struct tcp_listener *listener; /* [n] listening */
+    struct list member_node;       /* [n] */
+    struct list accept_queue;      /* [n] connections, by accept_node */
+    struct list accept_node;       /* [n] */
+    unsigned naccept;              /* [a] */
+    unsigned backlog;              /* [n] */
+
+    bool nodelay, cork;            /* [w] */
+    int keep_idle, keep_interval, keep_count; /* [w] seconds, seconds, probes; 0: default */
+    int user_timeout, linger2, defer_accept, syn_count, max_segment, window_clamp; /* [w] */
+    int notsent_low, quick_ack, fast_open; /* [w] stored */
+};
+
+static inline struct tcp_socket *tcp_of(struct socket *sock)
+{
+    return container_of(sock, struct tcp_socket, inet.base);
+}
+
+static inline enum tcp_phase tcp_socket_phase(const struct tcp_socket *tcp)
+{
+    return __atomic_load_n(&tcp->phase, __ATOMIC_ACQUIRE);
+}
+
+static inline void tcp_socket_set_phase(struct tcp_socket *tcp, enum tcp_phase phase)
+{
+    __atomic_store_n(&tcp->phase, phase, __ATOMIC_RELEASE);
+}
+
+extern const struct socket_ops tcp_socket_ops;
+
+/* A socket without a file; NULL: no memory.  Any context of a thread. */
+struct tcp_socket *tcp_socket_alloc(int family, unsigned alloc_flags);
+
+/* tcp_event.c: lwIP's callbacks.  net_lock is held for all. */
+void tcp_event_attach(struct tcp_socket *tcp, struct tcp_pcb *pcb);
+/* Leaves the PCB to lwIP; returns it (NULL: there was none). */
+struct tcp_pcb *tcp_event_detach(struct tcp_socket *tcp);
+err_t tcp_event_connected(void *arg, struct tcp_pcb *pcb, err_t err);
+/* A router could not pass on a packet of this connection: a connect(2) under way fails. */
+void tcp_event_unreachable(struct tcp_pcb *pcb, int error);
+/* Recomputes room, in_flight and segment_size. */
+void tcp_event_update_room(struct tcp_socket *tcp);
+
+/* tcp_listen.c */
+int tcp_listen_start(struct socket *sock, int backlog);
+int tcp_listen_accept(struct socket *sock, bool nonblock, struct socket **out,
+                      struct socket_address *peer);
+/* Stops listening; resets connections that nobody has accepted.  net_lock is held. */
+void tcp_listen_stop(struct tcp_socket *tcp);
+
+/* tcp_receive.c */
+long tcp_receive_message(struct socket *sock, struct message *message);
+void tcp_receive_append(struct tcp_socket *tcp, struct pbuf *p); /* net_lock is held */
+void tcp_receive_drop_all(struct tcp_socket *tcp);               /* nobody reads any more */
+
+/* tcp_send.c */
+long tcp_send_message(struct socket *sock, struct message *message);
+bool tcp_send_is_writable(const struct tcp_socket *tcp);
+/* Sends what TCP_CORK held back.  net_lock is held. */
+void tcp_send_flush(struct tcp_socket *tcp);
+
+/* tcp_option.c */
+int tcp_option_set(struct socket *sock, int level, int name, const void *value, unsigned len);
+int tcp_option_get(struct socket *sock, int level, int name, void *value, unsigned *len);
+void tcp_option_changed(struct socket *sock, int name);
+/* All options to a PCB that the socket has just got.  net_lock is held. */
+void tcp_option_apply(struct tcp_socket *tcp, struct tcp_pcb *pcb);
+/* The options that an accepted connection has from its listener. */
+void tcp_option_inherit(struct tcp_socket *tcp, const struct tcp_socket *listener);
