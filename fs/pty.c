@@ -74,6 +74,15 @@ static int pty_write(struct tty *tty, const char *buf, size_t len)
     return 0;
 }
 
+static void pty_discard(struct tty *tty)
+{
+    struct pty *pty = pty_of(tty);
+    mutex_lock(&pty->lock);
+    WRITE_ONCE(pty->used, 0);
+    mutex_unlock(&pty->lock);
+    wake_all(&tty->writers);
+}
+
 static void pty_input_taken(struct tty *tty)
 {
     poll_wake(&pty_of(tty)->master_poll, ABI_POLLOUT | ABI_POLLWRNORM);
@@ -105,6 +114,7 @@ static void pty_destroy(struct tty *tty)
 static const struct tty_ops pty_tty_ops = {
     .room = pty_room,
     .write = pty_write,
+    .discard = pty_discard,
     .input_taken = pty_input_taken,
     .file_closed = pty_slave_closed,
     .destroy = pty_destroy,

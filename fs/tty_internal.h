@@ -15,6 +15,8 @@ struct tty_ops {
     size_t (*room)(struct tty *tty);
     /* Takes all len bytes, of which room() promised; may wait for the host.  0 or -errno. */
     int (*write)(struct tty *tty, const char *buf, size_t len);
+    /* Forgets what the other side has not read.  May be NULL: nothing ever waits. */
+    void (*discard)(struct tty *tty);
     /* These may be NULL.  A reader made room; a descriptor was closed; the last reference is gone. */
     void (*input_taken)(struct tty *tty);
     void (*file_closed)(struct tty *tty);

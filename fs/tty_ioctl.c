@@ -125,6 +125,8 @@ static long flush(struct tty *tty, unsigned long which)
         tty_flush_input(tty);
         mutex_unlock(&tty->lock);
     }
+    if (which != ABI_TCIFLUSH && tty->ops->discard)
+        tty->ops->discard(tty);
     return 0;
 }
 

@@ -99,6 +99,7 @@ static unsigned width_of_last(struct tty *tty)
 static void erase_one(struct tty *tty)
 {
     unsigned width = width_of_last(tty);
+    bool is_tab = (*entry_at(tty, tty->head - 1) & INPUT_CHAR) == '\t';
     while (tty->head != tty->line_start) {
         WRITE_ONCE(tty->head, tty->head - 1);
         if (!is_continuation(tty, *entry_at(tty, tty->head) & INPUT_CHAR))
@@ -111,7 +112,7 @@ static void erase_one(struct tty *tty)
         return;
     }
     while (width-- > 0)
-        echo_text(tty, "\b \b", 3);
+        echo_text(tty, is_tab ? "\b" : "\b \b", is_tab ? 1 : 3);
 }
 
 static bool last_is_blank(struct tty *tty)
@@ -245,8 +246,11 @@ static int signal_of(const struct tty *tty, unsigned char c)
 
 static void prepare_signal(struct tty *tty, unsigned char c)
 {
-    if (!has_local(tty, ABI_NOFLSH))
+    if (!has_local(tty, ABI_NOFLSH)) {
         tty_flush_input(tty);
+        if (tty->ops->discard)
+            tty->ops->discard(tty);
+    }
     WRITE_ONCE(tty->is_stopped, false);
     wake_all(&tty->writers);
     echo_char(tty, c);
@@ -289,6 +293,8 @@ static int receive_char(struct tty *tty, unsigned char c)
     if (has_local(tty, ABI_ICANON)) {
         if (has_local(tty, ABI_IEXTEN) && is_special(tty, ABI_VLNEXT, c)) {
             tty->is_literal = true;
+            if (has_local(tty, ABI_ECHO) && has_local(tty, ABI_ECHOCTL))
+                echo_text(tty, "^\b", 2);
             return 0;
         }
         if (edit(tty, c) || end_line(tty, c))

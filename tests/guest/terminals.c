@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Pairs of terminals: the line discipline, raw mode, signals, window size, hang-up.
+ * test: flags=-pthread cpus=2
+ */
+#include "check.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
+
+static int master, slave;
+static char slave_name[64];
+
+static void open_pair(void)
+{
+    int unlock = 0, number;
+
+    NEED((master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC)) >= 0);
+    NEED(!ioctl(master, TIOCSPTLCK, &unlock) && !ioctl(master, TIOCGPTN, &number));
+    snprintf(slave_name, sizeof slave_name, "/dev/pts/%d", number);
+    NEED((slave = open(slave_name, O_RDWR | O_NOCTTY)) >= 0);
+    CHECK(isatty(slave) && isatty(master));
+    CHECK(!strcmp(ttyname(slave), slave_name));
+}
+
+static void close_pair(void)
+{
+    close(slave);
+    close(master);
+}
+
+/* What the other side shows, with control characters readable. */
+static void show(const char *what, int fd)
+{
+    char buffer[4096];
+    ssize_t len;
+
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    len = read(fd, buffer, sizeof buffer);
+    fcntl(fd, F_SETFL, 0);
+    if (len < 0) {
+        printf("%s: %s\n", what, strerror(errno));
+        return;
+    }
+    printf("%s:", what);
+    for (ssize_t i = 0; i < len; i++)
+        printf(buffer[i] >= ' ' && buffer[i] < 127 ? "%c" : "\\%03o", buffer[i] & 255);
+    printf("\n");
+}
+
+static void put(int fd, const char *text)
+{
+    CHECK(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    if (fd == master)
+        sleep_ms(5); /* Linux hands it over by a work queue */
+}
+
+static void test_canonical(void)
+{
+    int count;
+
+    open_pair();
+    put(master, "hello");
+    show("no line yet", slave);
+    show("echo", master);
+    put(master, "x\177y\n");
+    show("line", slave);
+    show("echo", master);
+    put(master, "one two\027three\n");
+    show("word erased", slave);
+    show("echo", master);
+    put(master, "kill me\025kept\n");
+    show("line killed", slave);
+    show("echo", master);
+    put(master, "tab\there\177\177\177\177\177\n");
+    show("tab erased", slave);
+    show("echo", master);
+    put(master, "\026\003quoted\n");
+    show("quoted", slave);
+    show("echo", master);
+    put(master, "half\004");
+    show("end of file after text", slave);
+    put(master, "\004");
+    CHECK(read(slave, &count, 1) == 0);
+    show("echo", master);
+    put(master, "a\rb\nc");
+    CHECK(!ioctl(slave, FIONREAD, &count));
+    printf("waiting: %d\n", count);
+    show("first of two lines", slave);
+    show("second", slave);
+    show("echo", master);
+    put(slave, "a\nb\tc\n");
+    show("output", master);
+    close_pair();
+}
+
+static void test_short_reads(void)
+{
+    char buffer[16];
+
+    open_pair();
+    put(master, "abcdef\nsecond\n");
+    CHECK(read(slave, buffer, 3) == 3 && !memcmp(buffer, "abc", 3));
+    CHECK(read(slave, buffer, 16) == 4 && !memcmp(buffer, "def\n", 4));
+    CHECK(read(slave, buffer, 16) == 7);
+    close_pair();
+}
+
+static void set_raw(int min, int time)
+{
+    struct termios settings;
+
+    CHECK(!tcgetattr(slave, &settings));
+    cfmakeraw(&settings);
+    settings.c_cc[VMIN] = (cc_t)min;
+    settings.c_cc[VTIME] = (cc_t)time;
+    CHECK(!tcsetattr(slave, TCSANOW, &settings));
+}
+
+static void test_raw(void)
+{
+    char buffer[16];
+    struct pollfd poll_slave;
+    int64_t start;
+
+    open_pair();
+    set_raw(1, 0);
+    put(master, "a\003\r\n\177");
+    show("raw", slave);
+    show("no echo", master);
+    put(slave, "x\n");
+    show("raw output", master);
+    set_raw(0, 0);
+    CHECK(read(slave, buffer, 16) == 0);
+    set_raw(0, 2);
+    start = now_ns();
+    CHECK(read(slave, buffer, 16) == 0 && now_ns() - start >= 180000000);
+    set_raw(3, 0);
+    put(master, "ab");
+    poll_slave = (struct pollfd){ .fd = slave, .events = POLLIN };
+    CHECK(poll(&poll_slave, 1, 50) == 0);
+    put(master, "c");
+    CHECK(poll(&poll_slave, 1, 1000) == 1 && read(slave, buffer, 16) == 3);
+    set_raw(5, 1);
+    put(master, "xy");
+    CHECK(read(slave, buffer, 16) == 2);
+    close_pair();
+}
+
+static void test_settings(void)
+{
+    struct termios before, after;
+    struct winsize size = { .ws_row = 30, .ws_col = 100 }, got;
+
+    open_pair();
+    CHECK(!tcgetattr(slave, &before));
+    printf("flags %o %o %o %o\n", before.c_iflag & ~IUTF8, before.c_oflag, before.c_cflag & ~CBAUD,
+           before.c_lflag);
+    before.c_lflag &= ~ECHO;
+    CHECK(!tcsetattr(slave, TCSAFLUSH, &before) && !tcgetattr(master, &after));
+    CHECK(!(after.c_lflag & ECHO));
+    put(master, "silent\n");
+    show("no echo", master);
+    show("line", slave);
+    CHECK(!ioctl(master, TIOCSWINSZ, &size) && !ioctl(slave, TIOCGWINSZ, &got));
+    CHECK(got.ws_row == 30 && got.ws_col == 100);
+    put(master, "dropped\n");
+    CHECK(!tcflush(slave, TCIFLUSH));
+    show("flushed", slave);
+    CHECK_ERRNO(ioctl(slave, 0x54ff, 0), ENOTTY);
+    close_pair();
+}
+
+static void test_mode_change(void)
+{
+    open_pair();
+    put(master, "partial");
+    set_raw(1, 0);
+    show("readable in raw mode", slave);
+    close_pair();
+}
+
+/* ---- Sessions ---------------------------------------------------------------------- */
+
+static volatile sig_atomic_t caught[65];
+
+static void catch (int signo)
+{
+    caught[signo]++;
+}
+
+static void child_session(int ready)
+{
+    struct winsize size;
+    char c = 'r';
+
+    signal(SIGINT, catch);
+    signal(SIGWINCH, catch);
+    signal(SIGHUP, catch);
+    close(master);
+    if (setsid() != getpid() || ioctl(slave, TIOCSCTTY, 0))
+        _exit(1);
+    int tty = open("/dev/tty", O_RDWR);
+    if (tty < 0 || tcgetpgrp(tty) != getpgrp() || tcgetsid(tty) != getsid(0))
+        _exit(2);
+    if (write(ready, &c, 1) != 1)
+        _exit(3);
+    while (!caught[SIGINT])
+        usleep(1000);
+    if (write(ready, &c, 1) != 1)
+        _exit(3);
+    while (!caught[SIGWINCH])
+        usleep(1000);
+    if (ioctl(tty, TIOCGWINSZ, &size) || size.ws_row != 7 || write(ready, &c, 1) != 1)
+        _exit(4);
+    while (!caught[SIGHUP])
+        usleep(1000);
+    if (read(slave, &c, 1) != 0)
+        _exit(5);
+    if (write(slave, &c, 1) != -1 || errno != EIO)
+        _exit(6);
+    _exit(42);
+}
+
+static void test_session(void)
+{
+    struct winsize size = { .ws_row = 7, .ws_col = 7 };
+    int pipe_ends[2], status;
+    char c;
+
+    open_pair();
+    NEED(!pipe(pipe_ends));
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0)
+        child_session(pipe_ends[1]);
+    close(slave);
+    NEED(read(pipe_ends[0], &c, 1) == 1);
+    put(master, "typed\003");
+    CHECK(read(pipe_ends[0], &c, 1) == 1);
+    show("interrupt echo", master);
+    CHECK(!ioctl(master, TIOCSWINSZ, &size));
+    CHECK(read(pipe_ends[0], &c, 1) == 1);
+    close(master);
+    CHECK(waitpid(child, &status, 0) == child);
+    printf("session child %d\n", WEXITSTATUS(status));
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
+}
+
+static void test_background(void)
+{
+    int status;
+    char c;
+
+    open_pair();
+    fflush(stdout);
+    pid_t leader = fork();
+    if (leader == 0) {
+        close(master);
+        setsid();
+        ioctl(slave, TIOCSCTTY, 0);
+        pid_t child = fork();
+        if (child == 0) {
+            setpgid(0, 0);
+            _exit(read(slave, &c, 1) == 1); /* stopped by SIGTTIN */
+        }
+        if (waitpid(child, &status, WUNTRACED) != child || !WIFSTOPPED(status) ||
+            WSTOPSIG(status) != SIGTTIN)
+            _exit(1);
+        signal(SIGTTOU, SIG_IGN);
+        if (tcsetpgrp(slave, child) || tcgetpgrp(slave) != child)
+            _exit(2);
+        kill(child, SIGCONT);
+        if (write(slave, "go", 2) != 2 || waitpid(child, &status, 0) != child)
+            _exit(3);
+        _exit(WEXITSTATUS(status) == 1 ? 42 : 4);
+    }
+    close(slave);
+    CHECK(read(master, &c, 1) == 1 && c == 'g');
+    put(master, "k\n");
+    CHECK(waitpid(leader, &status, 0) == leader);
+    printf("background child %d\n", WEXITSTATUS(status));
+    close(master);
+}
+
+/* ---- The master's view ------------------------------------------------------------------ */
+
+static void *write_much(void *arg)
+{
+    static char block[100000];
+
+    (void)arg;
+    memset(block, 'm', sizeof block);
+    CHECK(write(slave, block, sizeof block) == sizeof block);
+    return NULL;
+}
+
+static void test_master(void)
+{
+    struct pollfd poll_master;
+    char buffer[4096];
+    pthread_t thread;
+    size_t total = 0;
+
+    open_pair();
+    poll_master = (struct pollfd){ .fd = master, .events = POLLIN | POLLOUT };
+    CHECK(poll(&poll_master, 1, 0) == 1 && poll_master.revents == POLLOUT);
+    set_raw(1, 0);
+    NEED(!pthread_create(&thread, NULL, write_much, NULL));
+    while (total < 100000) {
+        ssize_t len = read(master, buffer, sizeof buffer);
+        NEED(len > 0);
+        total += (size_t)len;
+    }
+    pthread_join(thread, NULL);
+    put(slave, "last words");
+    close(slave);
+    CHECK(poll(&poll_master, 1, 0) == 1 && poll_master.revents & POLLHUP);
+    CHECK(read(master, buffer, sizeof buffer) == 10);
+    CHECK_ERRNO(read(master, buffer, 1), EIO);
+    close(master);
+    CHECK(access(slave_name, F_OK));
+}
+
+static void test_locked(void)
+{
+    int number, lock = 1;
+    struct stat status;
+
+    NEED((master = open("/dev/ptmx", O_RDWR | O_NOCTTY)) >= 0);
+    CHECK(!ioctl(master, TIOCGPTN, &number) && !ioctl(master, TIOCSPTLCK, &lock));
+    snprintf(slave_name, sizeof slave_name, "/dev/pts/%d", number);
+    CHECK_ERRNO(open(slave_name, O_RDWR), EIO);
+    CHECK(!stat(slave_name, &status) && S_ISCHR(status.st_mode));
+    CHECK(status.st_rdev >> 8 == 136);
+    close(master);
+}
+
+int main(void)
+{
+    test_canonical();
+    test_short_reads();
+    test_raw();
+    test_settings();
+    test_mode_change();
+    test_session();
+    test_background();
+    test_master();
+    test_locked();
+    return check_end();
+}
