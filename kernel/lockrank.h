@@ -60,9 +60,9 @@ enum lock_rank {
     RANK_TIMER,         /* kernel/timer.c: a CPU's timers (irq spinlock) */
     RANK_THREAD,        /* kernel/thread.c: tids, threads to be freed (irq spinlock) */
     RANK_RECLAIM,       /* kernel/mm/pagecache.c: the list of frames that can be reclaimed (irq spinlock) */
+    RANK_KERNEL_MAP,    /* arch: kernel half of the page tables (irq spinlock) */
     RANK_HEAP,          /* kernel/mm/heap.c: slabs (irq spinlock) */
     RANK_FRAME,         /* kernel/mm/frame.c: the buddy lists (irq spinlock) */
-    RANK_KERNEL_MAP,    /* arch: kernel half of the page tables (irq spinlock) */
     RANK_IRQ,           /* arch/x86_64/irq.c, ioapic.c: vectors and wired lines (irq spinlock) */
     RANK_IPI,           /* arch: calls on other CPUs */
     RANK_TSC,           /* arch/x86_64/clock.c: refinement of the TSC's rate (irq spinlock, tried) */
