@@ -57,6 +57,7 @@ int port_make_ready(struct console_port *port)
     port->output[1] = port->output[0] + PORT_OUTPUT_SIZE;
     for (unsigned i = 0; i < PORT_INPUTS; i++)
         port->input[i].data = (char *)frame_address(input) + (size_t)i * PORT_INPUT_SIZE;
+    (void)vring_enable_interrupt(&port->transmit->ring); /* nothing was sent yet */
     port->is_ready = true;
     return 0;
 }
