@@ -79,12 +79,6 @@ uint8_t pci_find_capability(const struct pci_device *pci, uint8_t id, uint8_t af
     return 0;
 }
 
-void pci_enable(const struct pci_device *pci)
-{
-    uint16_t command = pci_read16(pci, PCI_COMMAND);
-    pci_write16(pci, PCI_COMMAND, command | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-}
-
 void pci_disable(const struct pci_device *pci)
 {
     uint16_t command = pci_read16(pci, PCI_COMMAND);
@@ -108,15 +102,10 @@ static bool bar_is_sound(const struct pci_bar *bar)
            bar->paddr % bar->size == 0 && bar->paddr + bar->size > bar->paddr;
 }
 
-int pci_read_bar(const struct pci_device *pci, unsigned index, struct pci_bar *bar)
+/* One base address; how many registers it takes. */
+static unsigned read_bar(const struct pci_device *pci, unsigned index, struct pci_bar *bar)
 {
-    if (index >= PCI_BARS)
-        return -EINVAL;
-    unsigned offset = PCI_BAR + 4 * index;
-    /* The address is nonsense while it is probed: no decoding meanwhile. */
-    uint16_t command = pci_read16(pci, PCI_COMMAND);
-    pci_write16(pci, PCI_COMMAND, command & (uint16_t)~(PCI_COMMAND_IO | PCI_COMMAND_MEMORY));
-
+    unsigned offset = PCI_BAR + 4 * index, nregisters = 1;
     uint32_t low = pci_read32(pci, offset), kept = bar_probe(pci, offset, low);
     bar->is_io = low & BAR_IO;
     uint64_t mask = kept & (bar->is_io ? BAR_IO_MASK : BAR_MEM_MASK);
@@ -125,24 +114,36 @@ int pci_read_bar(const struct pci_device *pci, unsigned index, struct pci_bar *b
         uint32_t high = pci_read32(pci, offset + 4);
         bar->paddr |= (uint64_t)high << 32;
         mask |= (uint64_t)bar_probe(pci, offset + 4, high) << 32;
+        nregisters = 2;
     } else if (mask != 0) {
         mask |= 0xffffffff00000000ULL;
     }
     bar->size = ~mask + 1;
-    pci_write16(pci, PCI_COMMAND, command);
-    return bar_is_sound(bar) ? 0 : -EINVAL;
+    if (!bar_is_sound(bar))
+        bar->size = 0;
+    return nregisters;
+}
+
+/* The addresses are nonsense while they are probed, so decoding is off meanwhile; and it goes on in one step
+ * with the rest, because each change makes an emulator rebuild its map of the machine. */
+void pci_enable(struct pci_device *pci)
+{
+    uint16_t command = pci_read16(pci, PCI_COMMAND);
+    uint16_t decode = PCI_COMMAND_IO | PCI_COMMAND_MEMORY;
+    if (command & decode)
+        pci_write16(pci, PCI_COMMAND, command & (uint16_t)~decode);
+    for (unsigned i = 0; i < PCI_BARS;)
+        i += read_bar(pci, i, &pci->bar[i]);
+    pci_write16(pci, PCI_COMMAND, command | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 }
 
 int pci_map_bar(const struct pci_device *pci, unsigned index, uint64_t offset, uint64_t size,
                 void **window)
 {
-    struct pci_bar bar;
-    int err = pci_read_bar(pci, index, &bar);
-    if (err)
-        return err;
-    if (bar.is_io || size == 0 || offset > bar.size || size > bar.size - offset)
+    const struct pci_bar *bar = index < PCI_BARS ? &pci->bar[index] : NULL;
+    if (!bar || bar->is_io || size == 0 || offset > bar->size || size > bar->size - offset)
         return -EINVAL;
-    *window = arch_map_device(bar.paddr + offset, size);
+    *window = arch_map_device(bar->paddr + offset, size);
     return *window ? 0 : -ENOMEM;
 }
 

@@ -31,6 +31,12 @@
 
 #define PCI_BARS 6
 
+struct pci_bar {
+    paddr_t paddr;
+    uint64_t size; /* 0: there is none, or the firmware gave it no place */
+    bool is_io;
+};
+
 struct pci_device {
     struct device device;  /* BUS_PCI */
     uint8_t bus, slot, function;
@@ -38,6 +44,7 @@ struct pci_device {
     uint8_t msix;          /* offset of the MSI-X capability; 0: none, or not enabled */
     uint16_t msix_count;
     char *msix_table;
+    struct pci_bar bar[PCI_BARS]; /* after pci_enable() */
 };
 
 uint8_t pci_read8(const struct pci_device *pci, unsigned offset);
@@ -50,17 +57,10 @@ void pci_write32(const struct pci_device *pci, unsigned offset, uint32_t value);
 /* The offset of the first capability with this id behind `after` (0: from the start); 0: none. */
 uint8_t pci_find_capability(const struct pci_device *pci, uint8_t id, uint8_t after);
 
-/* Memory decoding and bus mastering. */
-void pci_enable(const struct pci_device *pci);
+/* Reads the base addresses and turns on memory decoding and bus mastering. */
+void pci_enable(struct pci_device *pci);
 void pci_disable(const struct pci_device *pci);
 
-struct pci_bar {
-    paddr_t paddr;
-    uint64_t size;
-    bool is_io;
-};
-/* -EINVAL: there is no such base address, or the firmware gave it no place. */
-int pci_read_bar(const struct pci_device *pci, unsigned index, struct pci_bar *bar) __must_check;
 /* A window on [offset, offset + size) of a memory BAR.  -EINVAL: it is not that large; -ENOMEM. */
 int pci_map_bar(const struct pci_device *pci, unsigned index, uint64_t offset, uint64_t size,
                 void **window) __must_check;
