@@ -93,13 +93,16 @@ static bool zombie_take(struct wait_request *request, struct process *parent, st
     return true;
 }
 
+/* A stop of a child that lives; a continuation also of one that has ended since, so that a waiter for it
+ * does not depend on being faster than the child. */
 static bool stop_take(struct wait_request *request, struct process *child)
 {
     struct signal_shared *shared = &child->signals;
     bool is_taken = false, was_stop = false;
     unsigned long flags = spin_lock_irq(&shared->lock);
     bool keep = request->options & ABI_WNOWAIT;
-    if (shared->has_stop_event && (request->options & ABI_WSTOPPED)) {
+    if (shared->has_stop_event && child->state == PROCESS_ALIVE &&
+        (request->options & ABI_WSTOPPED)) {
         is_taken = was_stop = true;
         shared->has_stop_event = keep;
     } else if (shared->has_continue_event && (request->options & ABI_WCONTINUED)) {
@@ -127,8 +130,7 @@ static int children_scan(struct wait_request *request)
         if (!child_matches(request, child))
             continue;
         result = 0;
-        if (zombie_take(request, parent, child) ||
-            (child->state == PROCESS_ALIVE && stop_take(request, child))) {
+        if (stop_take(request, child) || zombie_take(request, parent, child)) {
             result = request->pid;
             break;
         }

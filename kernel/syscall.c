@@ -91,6 +91,7 @@ long syscall_dispatch(long nr, const unsigned long reg[6])
 {
     struct thread *thread = thread_current();
     long result;
+    nr = (int)nr; /* as Linux: only eax counts */
     thread->syscall_nr = nr;
     thread->is_in_syscall = true;
     if (unlikely(thread->flags & THREAD_TRACED)) {

@@ -63,18 +63,6 @@ static int descriptor_open(int fd, struct file **out)
 
 /* ---- Headers ---------------------------------------------------------------------------- */
 
-static int problem_error(enum elf_problem problem)
-{
-    switch (problem) {
-    case ELF_OK:
-        return 0;
-    case ELF_BAD_INTERPRETER:
-        return -EINVAL;
-    default:
-        return -ENOEXEC;
-    }
-}
-
 static int problem_report(struct exec *exec, const char *name, enum elf_problem problem,
                           const struct elf_image *image)
 {
@@ -82,7 +70,7 @@ static int problem_report(struct exec *exec, const char *name, enum elf_problem 
     if (problem == ELF_WRONG_MACHINE && machine)
         return exec_fail(exec, -ENOEXEC, "%s is a program for %s; only x86-64 programs can run",
                          name, machine);
-    return exec_fail(exec, problem_error(problem), "%s %s", name, elf_problem_text(problem));
+    return exec_fail(exec, -ENOEXEC, "%s %s", name, elf_problem_text(problem));
 }
 
 /* Parses the ELF headers of program->file, whose first len bytes are in head. */
