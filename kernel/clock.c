@@ -22,9 +22,23 @@ nsec_t clock_monotonic(void)
     return arch_clock_ns();
 }
 
+/* Asked once: the machine may read a slow clock of whole seconds for it. */
+static nsec_t realtime_at_boot(void)
+{
+    static nsec_t at_boot; /* [a] 0: not asked so far */
+    nsec_t none = 0;
+
+    if (likely(__atomic_load_n(&at_boot, __ATOMIC_RELAXED)))
+        return __atomic_load_n(&at_boot, __ATOMIC_RELAXED);
+    nsec_t now = arch_realtime_at_boot();
+    __atomic_compare_exchange_n(&at_boot, &none, now ? now : 1, false, __ATOMIC_RELAXED,
+                                __ATOMIC_RELAXED);
+    return __atomic_load_n(&at_boot, __ATOMIC_RELAXED);
+}
+
 static nsec_t realtime_offset(void)
 {
-    nsec_t offset = arch_realtime_at_boot() + __atomic_load_n(&moved_by, __ATOMIC_RELAXED);
+    nsec_t offset = realtime_at_boot() + __atomic_load_n(&moved_by, __ATOMIC_RELAXED);
 
     if (unlikely(!__atomic_load_n(&is_published, __ATOMIC_RELAXED))) {
         __atomic_store_n(&is_published, true, __ATOMIC_RELAXED);
@@ -44,7 +58,7 @@ void clock_set_realtime(nsec_t now)
     unsigned long flags = spin_lock_irq(&clock_lock);
     nsec_t offset = now - arch_clock_ns();
 
-    __atomic_store_n(&moved_by, offset - arch_realtime_at_boot(), __ATOMIC_RELAXED);
+    __atomic_store_n(&moved_by, offset - realtime_at_boot(), __ATOMIC_RELAXED);
     __atomic_store_n(&is_published, true, __ATOMIC_RELAXED);
     vdso_set_realtime(offset);
     list_for_each(watcher, &watchers, node)
