@@ -264,7 +264,8 @@ static long allocate(struct file *file, int mode, int64_t offset, int64_t len)
         return -EINVAL;
     if (mode & ~(exclusive | ABI_FALLOC_KEEP_SIZE | ABI_FALLOC_UNSHARE_RANGE))
         return -EOPNOTSUPP;
-    if (__builtin_popcount((unsigned)(mode & exclusive)) > 1 ||
+    /* More than one bit. */
+    if ((mode & exclusive & ((mode & exclusive) - 1)) != 0 ||
         (mode & ABI_FALLOC_PUNCH_HOLE && !(mode & ABI_FALLOC_KEEP_SIZE)))
         return -EOPNOTSUPP;
     if (!file_can_write(file))

@@ -7,6 +7,9 @@
  */
 #include "kernel/main.h"
 
+#include <string.h>
+
+#include "abi/errno.h"
 #include "abi/fcntl.h"
 #include "arch/arch.h"
 #include "drivers/uart16550.h"
@@ -22,6 +25,7 @@
 #include "kernel/options.h"
 #include "kernel/panic.h"
 #include "kernel/process.h"
+#include "kernel/strace.h"
 #include "kernel/system.h"
 #include "kernel/thread.h"
 #include "loader/first.h"
@@ -55,7 +59,7 @@ static long read_manifest(char **text)
 
 static void load_manifest(struct manifest *manifest)
 {
-    char *text;
+    char *text = NULL;
     const char *error;
     long len = read_manifest(&text);
     if (len < 0)
@@ -63,8 +67,7 @@ static void load_manifest(struct manifest *manifest)
                                    : MANIFEST_PATH " cannot be read");
     if (manifest_parse(text, (size_t)len, manifest, &error))
         boot_failed(error);
-    if (manifest->trace)
-        strace_configure(manifest->trace);
+    strace_configure(manifest->trace);
     if (system_set_hostname(manifest->hostname, strlen(manifest->hostname)))
         boot_failed("the hostname in the manifest is longer than 64 bytes");
 }

@@ -129,7 +129,7 @@ uint64_t clock_tsc_from_ns(nsec_t duration)
     return clock_muldiv((uint64_t)MIN(duration, DURATION_MAX), clock_tsc_hz(), NSEC_PER_SEC);
 }
 
-nsec_t arch_realtime_at_boot(void)
+static nsec_t realtime_read(void)
 {
     nsec_t realtime;
     if (source != SOURCE_HYPERV && clock_kvm_realtime(&realtime))
@@ -140,6 +140,20 @@ nsec_t arch_realtime_at_boot(void)
     if (seconds == 0)
         log_warning("no clock tells the date: it is 1970");
     return (nsec_t)seconds * NSEC_PER_SEC;
+}
+
+/* Read once, when first asked: a CMOS clock takes many port accesses and counts whole seconds. */
+nsec_t arch_realtime_at_boot(void)
+{
+    static nsec_t at_boot;
+    nsec_t value = __atomic_load_n(&at_boot, __ATOMIC_RELAXED);
+    if (likely(value != 0))
+        return value;
+    nsec_t now = realtime_read();
+    if (__atomic_compare_exchange_n(&at_boot, &value, now, false, __ATOMIC_RELAXED,
+                                    __ATOMIC_RELAXED))
+        return now;
+    return value;
 }
 
 /* ---- The TSC's rate --------------------------------------------------------------- */

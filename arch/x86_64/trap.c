@@ -248,7 +248,8 @@ void exit_to_app(struct regs *regs)
 bool syscall_from_app(struct regs *regs)
 {
     const unsigned long args[6] = { regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9 };
-    regs->rax = (uint64_t)syscall_dispatch((long)regs->orig_rax, args);
+    /* The number is eax: Linux ignores the upper half. */
+    regs->rax = (uint64_t)syscall_dispatch((int)regs->orig_rax, args);
     exit_to_app(regs);
     return regs->rcx == regs->rip && regs->r11 == regs->rflags && !(regs->rflags & RFLAGS_SLOW);
 }
