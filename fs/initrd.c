@@ -461,5 +461,6 @@ int initrd_load(const struct boot_info *boot, const char **error)
         if (err)
             return err;
     }
+    ramfs_limit_growth(root_path.dentry->sb);
     return 0;
 }

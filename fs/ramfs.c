@@ -6,7 +6,10 @@
  * page cache and nothing else (fs/ramfs_file.c), so reading, writing and mapping it meet the same
  * frames.  A symbolic link's target hangs on inode->link.
  *
- * The limits of a mount (size=, nr_inodes=) are kept as counters; the pages of a file are counted
+ * A file that grows for ever must meet ENOSPC before the machine is out of memory and the program is
+ * killed, so every mount has a limit unless it says size=0: half of the memory, as tmpfs(5) has it;
+ * the root, which begins with the boot archive in it, that and three quarters of what is free then.
+ * The limits (size=, nr_inodes=) are kept as counters; the pages of a file are counted
  * when a call has changed their number, so pages that came by faults in a shared mapping count from
  * the next write or truncate on.
  *
@@ -457,6 +460,23 @@ static int make_root(struct superblock *sb)
     return superblock_set_root(sb, root);
 }
 
+/* tmpfs(5): the default of size=. */
+static uint64_t half_of_memory(void)
+{
+    struct frame_stats stats;
+
+    frame_get_stats(&stats);
+    return stats.total_pages / 2 * (PAGE_SIZE / 512);
+}
+
+void ramfs_limit_growth(struct superblock *sb)
+{
+    struct ramfs *fs = ramfs_of(sb);
+    uint64_t room = frame_free_bytes() / 4 * 3;
+
+    fs->max_blocks = fs->used_blocks + ALIGN_DOWN(room, PAGE_SIZE) / 512;
+}
+
 int ramfs_mount(const struct file_system *type, const char *source, unsigned long flags,
                 const char *data, struct superblock **out)
 {
@@ -466,6 +486,7 @@ int ramfs_mount(const struct file_system *type, const char *source, unsigned lon
     if (!fs)
         return -ENOMEM;
     fs->root_mode = 01777;
+    fs->max_blocks = half_of_memory();
     int err = parse_options(fs, data);
     if (!err)
         err = superblock_create(type, &ramfs_superblock_ops, flags & ABI_MS_RDONLY, &sb);
@@ -491,7 +512,7 @@ void ramfs_init(void)
     file_system_register(&rootfs);
     file_system_register(&tmpfs);
     file_system_register(&ramfs);
-    int err = ramfs_mount(&tmpfs, "memfd", 0, NULL, &ramfs_anonymous);
+    int err = ramfs_mount(&tmpfs, "memfd", 0, "size=0", &ramfs_anonymous);
     if (err)
         panic("no memory for the RAM file system: error %d", -err);
 }

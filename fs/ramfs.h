@@ -13,6 +13,8 @@ int ramfs_mount(const struct file_system *type, const char *source, unsigned lon
  * dentry_pin) or none (memfd). */
 int ramfs_inode_create(struct superblock *sb, unsigned mode, uint64_t rdev, struct inode **out)
     __must_check;
+/* The root, once it holds the boot archive: it may grow by three quarters of the free memory. */
+void ramfs_limit_growth(struct superblock *sb);
 /* For files without a name in any tree. */
 extern struct superblock *ramfs_anonymous;
 bool inode_is_ramfs(const struct inode *inode);

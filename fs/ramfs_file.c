@@ -85,17 +85,20 @@ static long write_allowed(const struct inode *inode, uint64_t pos, size_t len)
     return (long)allowed;
 }
 
-/* With a limit on the file system: how much of len at pos fits, a page at a time. */
+/* With a limit on the file system: how much of len at pos fits; near the limit a page at a time. */
 static long room_for(struct inode *inode, uint64_t pos, size_t len)
 {
     struct ramfs *fs = ramfs_of(inode);
     struct frame *frame;
 
-    if (likely(!fs->max_blocks))
+    if (!fs->max_blocks)
+        return (long)len;
+    ramfs_account(inode);
+    uint64_t used = __atomic_load_n(&fs->used_blocks, __ATOMIC_RELAXED);
+    if (likely(used + len / 512 + 2 * PAGE_SIZE / 512 <= fs->max_blocks))
         return (long)len;
     len = MIN(len, (size_t)(PAGE_SIZE - pos % PAGE_SIZE));
-    ramfs_account(inode);
-    if (__atomic_load_n(&fs->used_blocks, __ATOMIC_RELAXED) + PAGE_SIZE / 512 <= fs->max_blocks)
+    if (used + PAGE_SIZE / 512 <= fs->max_blocks)
         return (long)len;
     if (pagecache_page(inode->cache, pos / PAGE_SIZE, false, &frame) != 0)
         return -ENOSPC;
