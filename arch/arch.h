@@ -237,6 +237,8 @@ bool arch_random64(uint64_t *value);
 uint64_t arch_cycles(void); /* a fast counter, for entropy and tracing */
 /* Return addresses of the current stack, newest first; how many were written. */
 size_t arch_backtrace(uintptr_t *addresses, size_t max);
+/* Whether the 8 bytes before an address end in a call instruction: it may be a return address. */
+bool arch_follows_call(const uint8_t before[8]);
 /* AT_HWCAP and AT_HWCAP2 as Linux would give them, less what ring 0 cannot hold. */
 unsigned long arch_hwcap(void);
 unsigned long arch_hwcap2(void);

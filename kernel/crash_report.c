@@ -13,9 +13,12 @@
 #include "kernel/process.h"
 #include "kernel/signal.h"
 #include "kernel/thread.h"
+#include "kernel/usercopy.h"
 #include "lib/format.h"
 
 #define MODULES_MAX 64
+#define STACK_WORDS 512 /* looked at for return addresses */
+#define CALLERS_MAX 24
 
 struct module {
     uintptr_t start, end;
@@ -105,6 +108,33 @@ static void modules_print(const struct modules *modules)
     }
 }
 
+static bool is_in_module(const struct modules *modules, uintptr_t address)
+{
+    for (unsigned i = 0; i < modules->count; i++) {
+        if (address >= modules->module[i].start + 8 && address < modules->module[i].end)
+            return true;
+    }
+    return false;
+}
+
+/* Programs have no frame pointers to follow: what on the stack looks like a return address is shown. */
+static void callers_print(const struct modules *modules, uintptr_t sp)
+{
+    unsigned nshown = 0;
+    for (unsigned i = 0; i < STACK_WORDS && nshown < CALLERS_MAX; i++) {
+        uintptr_t word;
+        uint8_t before[8];
+        if (copy_from_app(&word, (const void __app *)(sp + i * sizeof(word)), sizeof(word)))
+            return;
+        if (!is_in_module(modules, word) ||
+            copy_from_app(before, (const void __app *)(word - sizeof(before)), sizeof(before)) ||
+            !arch_follows_call(before))
+            continue;
+        log_error("called from %016lx", word);
+        nshown++;
+    }
+}
+
 static void modules_free(struct modules *modules)
 {
     for (unsigned i = 0; i < modules->count; i++)
@@ -135,6 +165,7 @@ void signal_report_crash(int signo, const struct abi_siginfo *info, const struct
     arch_regs_print(regs);
     if (!modules)
         return;
+    callers_print(modules, arch_regs_sp(regs));
     modules_print(modules);
     modules_free(modules);
 }

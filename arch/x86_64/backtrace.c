@@ -27,3 +27,16 @@ size_t arch_backtrace(uintptr_t *addresses, size_t max)
     }
     return n;
 }
+
+/* SDM 2A, CALL: e8 with a 32-bit offset, or ff /2 with a register or memory operand. */
+bool arch_follows_call(const uint8_t before[8])
+{
+    if (before[3] == 0xe8)
+        return true;
+    for (unsigned len = 2; len <= 7; len++) {
+        uint8_t opcode = before[8 - len], modrm = before[9 - len];
+        if (opcode == 0xff && (modrm >> 3 & 7) == 2)
+            return true;
+    }
+    return false;
+}
