@@ -199,11 +199,8 @@ void inotify_report(struct inode *dir, struct inode *inode, const char *name, un
     report(dir, inode, name, mask, cookie, 0);
 }
 
-void inotify_report_file(struct file *file, unsigned mask)
+void inotify_report_dentry(struct dentry *dentry, unsigned mask)
 {
-    struct dentry *dentry = file->path.dentry;
-    if (!dentry || !file->inode)
-        return;
     char name[NAME_SIZE];
     struct dentry *parent = dentry_get_parent(dentry);
     spin_lock(&dcache_tree_lock);
@@ -211,11 +208,16 @@ void inotify_report_file(struct file *file, unsigned mask)
     memcpy(name, dentry->name, len);
     spin_unlock(&dcache_tree_lock);
     name[len] = '\0';
-    bool has_parent = parent && parent != dentry;
-    report(has_parent ? parent->inode : NULL, file->inode, has_parent ? name : NULL, mask, 0,
+    bool has_parent = parent != dentry;
+    report(has_parent ? parent->inode : NULL, dentry->inode, has_parent ? name : NULL, mask, 0,
            dentry->is_unlinked ? ABI_IN_EXCL_UNLINK : 0);
-    if (parent)
-        dentry_put(parent);
+    dentry_put(parent);
+}
+
+void inotify_report_file(struct file *file, unsigned mask)
+{
+    if (file->path.dentry)
+        inotify_report_dentry(file->path.dentry, mask);
 }
 
 /* ---- Watches ------------------------------------------------------------------------------ */

@@ -31,6 +31,14 @@ static inline void inotify_file_event(struct file *file, unsigned mask)
         inotify_report_file(file, mask);
 }
 
+/* The same for a name: IN_MODIFY of truncate(), IN_ATTRIB. */
+void inotify_report_dentry(struct dentry *dentry, unsigned mask);
+static inline void inotify_dentry_event(struct dentry *dentry, unsigned mask)
+{
+    if (__atomic_load_n(&inotify_nwatches, __ATOMIC_RELAXED) != 0)
+        inotify_report_dentry(dentry, mask);
+}
+
 unsigned inotify_next_cookie(void); /* joins IN_MOVED_FROM and IN_MOVED_TO */
 
 int inotify_create(unsigned flags, struct file **out) __must_check;

@@ -11,6 +11,7 @@
 
 #include "abi/fcntl.h"
 #include "abi/mount.h"
+#include "fs/inotify.h"
 #include "fs/vfs.h"
 
 #define VALID_FLAGS                                                                                \
@@ -61,6 +62,8 @@ static int open_place(const struct path *path, unsigned flags, struct file **out
     err = vfs_truncate((*out)->inode, 0);
     if (err)
         file_put(*out);
+    else
+        inotify_file_event(*out, ABI_IN_MODIFY);
     return err;
 }
 

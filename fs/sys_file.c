@@ -7,6 +7,7 @@
 #include "abi/ioctl.h"
 #include "abi/termios.h"
 #include "abi/uio.h"
+#include "fs/inotify.h"
 #include "fs/locks.h"
 #include "fs/vfs.h"
 #include "kernel/syscall.h"
@@ -217,6 +218,8 @@ long sys_ftruncate(int fd, long length)
         return -EBADF;
     if (file_can_write(file) && (file->inode->mode & ABI_S_IFMT) == ABI_S_IFREG)
         result = vfs_truncate(file->inode, (uint64_t)length);
+    if (!result)
+        inotify_file_event(file, ABI_IN_MODIFY);
     file_put(file);
     return result;
 }
@@ -232,7 +235,11 @@ static int truncate_place(const struct path *path, uint64_t length)
     int err = mount_want_write(path->mount);
     if (!err)
         err = inode_permission(inode, ABI_W_OK);
-    return err ? err : vfs_truncate(inode, length);
+    if (!err)
+        err = vfs_truncate(inode, length);
+    if (!err)
+        inotify_dentry_event(path->dentry, ABI_IN_MODIFY);
+    return err;
 }
 
 long sys_truncate(const char __app *name, long length)
