@@ -419,6 +419,10 @@ void inotify_report_file(struct file *file, unsigned mask)
 {
 }
 
+void inotify_report_dentry(struct dentry *dentry, unsigned mask)
+{
+}
+
 unsigned inotify_next_cookie(void)
 {
     return 1;
