@@ -141,7 +141,7 @@ static int fdinfo_show(const struct pseudo_ref *ref, struct text *text)
     if (!file)
         return -ENOENT;
     text_printf(text, "pos:\t%lld\nflags:\t0%o\nmnt_id:\t%d\nino:\t%llu\n",
-                (long long)file->position, file->flags,
+                file->ops->seek ? (long long)file->position : 0LL, file->flags,
                 file->path.mount ? file->path.mount->id : 0,
                 (unsigned long long)file->inode->ino);
     file_put(file);
