@@ -16,8 +16,9 @@
 #define KEYBOARD       0x64
 #define KEYBOARD_RESET 0xfe
 #define KEYBOARD_BUSY  0x02
+#define KEYBOARD_SPINS 1000   /* each leaves the virtual machine */
 #define RESET_PORT     0xcf9  /* chip sets since the PIIX */
-#define SETTLE_SPINS   1000000
+#define SETTLE_SPINS   100000
 
 static void settle(void)
 {
@@ -81,8 +82,13 @@ void arch_reset(void)
         register_write8(&firmware->reset, firmware->reset_value);
         settle();
     }
-    for (unsigned i = 0; i < SETTLE_SPINS && inb(KEYBOARD) & KEYBOARD_BUSY; i++)
+    /* All ones: there is no such controller (microvm). */
+    for (unsigned i = 0; i < KEYBOARD_SPINS; i++) {
+        uint8_t status = inb(KEYBOARD);
+        if (status == 0xff || !(status & KEYBOARD_BUSY))
+            break;
         arch_pause();
+    }
     outb(KEYBOARD, KEYBOARD_RESET);
     outb(RESET_PORT, 0x06);
     /* A triple fault: an interrupt with an empty table. */
