@@ -77,6 +77,7 @@ def run_step(command, output, log):
     if result.returncode:
         output.flush()
         with open(log, "rb") as file:
-            tail = file.read()[-4000:].decode("utf-8", "replace")
-        sys.stderr.write(tail)
+            lines = file.read().decode("utf-8", "replace").splitlines()
+        errors = [line for line in lines if "rror" in line or "undefined reference" in line]
+        sys.stderr.write("\n".join((errors or lines[-20:])[:20]) + "\n")
         raise StoutError(f"The kernel could not be built; the whole output is in {log}.")

@@ -192,8 +192,8 @@ class VirtualMachine:
             raise Stop(signal.SIGINT)
         selector.unregister(0)
         if not data:
-            self.sockets["stdin"].close()
-            self.use_stdin = False
+            # Not close(): QEMU drops what it has not read yet when the other end is all gone.
+            self.sockets["stdin"].shutdown(socket.SHUT_WR)
             return
         self._pending = data
         selector.register(self.sockets["stdin"], selectors.EVENT_WRITE, "stdin")

@@ -86,7 +86,7 @@ def damaged(command, archive, change, tmp_path):
     ("truncated", lambda data: data[:len(data) // 2 & ~3]),
     ("cut in a header", lambda data: data[:50]),
     ("noise", lambda data: os.urandom(65536)),
-    ("wrong magic", lambda data: b"070702" + data[6:]),
+    ("wrong magic", lambda data: b"070709" + data[6:]),
     ("letters for digits", lambda data: data[:6] + b"z" * 104 + data[110:]),
     ("huge file size", lambda data: data[:54] + b"FFFFFFFF" + data[62:]),
     ("huge name size", lambda data: data[:94] + b"FFFFFFFF" + data[102:]),
