@@ -21,6 +21,8 @@ void sched_entity_init(struct thread *thread, const struct thread *parent)
         entity->policy = keeps ? parent->sched.policy : SCHED_POLICY_OTHER;
         entity->rt_priority = keeps ? parent->sched.rt_priority : 0;
         entity->affinity = READ_ONCE(parent->sched.affinity);
+        if (!parent->process)
+            entity->nice = 0; /* the program's first thread, made by a kernel thread */
     }
     entity->slice_start = arch_clock_ns();
     unsigned long flags = arch_irq_save();
