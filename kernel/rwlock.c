@@ -5,6 +5,8 @@
  * All state is under the spinlock.  A release hands the lock over: to the writer that waits longest, or
  * to all waiting readers if no writer waits.  New readers queue behind waiting writers, so a stream of
  * readers cannot starve a writer.  A waiter that is_granted holds the lock already when it wakes.
+ *
+ * The spinlock has the lock's own address, so the lock checker is given that of rank.
  */
 #include "kernel/rwlock.h"
 
@@ -79,7 +81,7 @@ static void wait_for_grant(struct rwlock *lock, bool is_writer, unsigned long fl
 
 void read_lock(struct rwlock *lock)
 {
-    lockcheck_sleeping(lock, lock->rank, false);
+    lockcheck_sleeping(&lock->rank, lock->rank, false);
     unsigned long flags = spin_lock_irq(&lock->lock);
     if (lock->writer || lock->nwaiting_writers > 0) {
         wait_for_grant(lock, false, flags);
@@ -91,7 +93,7 @@ void read_lock(struct rwlock *lock)
 
 void read_unlock(struct rwlock *lock)
 {
-    lockcheck_sleeping_unlock(lock);
+    lockcheck_sleeping_unlock(&lock->rank);
     unsigned long flags = spin_lock_irq(&lock->lock);
     assert(lock->nreaders > 0);
     if (--lock->nreaders == 0)
@@ -101,7 +103,7 @@ void read_unlock(struct rwlock *lock)
 
 void write_lock(struct rwlock *lock)
 {
-    lockcheck_sleeping(lock, lock->rank, false);
+    lockcheck_sleeping(&lock->rank, lock->rank, false);
     unsigned long flags = spin_lock_irq(&lock->lock);
     if (lock->writer || lock->nreaders > 0) {
         wait_for_grant(lock, true, flags);
@@ -113,7 +115,7 @@ void write_lock(struct rwlock *lock)
 
 void write_unlock(struct rwlock *lock)
 {
-    lockcheck_sleeping_unlock(lock);
+    lockcheck_sleeping_unlock(&lock->rank);
     unsigned long flags = spin_lock_irq(&lock->lock);
     assert(lock->writer == thread_current());
     lock->writer = NULL;

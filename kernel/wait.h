@@ -8,7 +8,8 @@
  * The condition is evaluated before each sleep, after the waiter is on the queue, so a
  * wake_all() that follows the change of the condition is never lost.  It is evaluated
  * without the queue's lock; what it reads must be safe to read so (atomics), or the
- * condition takes a lock of its own, which may be a mutex.
+ * condition takes a lock of its own, which may be a mutex.  It is not evaluated again once it
+ * was true, so it may take what it found.
  *
  * Results: 0, the condition holds (it wins over all else); -EINTR, a signal is
  * pending (callers turn it into -ERESTARTSYS where Linux restarts); -ETIMEDOUT.
@@ -48,19 +49,17 @@ void wait_end(struct wait_queue *queue, struct waiter *waiter); /* off it */
         nsec_t until_ = (deadline_);                                            \
         struct waiter waiter_;                                                  \
         int result_ = 0;                                                        \
-        for (;;) {                                                              \
-            if (condition) {                                                    \
-                result_ = 0;                                                    \
-                break;                                                          \
-            }                                                                   \
-            if (result_ != 0)                                                   \
-                break;                                                          \
+        bool holds_ = (condition);                                              \
+        while (!holds_ && result_ == 0) {                                       \
             wait_begin(wq_, &waiter_);                                          \
-            if (!(condition))                                                   \
+            holds_ = (condition);                                               \
+            if (!holds_)                                                        \
                 result_ = wait_sleep(&waiter_, until_, interruptible_);         \
             wait_end(wq_, &waiter_);                                            \
+            if (result_ != 0)                                                   \
+                holds_ = (condition);                                           \
         }                                                                       \
-        result_;                                                                \
+        holds_ ? 0 : result_;                                                   \
     })
 
 #define wait_on(queue, condition, deadline) WAIT_LOOP(queue, condition, deadline, true)
