@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 /*
- * The host: CPUs are pthreads, interrupts a flag, the current thread a thread-local.
+ * The host (arch/host/machine.c): all CPUs in one host thread, interrupts a flag, threads fibers.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,8 +15,10 @@ struct regs {
     int64_t syscall;
 };
 
+struct fiber;
+
 struct arch_thread {
-    void *fiber;
+    struct fiber *fiber;
     uintptr_t tls;
 };
 
@@ -27,8 +29,4 @@ void arch_irq_restore(unsigned long flags);
 void arch_irq_enable(void);
 void arch_irq_disable(void);
 bool arch_irq_enabled(void);
-
-static inline void arch_pause(void)
-{
-    __builtin_ia32_pause();
-}
+void arch_pause(void);

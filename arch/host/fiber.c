@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Fibers on ucontext(3).  ASan must be told of every change of stacks
+ * (sanitizer/common_interface_defs.h), else it takes the new one for a wild pointer.
+ */
+#define _GNU_SOURCE /* pthread_getattr_np */
+#include "arch/host/fiber.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <ucontext.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define HAS_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAS_ASAN 1
+#endif
+#endif
+
+#ifdef HAS_ASAN
+#include <sanitizer/common_interface_defs.h>
+#else
+#define __sanitizer_start_switch_fiber(fake, bottom, size) ((void)(fake), (void)(bottom), (void)(size))
+#define __sanitizer_finish_switch_fiber(fake, bottom, size) ((void)(fake))
+#endif
+
+struct fiber {
+    ucontext_t context;
+    const void *stack;
+    size_t size;
+    void *fake_stack; /* ASan's */
+    void (*function)(void *);
+    void *arg;
+};
+
+static struct fiber *starting;
+
+static void fiber_main(void)
+{
+    struct fiber *fiber = starting;
+
+    __sanitizer_finish_switch_fiber(NULL, NULL, NULL);
+    fiber->function(fiber->arg);
+    abort();
+}
+
+static void find_own_stack(struct fiber *fiber)
+{
+    pthread_attr_t attr;
+    void *stack;
+
+    if (pthread_getattr_np(pthread_self(), &attr) ||
+        pthread_attr_getstack(&attr, &stack, &fiber->size))
+        abort();
+    fiber->stack = stack;
+    pthread_attr_destroy(&attr);
+}
+
+struct fiber *fiber_create(void *stack, size_t size, void (*function)(void *), void *arg)
+{
+    struct fiber *fiber = calloc(1, sizeof(*fiber));
+
+    if (!fiber || getcontext(&fiber->context))
+        abort();
+    if (!stack) {
+        find_own_stack(fiber);
+        return fiber;
+    }
+    fiber->stack = stack;
+    fiber->size = size;
+    fiber->function = function;
+    fiber->arg = arg;
+    fiber->context.uc_stack.ss_sp = stack;
+    fiber->context.uc_stack.ss_size = size;
+    makecontext(&fiber->context, fiber_main, 0);
+    return fiber;
+}
+
+void fiber_destroy(struct fiber *fiber)
+{
+    free(fiber);
+}
+
+void fiber_switch(struct fiber *from, struct fiber *to)
+{
+    starting = to;
+    __sanitizer_start_switch_fiber(&from->fake_stack, to->stack, to->size);
+    if (swapcontext(&from->context, &to->context))
+        abort();
+    __sanitizer_finish_switch_fiber(from->fake_stack, NULL, NULL);
+}

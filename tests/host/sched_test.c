@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: MIT
+/* The scheduler: shares of the CPU, latency, priorities, affinity, stealing, and the lives of threads. */
+#include "kernel/sched.h"
+
+#include "abi/errno.h"
+#include "arch/host/machine.h"
+#include "kernel/clock.h"
+#include "kernel/percpu.h"
+#include "kernel/process.h"
+#include "tests/host/check.h"
+#include "tests/host/sched_world.h"
+
+static bool must_stop;
+static unsigned norder;
+static uintptr_t order[16];
+
+static void burn(void *arg)
+{
+    while (!READ_ONCE(must_stop))
+        machine_compute(50 * NSEC_PER_USEC);
+}
+
+static struct thread *spawn_burner(int nice, uint64_t affinity)
+{
+    struct thread *thread = thread_create_app(&world_process, "burner");
+
+    CHECK(thread);
+    sched_set_nice(thread, nice);
+    CHECK_EQ(sched_set_affinity(thread, affinity), 0);
+    thread_set_entry(thread, burn, NULL);
+    thread_get(thread);
+    thread_start(thread);
+    return thread;
+}
+
+static nsec_t time_of(struct thread *thread)
+{
+    return sched_cpu_time(thread);
+}
+
+static void check_near(nsec_t value, nsec_t expected, int percent)
+{
+    nsec_t difference = value > expected ? value - expected : expected - value;
+
+    if (difference * 100 > expected * percent)
+        fprintf(stderr, "%lld is not within %d%% of %lld\n", (long long)value, percent,
+                (long long)expected);
+    CHECK(difference * 100 <= expected * percent);
+}
+
+static void test_fair(void)
+{
+    struct thread *threads[3];
+
+    must_stop = false;
+    threads[0] = spawn_burner(0, 1);
+    threads[1] = spawn_burner(0, 1);
+    threads[2] = spawn_burner(5, 1); /* weight 335 of 1024 */
+    world_sleep(NSEC_PER_SEC);
+    nsec_t times[3];
+    for (int i = 0; i < 3; i++)
+        times[i] = time_of(threads[i]);
+    must_stop = true;
+    for (int i = 0; i < 3; i++)
+        world_join(threads[i]);
+    check_near(times[0], times[1], 5);
+    check_near(times[2] * 1024, times[0] * 335, 8);
+    check_near(times[0] + times[1] + times[2], NSEC_PER_SEC, 5);
+}
+
+/* A thread that mostly sleeps runs soon after its event, however busy the CPU is. */
+static void test_latency(void)
+{
+    struct thread *threads[4];
+    nsec_t worst = 0;
+
+    must_stop = false;
+    for (int i = 0; i < 4; i++)
+        threads[i] = spawn_burner(0, 1);
+    sched_set_nice(thread_current(), 0);
+    CHECK_EQ(sched_set_affinity(thread_current(), 1), 0);
+    for (int i = 0; i < 100; i++) {
+        nsec_t due = deadline_after(NSEC_PER_MSEC);
+        sched_prepare_sleep();
+        sched_sleep(due);
+        worst = MAX(worst, clock_monotonic() - due);
+    }
+    must_stop = true;
+    for (int i = 0; i < 4; i++)
+        world_join(threads[i]);
+    CHECK(worst < NSEC_PER_MSEC);
+    CHECK_EQ(sched_set_affinity(thread_current(), CPU_MASK_ALL), 0);
+    sched_set_nice(thread_current(), -10);
+}
+
+static void note(void *arg)
+{
+    order[norder++] = (uintptr_t)arg;
+    machine_compute(NSEC_PER_MSEC);
+}
+
+static void test_realtime(void)
+{
+    struct thread *threads[4];
+    static const int priorities[4] = { 10, 30, 20, 30 };
+
+    norder = 0;
+    CHECK_EQ(sched_set_affinity(thread_current(), 1), 0);
+    sched_set_policy(thread_current(), SCHED_POLICY_FIFO, 50);
+    for (uintptr_t i = 0; i < 4; i++) {
+        threads[i] = thread_create_kernel("rt", note, (void *)i);
+        CHECK_EQ(sched_set_affinity(threads[i], 1), 0);
+        sched_set_policy(threads[i], SCHED_POLICY_FIFO, priorities[i]);
+        thread_get(threads[i]);
+        thread_start(threads[i]);
+    }
+    CHECK_EQ(norder, 0); /* all less urgent than this one */
+    for (int i = 0; i < 4; i++)
+        world_join(threads[i]);
+    CHECK_EQ(order[0], 1);
+    CHECK_EQ(order[1], 3);
+    CHECK_EQ(order[2], 2);
+    CHECK_EQ(order[3], 0);
+    sched_set_policy(thread_current(), SCHED_POLICY_OTHER, 0);
+    CHECK_EQ(sched_set_affinity(thread_current(), CPU_MASK_ALL), 0);
+}
+
+static void stay(void *arg)
+{
+    unsigned cpu = (unsigned)(uintptr_t)arg;
+
+    CHECK_EQ(sched_set_affinity(thread_current(), 1ULL << cpu), 0);
+    for (int i = 0; i < 50; i++) {
+        CHECK_EQ(cpu_current(), cpu);
+        if (i % 3)
+            world_sleep(NSEC_PER_USEC);
+        else
+            machine_compute(NSEC_PER_USEC);
+    }
+}
+
+static void test_affinity(void)
+{
+    struct thread *threads[9];
+    unsigned ncpus = arch_cpu_count();
+
+    for (uintptr_t i = 0; i < 9; i++)
+        threads[i] = world_spawn(stay, (void *)(i % ncpus));
+    for (int i = 0; i < 9; i++)
+        world_join(threads[i]);
+    CHECK_EQ(sched_set_affinity(thread_current(), 1ULL << 63), -EINVAL);
+    CHECK_EQ(sched_set_affinity(thread_current(), 0), -EINVAL);
+
+    must_stop = false;
+    threads[0] = spawn_burner(0, 1); /* moved while it runs, and while it is ready */
+    threads[1] = spawn_burner(0, 1);
+    world_sleep(5 * NSEC_PER_MSEC);
+    CHECK_EQ(sched_set_affinity(threads[0], 1ULL << (ncpus - 1)), 0);
+    CHECK_EQ(sched_set_affinity(threads[1], 1ULL << (ncpus - 1)), 0);
+    world_sleep(5 * NSEC_PER_MSEC);
+    CHECK_EQ(threads[0]->sched.cpu, ncpus - 1);
+    CHECK_EQ(threads[1]->sched.cpu, ncpus - 1);
+    must_stop = true;
+    world_join(threads[0]);
+    world_join(threads[1]);
+}
+
+/* As many busy threads as CPUs: each gets one. */
+static void test_spread(void)
+{
+    unsigned ncpus = arch_cpu_count();
+    struct thread *threads[CPUS_MAX];
+
+    must_stop = false;
+    for (unsigned i = 0; i < ncpus; i++)
+        threads[i] = spawn_burner(0, i ? 1 : CPU_MASK_ALL);
+    for (unsigned i = 0; i < ncpus; i++)
+        CHECK_EQ(sched_set_affinity(threads[i], CPU_MASK_ALL), 0);
+    world_sleep(20 * NSEC_PER_MSEC);
+    nsec_t before[CPUS_MAX];
+    for (unsigned i = 0; i < ncpus; i++)
+        before[i] = time_of(threads[i]);
+    world_sleep(100 * NSEC_PER_MSEC);
+    for (unsigned i = 0; i < ncpus; i++)
+        check_near(time_of(threads[i]) - before[i], 100 * NSEC_PER_MSEC, 15);
+    must_stop = true;
+    for (unsigned i = 0; i < ncpus; i++)
+        world_join(threads[i]);
+}
+
+static void yielder(void *arg)
+{
+    for (int i = 0; i < 20; i++) {
+        order[(uintptr_t)arg]++;
+        sched_yield();
+    }
+}
+
+static void test_yield(void)
+{
+    struct thread *threads[2];
+
+    order[0] = order[1] = 0;
+    CHECK_EQ(sched_set_affinity(thread_current(), 1), 0);
+    for (uintptr_t i = 0; i < 2; i++) {
+        threads[i] = thread_create_kernel("yielder", yielder, (void *)i);
+        CHECK_EQ(sched_set_affinity(threads[i], 1), 0);
+        thread_get(threads[i]);
+        thread_start(threads[i]);
+    }
+    for (int i = 0; i < 10; i++)
+        sched_yield();
+    CHECK(order[0] > 0 && order[1] > 0);
+    world_join(threads[0]);
+    world_join(threads[1]);
+    CHECK_EQ(sched_set_affinity(thread_current(), CPU_MASK_ALL), 0);
+}
+
+static void die(void *arg)
+{
+    (*(unsigned *)arg)++;
+}
+
+static void test_lives(void)
+{
+    unsigned nran = 0, references = world_process.refcount;
+    int first = tid_alloc();
+
+    tid_free(first);
+    for (int i = 0; i < 500; i++) {
+        struct thread *thread = world_spawn_app(die, &nran);
+        int tid = thread->tid;
+        CHECK(tid > first - 1);
+        struct thread *found = thread_find(tid);
+        CHECK(!found || found == thread);
+        if (found)
+            thread_put(found);
+        world_join(thread);
+        CHECK(!thread_find(tid));
+    }
+    CHECK_EQ(nran, 500);
+    world_sleep(10 * NSEC_PER_MSEC);
+    CHECK_EQ(world_process.refcount, references); /* all freed by the reaper */
+    CHECK(!thread_find(0));
+    CHECK(!thread_find(-1));
+}
+
+/* Threads that wake each other all the time, from all CPUs. */
+static struct thread *ring[5];
+static unsigned tokens[5], passes;
+
+static void pass_on(void *arg)
+{
+    uintptr_t i = (uintptr_t)arg;
+
+    while (!READ_ONCE(ring[(i + 1) % 5]))
+        sched_yield();
+    for (int round = 0; round < 400; round++) {
+        for (;;) {
+            sched_prepare_sleep();
+            if (__atomic_load_n(&tokens[i], __ATOMIC_SEQ_CST) > 0)
+                break;
+            sched_sleep(DEADLINE_NONE);
+        }
+        sched_cancel_sleep();
+        __atomic_fetch_sub(&tokens[i], 1, __ATOMIC_SEQ_CST);
+        __atomic_fetch_add(&passes, 1, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&tokens[(i + 1) % 5], 1, __ATOMIC_SEQ_CST);
+        thread_wake(ring[(i + 1) % 5]);
+    }
+}
+
+static void test_ring(void)
+{
+    tokens[0] = 1;
+    tokens[2] = 1;
+    for (uintptr_t i = 0; i < 5; i++)
+        ring[i] = thread_get(world_spawn(pass_on, (void *)i)); /* the one before may wake it late */
+    for (int i = 0; i < 5; i++)
+        world_join(ring[i]);
+    for (int i = 0; i < 5; i++)
+        thread_put(ring[i]);
+    CHECK_EQ(passes, 5 * 400);
+}
+
+static void test_idle(void)
+{
+    unsigned ncpus = arch_cpu_count();
+    nsec_t before = 0, after = 0;
+
+    for (unsigned i = 0; i < ncpus; i++)
+        before += sched_idle_time(i);
+    world_sleep(NSEC_PER_SEC);
+    for (unsigned i = 0; i < ncpus; i++)
+        after += sched_idle_time(i);
+    check_near(after - before, ncpus * NSEC_PER_SEC, 1);
+    CHECK_EQ(sched_nready(), 1);
+}
+
+static void test(void)
+{
+    test_lives();
+    test_ring();
+    test_yield();
+    test_affinity();
+    machine_set_calm(true);
+    test_fair();
+    test_latency();
+    test_realtime();
+    test_spread();
+    test_idle();
+}
+
+int main(int argc, char **argv)
+{
+    machine_run(argc > 1 ? (unsigned)atoi(argv[1]) : 3, argc > 2 ? (uint64_t)atoi(argv[2]) : 1, test);
+}
