@@ -14,15 +14,13 @@ void sched_entity_init(struct thread *thread, const struct thread *parent)
 {
     struct sched_entity *entity = &thread->sched;
 
-    entity->nice = KERNEL_NICE;
+    entity->nice = thread->process ? 0 : KERNEL_NICE;
     if (parent) {
         bool keeps = !parent->sched.reset_on_fork;
         entity->nice = keeps ? parent->sched.nice : MAX(parent->sched.nice, 0);
         entity->policy = keeps ? parent->sched.policy : SCHED_POLICY_OTHER;
         entity->rt_priority = keeps ? parent->sched.rt_priority : 0;
         entity->affinity = READ_ONCE(parent->sched.affinity);
-        if (!parent->process)
-            entity->nice = 0; /* the program's first thread, made by a kernel thread */
     }
     entity->slice_start = arch_clock_ns();
     unsigned long flags = arch_irq_save();
