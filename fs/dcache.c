@@ -250,7 +250,7 @@ static void children_append(struct dentry *dentry)
 void dentry_attach(struct dentry *dentry, struct inode *inode)
 {
     __atomic_store_n(&dentry->inode, inode, __ATOMIC_RELEASE);
-    if (dentry->parent == dentry)
+    if (dentry->parent == dentry || dentry->is_unlinked)
         return; /* O_TMPFILE: no place in the tree */
     children_append(dentry);
     hash_insert(dentry);

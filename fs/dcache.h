@@ -120,7 +120,7 @@ struct dentry *dentry_get(struct dentry *dentry);
 void dentry_put(struct dentry *dentry);
 /* The name gets an inode (its reference is taken over). */
 void dentry_attach(struct dentry *dentry, struct inode *inode);
-/* A dentry without a place in the tree (O_TMPFILE, anonymous inodes); takes inode's reference over. */
+/* A dentry without a place in the tree (anonymous inodes, roots); takes inode's reference over. */
 int dentry_create_anonymous(struct superblock *sb, const char *name, struct inode *inode,
                             struct dentry **out) __must_check;
 /* The name is gone: nobody finds it any more; users keep it as "(deleted)".  dir's lock held. */

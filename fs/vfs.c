@@ -21,6 +21,7 @@
 #include "kernel/process.h"
 #include "kernel/rlimit.h"
 #include "kernel/thread.h"
+#include "lib/format.h"
 
 #define WX (ABI_W_OK | ABI_X_OK)
 
@@ -178,9 +179,14 @@ int vfs_tmpfile(const struct path *dir, unsigned mode, bool is_linkable, struct 
         return err;
     if (!inode->ops->tmpfile)
         return -EOPNOTSUPP;
-    err = dentry_create_anonymous(inode->sb, "tmpfile", NULL, &dentry);
+    static unsigned last; /* [a] */
+    char name[16];
+    int len = format_string(name, sizeof(name), "#%u",
+                            __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED));
+    err = dentry_create(dir->dentry, name, (size_t)len, &dentry);
     if (err)
         return err;
+    dentry->is_unlinked = true; /* it shows as "/tmp/#7 (deleted)" and cannot be found */
     err = inode->ops->tmpfile(inode, dentry, (mode & 07777) | ABI_S_IFREG);
     if (err) {
         dentry_put(dentry);
