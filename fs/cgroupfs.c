@@ -16,8 +16,14 @@
 #define CGROUP2_MAGIC 0x63677270
 
 #define FILE_MODE (ABI_S_IFREG | 0444)
-#define FIXED(name_, text_) { .name = name_, .mode = FILE_MODE, .show = show_fixed, .data = text_ }
-#define SHOW(name_, function_) { .name = name_, .mode = FILE_MODE, .show = function_ }
+#define FIXED(name_, text_)                                                                        \
+    {                                                                                              \
+        .name = name_, .mode = FILE_MODE, .show = show_fixed, .data = text_                        \
+    }
+#define SHOW(name_, function_)                                                                     \
+    {                                                                                              \
+        .name = name_, .mode = FILE_MODE, .show = function_                                        \
+    }
 
 static int show_fixed(const struct pseudo_ref *ref, struct text *text)
 {
@@ -43,13 +49,19 @@ static int show_memory_stat(const struct pseudo_ref *ref, struct text *text)
         const char *name;
         uint64_t pages;
     } lines[] = {
-        { "anon", stats.app_pages },   { "file", stats.cache_pages },
+        { "anon", stats.app_pages },
+        { "file", stats.cache_pages },
         { "kernel", stats.kernel_pages + stats.slab_pages },
-        { "slab", stats.slab_pages },  { "sock", 0 },
-        { "shmem", 0 },                { "file_mapped", 0 },
-        { "file_dirty", 0 },           { "inactive_anon", 0 },
-        { "active_anon", stats.app_pages }, { "inactive_file", 0 },
-        { "active_file", stats.cache_pages }, { "unevictable", 0 },
+        { "slab", stats.slab_pages },
+        { "sock", 0 },
+        { "shmem", 0 },
+        { "file_mapped", 0 },
+        { "file_dirty", 0 },
+        { "inactive_anon", 0 },
+        { "active_anon", stats.app_pages },
+        { "inactive_file", 0 },
+        { "active_file", stats.cache_pages },
+        { "unevictable", 0 },
     };
     for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
         text_printf(text, "%s %llu\n", lines[i].name,

@@ -160,7 +160,7 @@ static const struct file_ops random_ops = {
 
 /* ---- kmsg ----------------------------------------------------------------------------------- */
 
-#define KMSG_RECORD 640
+#define KMSG_RECORD   640
 #define KMSG_PATIENCE (200 * NSEC_PER_MSEC)
 
 /* Nobody wakes this: a line may be logged where waking is not possible, so readers look again. */

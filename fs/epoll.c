@@ -34,33 +34,33 @@
 
 #define NESTING_MAX 4u
 #define OPTION_BITS (ABI_EPOLLWAKEUP | ABI_EPOLLONESHOT | ABI_EPOLLET | ABI_EPOLLEXCLUSIVE)
-#define EXCLUSIVE_OK_BITS                                                                   \
-    (ABI_POLLIN | ABI_POLLOUT | ABI_POLLERR | ABI_POLLHUP | ABI_EPOLLWAKEUP | ABI_EPOLLET | \
+#define EXCLUSIVE_OK_BITS                                                                          \
+    (ABI_POLLIN | ABI_POLLOUT | ABI_POLLERR | ABI_POLLHUP | ABI_EPOLLWAKEUP | ABI_EPOLLET |        \
      ABI_EPOLLEXCLUSIVE)
 
 /* [i] set at creation  [e] lock  [r] ready_lock  [n] epoll_nest  [a] atomic */
 struct epoll {
-    unsigned refcount;         /* [a] the file's, and detaching files' */
+    unsigned refcount; /* [a] the file's, and detaching files' */
     struct mutex lock;
-    struct rb_tree items;      /* [e] by file and descriptor */
+    struct rb_tree items; /* [e] by file and descriptor */
     struct spinlock ready_lock;
-    struct list ready;         /* [r] items that may have events */
+    struct list ready; /* [r] items that may have events */
     struct wait_queue waiters;
-    struct poll_head poll;     /* for those who watch this epoll */
-    struct file *file;         /* [i] */
-    unsigned height;           /* [n] */
+    struct poll_head poll; /* for those who watch this epoll */
+    struct file *file;     /* [i] */
+    unsigned height;       /* [n] */
 };
 
 struct epoll_item {
-    struct rb_node node;       /* [e] */
-    struct epoll *epoll;       /* [i] */
-    struct file *file;         /* [i] no reference: see above */
-    int fd;                    /* [i] */
+    struct rb_node node; /* [e] */
+    struct epoll *epoll; /* [i] */
+    struct file *file;   /* [i] no reference: see above */
+    int fd;              /* [i] */
     struct poll_watcher watcher;
-    struct list ready_node;    /* [r] */
-    bool is_ready;             /* [r] on the ready list, or on the list of a running scan */
-    uint32_t events;           /* [e, a] */
-    uint64_t data;             /* [e] */
+    struct list ready_node;          /* [r] */
+    bool is_ready;                   /* [r] on the ready list, or on the list of a running scan */
+    uint32_t events;                 /* [e, a] */
+    uint64_t data;                   /* [e] */
     struct epoll_item *next_of_file; /* epoll_file_lock */
 };
 
@@ -361,8 +361,8 @@ static int exclusive_check(int op, const struct file *target, const struct abi_e
 {
     if (op == ABI_EPOLL_CTL_DEL || !(event->events & ABI_EPOLLEXCLUSIVE))
         return 0;
-    bool is_ok = op == ABI_EPOLL_CTL_ADD && !file_is_epoll(target) &&
-                 !(event->events & ~EXCLUSIVE_OK_BITS);
+    bool is_ok =
+        op == ABI_EPOLL_CTL_ADD && !file_is_epoll(target) && !(event->events & ~EXCLUSIVE_OK_BITS);
     return is_ok ? 0 : -EINVAL;
 }
 

@@ -8,8 +8,8 @@
 
 #define ABI_EFD_SEMAPHORE 1u
 
-int eventfd_create(uint64_t count, unsigned flags, bool is_semaphore, struct file **out)
-    __must_check;
+int eventfd_create(uint64_t count, unsigned flags, bool is_semaphore,
+                   struct file **out) __must_check;
 
 #define ABI_TFD_TIMER_ABSTIME       1
 #define ABI_TFD_TIMER_CANCEL_ON_SET 2

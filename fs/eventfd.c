@@ -15,10 +15,10 @@
 
 struct eventfd {
     struct spinlock lock;
-    uint64_t count;          /* [a] changed under lock */
+    uint64_t count; /* [a] changed under lock */
     bool is_semaphore;
     struct poll_head poll;
-    struct wait_queue wait;  /* readers and writers: few wait on one eventfd */
+    struct wait_queue wait; /* readers and writers: few wait on one eventfd */
 };
 
 /* Takes the count, or one of it; 0: there is none. */

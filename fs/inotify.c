@@ -27,18 +27,18 @@
 #define NAME_SIZE     256
 
 /* Events that a watch of the object itself hears of. */
-#define OBJECT_EVENTS                                                                      \
-    (ABI_IN_ACCESS | ABI_IN_MODIFY | ABI_IN_ATTRIB | ABI_IN_CLOSE_WRITE |                  \
-     ABI_IN_CLOSE_NOWRITE | ABI_IN_OPEN | ABI_IN_DELETE_SELF | ABI_IN_MOVE_SELF | ABI_IN_UNMOUNT)
+#define OBJECT_EVENTS                                                                              \
+    (ABI_IN_ACCESS | ABI_IN_MODIFY | ABI_IN_ATTRIB | ABI_IN_CLOSE_WRITE | ABI_IN_CLOSE_NOWRITE |   \
+     ABI_IN_OPEN | ABI_IN_DELETE_SELF | ABI_IN_MOVE_SELF | ABI_IN_UNMOUNT)
 
 /* All under inotify_lock. */
 struct inotify {
     struct list watches;
     struct list events;
     unsigned nevents;
-    size_t queued_bytes;     /* as read() would give them */
+    size_t queued_bytes; /* as read() would give them */
     int last_watch;
-    bool has_overflowed;     /* the overflow event is in the queue, or owed */
+    bool has_overflowed; /* the overflow event is in the queue, or owed */
     struct poll_head poll;
     struct wait_queue wait;
 };
@@ -47,7 +47,7 @@ struct inotify_watch {
     struct list inode_node;
     struct list owner_node;
     struct inotify *owner;
-    struct inode *inode;     /* with a reference */
+    struct inode *inode; /* with a reference */
     int number;
     unsigned mask;
 };
@@ -55,7 +55,7 @@ struct inotify_watch {
 struct inotify_event {
     struct list node;
     struct abi_inotify_event head;
-    char name[];             /* head.len bytes */
+    char name[]; /* head.len bytes */
 };
 
 unsigned inotify_nwatches;
@@ -155,17 +155,17 @@ static void watch_end_locked(struct inotify_watch *watch, struct list *dead)
 static void watches_free(struct list *dead)
 {
     struct inotify_watch *watch, *following;
-    list_for_each_safe(watch, following, dead, owner_node) {
+    list_for_each_safe (watch, following, dead, owner_node) {
         inode_put(watch->inode);
         kfree(watch);
     }
 }
 
-static void report_to_locked(struct inode *inode, const char *name, unsigned mask,
-                             unsigned cookie, unsigned unwanted, struct list *dead)
+static void report_to_locked(struct inode *inode, const char *name, unsigned mask, unsigned cookie,
+                             unsigned unwanted, struct list *dead)
 {
     struct inotify_watch *watch, *following;
-    list_for_each_safe(watch, following, &inode->watches, inode_node) {
+    list_for_each_safe (watch, following, &inode->watches, inode_node) {
         if (!(watch->mask & mask & ABI_IN_ALL_EVENTS) || watch->mask & unwanted)
             continue;
         queue_put_locked(watch->owner, watch->number, mask, cookie, name);
@@ -225,7 +225,7 @@ void inotify_report_file(struct file *file, unsigned mask)
 static struct inotify_watch *watch_find_locked(struct inotify *inotify, struct inode *inode)
 {
     struct inotify_watch *watch;
-    list_for_each(watch, &inode->watches, inode_node) {
+    list_for_each (watch, &inode->watches, inode_node) {
         if (watch->owner == inotify)
             return watch;
     }
@@ -255,8 +255,9 @@ int inotify_add(struct file *file, struct inode *inode, unsigned mask)
         number = -ENOSPC;
     } else {
         number = ++inotify->last_watch;
-        *fresh = (struct inotify_watch){ .owner = inotify, .inode = inode_get(inode),
-                                         .number = number, .mask = mask };
+        *fresh = (struct inotify_watch){
+            .owner = inotify, .inode = inode_get(inode), .number = number, .mask = mask
+        };
         list_push_back(&inode->watches, &fresh->inode_node);
         list_push_back(&inotify->watches, &fresh->owner_node);
         __atomic_add_fetch(&inotify_nwatches, 1, __ATOMIC_RELAXED);
@@ -274,7 +275,7 @@ int inotify_remove(struct file *file, int number)
     struct inotify_watch *watch;
     int err = -EINVAL;
     spin_lock(&inotify_lock);
-    list_for_each(watch, &inotify->watches, owner_node) {
+    list_for_each (watch, &inotify->watches, owner_node) {
         if (watch->number != number)
             continue;
         watch_end_locked(watch, &dead);
@@ -293,8 +294,8 @@ static long event_send(struct inotify_event *event, struct io *io)
     long bytes = (long)(sizeof(event->head) + event->head.len);
     bool is_sent =
         io_write_to(io, &event->head, sizeof(event->head)) == (long)sizeof(event->head) &&
-        (event->head.len == 0 || io_write_to(io, event->name, event->head.len) ==
-                                     (long)event->head.len);
+        (event->head.len == 0 ||
+         io_write_to(io, event->name, event->head.len) == (long)event->head.len);
     kfree(event);
     return is_sent ? bytes : -EFAULT;
 }
@@ -351,7 +352,7 @@ static void inotify_release(struct file *file)
     watches_free(&dead);
 
     struct inotify_event *event, *following;
-    list_for_each_safe(event, following, &events, node)
+    list_for_each_safe (event, following, &events, node)
         kfree(event);
     poll_head_fini(&inotify->poll);
     kfree(inotify);

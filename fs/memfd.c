@@ -11,8 +11,8 @@
 #include "fs/ramfs.h"
 #include "lib/format.h"
 
-#define ALL_SEALS                                                                     \
-    (ABI_F_SEAL_SEAL | ABI_F_SEAL_SHRINK | ABI_F_SEAL_GROW | ABI_F_SEAL_WRITE |       \
+#define ALL_SEALS                                                                                  \
+    (ABI_F_SEAL_SEAL | ABI_F_SEAL_SHRINK | ABI_F_SEAL_GROW | ABI_F_SEAL_WRITE |                    \
      ABI_F_SEAL_FUTURE_WRITE)
 
 /* Never in the list of mounts; what dentries without a place are "in". */

@@ -295,8 +295,7 @@ static long pipe_write(struct file *file, struct io *io, int64_t *pos)
         bool is_small = len <= PIPE_ATOMIC_BYTES && total > 0; /* the rest after a bad address */
         if (is_small)
             return total;
-        if (wait_on(&pipe->writers,
-                    pipe_room(pipe) >= needed || READ_ONCE(pipe->nreaders) == 0,
+        if (wait_on(&pipe->writers, pipe_room(pipe) >= needed || READ_ONCE(pipe->nreaders) == 0,
                     DEADLINE_NONE) != 0)
             return total ? total : -ERESTARTSYS;
     }
@@ -461,8 +460,9 @@ bool file_is_pipe(const struct file *file)
 /* Pipes of pipe(2) have inodes of a file system that is never mounted, so fstat() tells them apart. */
 static const struct file_system pipefs = { .name = "pipefs" };
 static const struct superblock_ops pipefs_ops;
-static struct superblock pipefs_superblock = { .refcount = 1, .type = &pipefs, .ops = &pipefs_ops,
-                                               .device = 0xd, .next_ino = 1 };
+static struct superblock pipefs_superblock = {
+    .refcount = 1, .type = &pipefs, .ops = &pipefs_ops, .device = 0xd, .next_ino = 1
+};
 
 /* fifo(7): an open for reading or writing alone waits for the other side. */
 static int fifo_wait_peer(struct pipe *pipe, struct file *file)

@@ -18,9 +18,9 @@
 #include "kernel/system.h"
 #include "kernel/thread.h"
 
-#define PROC_MAGIC     0x9fa0
-#define NET_FILES_MAX  24
-#define CPUINFO_BYTES  4096
+#define PROC_MAGIC    0x9fa0
+#define NET_FILES_MAX 24
+#define CPUINFO_BYTES 4096
 
 int proc_fixed_text(const struct pseudo_ref *ref, struct text *text)
 {
@@ -133,8 +133,9 @@ static int show_stat(const struct pseudo_ref *ref, struct text *text)
         text_printf(text, "cpu%u", cpu);
         stat_cpu_line(text, "", now - idle_time_of(cpu, now), idle_time_of(cpu, now));
     }
-    text_printf(text, "intr %llu\nctxt %llu\nbtime %lld\nprocesses %u\nprocs_running %u\n"
-                      "procs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
+    text_printf(text,
+                "intr %llu\nctxt %llu\nbtime %lld\nprocesses %u\nprocs_running %u\n"
+                "procs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
                 (unsigned long long)interrupts, (unsigned long long)switches,
                 (long long)((clock_realtime() - now) / NSEC_PER_SEC), process_count(),
                 sched_nready());
@@ -202,8 +203,8 @@ static int show_loadavg(const struct pseudo_ref *ref, struct text *text)
 
 static int show_filesystems(const struct pseudo_ref *ref, struct text *text)
 {
-    static const char *const names[] = { "sysfs", "tmpfs", "proc", "devtmpfs", "cgroup2",
-                                         "ramfs", "devpts", "ext4", "9p", "virtiofs" };
+    static const char *const names[] = { "sysfs", "tmpfs",  "proc", "devtmpfs", "cgroup2",
+                                         "ramfs", "devpts", "ext4", "9p",       "virtiofs" };
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         if (!file_system_find(names[i]))
             continue;
@@ -253,19 +254,27 @@ int procfs_net_register(const char *name, int (*show)(struct text *text))
     if (net_count == NET_FILES_MAX)
         return -ENOSPC;
     net_show[net_count] = show;
-    proc_net_table[net_count] = (struct pseudo_entry){ .name = name, .mode = PROC_FILE,
-                                                       .show = show_net, .value = net_count };
+    proc_net_table[net_count] = (struct pseudo_entry){
+        .name = name, .mode = PROC_FILE, .show = show_net, .value = net_count
+    };
     net_count++;
     return 0;
 }
 
 /* ---- The root ---------------------------------------------------------------------------------- */
 
-#define FIXED(name_, text_) \
-    { .name = name_, .mode = PROC_FILE, .show = proc_fixed_text, .data = text_ }
-#define LINK(name_, target_) \
-    { .name = name_, .mode = PROC_LINK, .show = proc_fixed_text, .data = target_ }
-#define SHOW(name_, function_) { .name = name_, .mode = PROC_FILE, .show = function_ }
+#define FIXED(name_, text_)                                                                        \
+    {                                                                                              \
+        .name = name_, .mode = PROC_FILE, .show = proc_fixed_text, .data = text_                   \
+    }
+#define LINK(name_, target_)                                                                       \
+    {                                                                                              \
+        .name = name_, .mode = PROC_LINK, .show = proc_fixed_text, .data = target_                 \
+    }
+#define SHOW(name_, function_)                                                                     \
+    {                                                                                              \
+        .name = name_, .mode = PROC_FILE, .show = function_                                        \
+    }
 
 static const struct pseudo_entry root_entries[] = {
     FIXED("cgroups", "#subsys_name\thierarchy\tnum_cgroups\tenabled\n"),
@@ -287,8 +296,8 @@ static const struct pseudo_entry root_entries[] = {
     { .name = "sys", .mode = PROC_DIR, .entries = proc_sys_entries },
     { .name = "thread-self", .mode = PROC_LINK, .show = show_thread_self },
     SHOW("uptime", show_uptime),
-    FIXED("version", SYSTEM_NAME " version " SYSTEM_RELEASE " (stout@stout) (cc) " SYSTEM_VERSION
-                                 "\n"),
+    FIXED("version",
+          SYSTEM_NAME " version " SYSTEM_RELEASE " (stout@stout) (cc) " SYSTEM_VERSION "\n"),
     { 0 },
 };
 

@@ -142,13 +142,13 @@ static int fdinfo_show(const struct pseudo_ref *ref, struct text *text)
         return -ENOENT;
     text_printf(text, "pos:\t%lld\nflags:\t0%o\nmnt_id:\t%d\nino:\t%llu\n",
                 file->ops->seek ? (long long)file->position : 0LL, file->flags,
-                file->path.mount ? file->path.mount->id : 0,
-                (unsigned long long)file->inode->ino);
+                file->path.mount ? file->path.mount->id : 0, (unsigned long long)file->inode->ino);
     file_put(file);
     return 0;
 }
 
-static const struct pseudo_entry fd_entry = { .mode = ABI_S_IFLNK | 0700, .show = fd_link,
+static const struct pseudo_entry fd_entry = { .mode = ABI_S_IFLNK | 0700,
+                                              .show = fd_link,
                                               .follow = fd_follow };
 static const struct pseudo_entry fdinfo_entry = { .mode = PROC_FILE, .show = fdinfo_show };
 

@@ -23,7 +23,7 @@ static inline unsigned long long ticks_of(nsec_t time)
 
 /* ---- procfs.c ---- */
 int proc_fixed_text(const struct pseudo_ref *ref, struct text *text); /* entry->data */
-extern struct pseudo_entry proc_net_table[]; /* filled at boot */
+extern struct pseudo_entry proc_net_table[];                          /* filled at boot */
 
 /* ---- procfs_pid.c ---- */
 int proc_pid_find(const struct pseudo_ref *dir, const char *name, size_t len,

@@ -16,14 +16,14 @@
 #include "kernel/mm/vmspace.h"
 #include "kernel/process.h"
 
-#define PATH_BYTES 4096
+#define PATH_BYTES  4096
 #define NAME_COLUMN 73
 
 struct map_info {
     uintptr_t start, end;
     unsigned prot, flags;
     uint64_t offset;
-    struct file *file;  /* with a reference, or NULL */
+    struct file *file; /* with a reference, or NULL */
     bool has_cache;
     const char *name;
 };
@@ -108,7 +108,8 @@ struct memory_use {
 static void use_add(struct memory_use *use, struct vmspace *vm, const struct map_info *map)
 {
     uint64_t resident = vmspace_resident_in(vm, map->start, map->end) * PAGE_SIZE / 1024;
-    bool is_own = !map->has_cache || ((map->prot & ABI_PROT_WRITE) && !(map->flags & ABI_MAP_SHARED));
+    bool is_own =
+        !map->has_cache || ((map->prot & ABI_PROT_WRITE) && !(map->flags & ABI_MAP_SHARED));
     use->size += (map->end - map->start) / 1024;
     use->resident += resident;
     use->shared_clean += is_own ? 0 : resident;
@@ -142,8 +143,9 @@ static void use_print(struct text *text, const struct memory_use *use, bool is_s
         { "Locked:", 0 },
     };
     if (is_single)
-        text_printf(text, "%-16s%8llu kB\n%-16s%8u kB\n%-16s%8u kB\n", "Size:",
-                    (unsigned long long)use->size, "KernelPageSize:", 4u, "MMUPageSize:", 4u);
+        text_printf(text, "%-16s%8llu kB\n%-16s%8u kB\n%-16s%8u kB\n",
+                    "Size:", (unsigned long long)use->size, "KernelPageSize:", 4u,
+                    "MMUPageSize:", 4u);
     for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
         text_printf(text, "%-16s%8llu kB\n", lines[i].name, lines[i].kib);
 }

@@ -33,8 +33,10 @@ static void text_options(struct text *text, unsigned long flags)
     static const struct {
         unsigned long flag;
         const char *name;
-    } options[] = { { ABI_MS_NOSUID, ",nosuid" },   { ABI_MS_NODEV, ",nodev" },
-                    { ABI_MS_NOEXEC, ",noexec" },   { ABI_MS_NOATIME, ",noatime" } };
+    } options[] = { { ABI_MS_NOSUID, ",nosuid" },
+                    { ABI_MS_NODEV, ",nodev" },
+                    { ABI_MS_NOEXEC, ",noexec" },
+                    { ABI_MS_NOATIME, ",noatime" } };
     text_printf(text, flags & ABI_MS_RDONLY ? "ro" : "rw");
     for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
         if (flags & options[i].flag)

@@ -36,8 +36,7 @@ bool proc_is_thread(const struct pseudo_ref *ref)
 #define ARGUMENTS_MAX (2UL << 20)
 
 /* [start, end) of the process's memory. */
-static int memory_append(struct process *process, struct text *text, uintptr_t start,
-                         uintptr_t end)
+static int memory_append(struct process *process, struct text *text, uintptr_t start, uintptr_t end)
 {
     char chunk[256];
     struct vmspace *vm = process_vmspace(process);
@@ -120,7 +119,8 @@ static int pid_oom_adjust_store(const struct pseudo_ref *ref, char *buf, size_t 
     bool is_negative = buf[0] == '-';
     size_t digits = strspn(buf + is_negative, "0123456789");
     long value = pseudo_number(buf + is_negative, digits);
-    if (value < 0 || value > 1000 || buf[is_negative + digits + strspn(buf + is_negative + digits, " \n")])
+    if (value < 0 || value > 1000 ||
+        buf[is_negative + digits + strspn(buf + is_negative + digits, " \n")])
         return -EINVAL;
     WRITE_ONCE(ref->process->oom_score_adj, (int)(is_negative ? -value : value));
     return 0;
@@ -177,7 +177,7 @@ static long thread_next(struct process *process, long from)
     struct thread *thread;
     long found = -1;
     read_lock(&process_table_lock);
-    list_for_each(thread, &process->threads, process_node) {
+    list_for_each (thread, &process->threads, process_node) {
         if (thread->tid >= from && (found < 0 || thread->tid < found))
             found = thread->tid;
     }
@@ -207,7 +207,7 @@ static int pid_children(const struct pseudo_ref *ref, struct text *text)
     int pids[64];
     unsigned count = 0;
     read_lock(&process_table_lock);
-    list_for_each(child, &ref->process->children, sibling_node) {
+    list_for_each (child, &ref->process->children, sibling_node) {
         if (count < ARRAY_SIZE(pids))
             pids[count++] = child->pid;
     }
@@ -231,69 +231,64 @@ static const struct pseudo_entry namespace_entries[] = {
     { 0 },
 };
 
-/* What a process and a thread have in common. */
-#define COMMON_ENTRIES                                                                          \
-    { .name = "attr", .mode = PROC_DIR },                                                       \
-    { .name = "auxv", .mode = ABI_S_IFREG | 0400, .show = pid_auxv },                           \
-    { .name = "cgroup", .mode = PROC_FILE, .show = proc_fixed_text, .data = "0::/\n" },         \
-    { .name = "cmdline", .mode = PROC_FILE, .show = pid_cmdline },                              \
-    { .name = "comm", .mode = ABI_S_IFREG | 0644, .show = pid_comm, .store = pid_comm_store },  \
-    { .name = "cwd", .mode = PROC_LINK, .show = proc_link_cwd, .follow = proc_follow_cwd },     \
-    { .name = "environ", .mode = ABI_S_IFREG | 0400, .show = pid_environ },                     \
-    { .name = "exe", .mode = PROC_LINK, .show = proc_link_exe, .follow = proc_follow_exe },     \
-    { .name = "fd", .mode = ABI_S_IFDIR | 0500, .find = proc_fd_find, .next = proc_fd_next },   \
-    { .name = "fdinfo", .mode = PROC_DIR, .find = proc_fdinfo_find, .next = proc_fdinfo_next }, \
-    { .name = "gid_map", .mode = PROC_FILE, .show = proc_fixed_text,                            \
-      .data = "         0          0 4294967295\n" },                                           \
-    { .name = "limits", .mode = PROC_FILE, .show = proc_pid_limits },                           \
-    { .name = "loginuid", .mode = PROC_FILE, .show = proc_fixed_text, .data = "4294967295" },   \
-    { .name = "maps", .mode = PROC_FILE, .show = proc_pid_maps },                               \
-    { .name = "mem", .mode = ABI_S_IFREG | 0600, .ops = &proc_pid_mem_ops },                    \
-    { .name = "mountinfo", .mode = PROC_FILE, .show = proc_mountinfo },                         \
-    { .name = "mounts", .mode = PROC_FILE, .show = proc_mounts },                               \
-    { .name = "net", .mode = PROC_DIR, .entries = proc_net_table },                           \
-    { .name = "ns", .mode = ABI_S_IFDIR | 0511, .entries = namespace_entries },                 \
-    { .name = "oom_score", .mode = PROC_FILE, .show = proc_fixed_text, .data = "0\n" },         \
-    { .name = "oom_score_adj", .mode = ABI_S_IFREG | 0644, .show = pid_oom_adjust,              \
-      .store = pid_oom_adjust_store },                                                          \
-    { .name = "personality", .mode = ABI_S_IFREG | 0400, .show = pid_personality },             \
-    { .name = "root", .mode = PROC_LINK, .show = proc_link_root, .follow = proc_follow_root },  \
-    { .name = "schedstat", .mode = PROC_FILE, .show = pid_schedstat },                          \
-    { .name = "sessionid", .mode = PROC_FILE, .show = proc_fixed_text, .data = "4294967295" },  \
-    { .name = "setgroups", .mode = PROC_FILE, .show = proc_fixed_text, .data = "allow\n" },     \
-    { .name = "smaps", .mode = PROC_FILE, .show = proc_pid_smaps },                             \
-    { .name = "smaps_rollup", .mode = PROC_FILE, .show = proc_pid_smaps_rollup },               \
-    { .name = "stack", .mode = ABI_S_IFREG | 0400, .show = proc_fixed_text, .data = "" },       \
-    { .name = "stat", .mode = PROC_FILE, .show = proc_pid_stat },                               \
-    { .name = "statm", .mode = PROC_FILE, .show = proc_pid_statm },                             \
-    { .name = "status", .mode = PROC_FILE, .show = proc_pid_status },                           \
-    { .name = "syscall", .mode = ABI_S_IFREG | 0400, .show = pid_syscall },                     \
-    { .name = "uid_map", .mode = PROC_FILE, .show = proc_fixed_text,                            \
-      .data = "         0          0 4294967295\n" },                                           \
-    { .name = "wchan", .mode = PROC_FILE, .show = proc_fixed_text, .data = "0" }
+#define PROCESS_ONLY 3
 
-/* Bytes moved are not counted by process. */
-static const char no_io[] = "rchar: 0\nwchar: 0\nsyscr: 0\nsyscw: 0\nread_bytes: 0\n"
-                            "write_bytes: 0\ncancelled_write_bytes: 0\n";
-
-static const struct pseudo_entry tid_entries[] = {
-    COMMON_ENTRIES,
-    { .name = "children", .mode = PROC_FILE, .show = pid_children },
-    { .name = "io", .mode = ABI_S_IFREG | 0400, .show = proc_fixed_text, .data = no_io },
-    { 0 },
-};
-
+/* The first entries are a process's alone; the others it has in common with its threads. */
 static const struct pseudo_entry pid_entries[] = {
-    COMMON_ENTRIES,
     { .name = "coredump_filter", .mode = PROC_FILE, .show = proc_fixed_text, .data = "00000033\n" },
-    { .name = "io", .mode = ABI_S_IFREG | 0400, .show = proc_fixed_text, .data = no_io },
     { .name = "task", .mode = PROC_DIR, .find = task_find, .next = task_next },
     { .name = "timerslack_ns", .mode = PROC_FILE, .show = proc_fixed_text, .data = "50000\n" },
+    { .name = "attr", .mode = PROC_DIR },
+    { .name = "auxv", .mode = ABI_S_IFREG | 0400, .show = pid_auxv },
+    { .name = "cgroup", .mode = PROC_FILE, .show = proc_fixed_text, .data = "0::/\n" },
+    { .name = "cmdline", .mode = PROC_FILE, .show = pid_cmdline },
+    { .name = "comm", .mode = ABI_S_IFREG | 0644, .show = pid_comm, .store = pid_comm_store },
+    { .name = "cwd", .mode = PROC_LINK, .show = proc_link_cwd, .follow = proc_follow_cwd },
+    { .name = "environ", .mode = ABI_S_IFREG | 0400, .show = pid_environ },
+    { .name = "exe", .mode = PROC_LINK, .show = proc_link_exe, .follow = proc_follow_exe },
+    { .name = "fd", .mode = ABI_S_IFDIR | 0500, .find = proc_fd_find, .next = proc_fd_next },
+    { .name = "fdinfo", .mode = PROC_DIR, .find = proc_fdinfo_find, .next = proc_fdinfo_next },
+    { .name = "gid_map",
+      .mode = PROC_FILE,
+      .show = proc_fixed_text,
+      .data = "         0          0 4294967295\n" },
+    { .name = "limits", .mode = PROC_FILE, .show = proc_pid_limits },
+    { .name = "loginuid", .mode = PROC_FILE, .show = proc_fixed_text, .data = "4294967295" },
+    { .name = "maps", .mode = PROC_FILE, .show = proc_pid_maps },
+    { .name = "mem", .mode = ABI_S_IFREG | 0600, .ops = &proc_pid_mem_ops },
+    { .name = "mountinfo", .mode = PROC_FILE, .show = proc_mountinfo },
+    { .name = "mounts", .mode = PROC_FILE, .show = proc_mounts },
+    { .name = "net", .mode = PROC_DIR, .entries = proc_net_table },
+    { .name = "ns", .mode = ABI_S_IFDIR | 0511, .entries = namespace_entries },
+    { .name = "oom_score", .mode = PROC_FILE, .show = proc_fixed_text, .data = "0\n" },
+    { .name = "oom_score_adj",
+      .mode = ABI_S_IFREG | 0644,
+      .show = pid_oom_adjust,
+      .store = pid_oom_adjust_store },
+    { .name = "personality", .mode = ABI_S_IFREG | 0400, .show = pid_personality },
+    { .name = "root", .mode = PROC_LINK, .show = proc_link_root, .follow = proc_follow_root },
+    { .name = "schedstat", .mode = PROC_FILE, .show = pid_schedstat },
+    { .name = "sessionid", .mode = PROC_FILE, .show = proc_fixed_text, .data = "4294967295" },
+    { .name = "setgroups", .mode = PROC_FILE, .show = proc_fixed_text, .data = "allow\n" },
+    { .name = "smaps", .mode = PROC_FILE, .show = proc_pid_smaps },
+    { .name = "smaps_rollup", .mode = PROC_FILE, .show = proc_pid_smaps_rollup },
+    { .name = "stack", .mode = ABI_S_IFREG | 0400, .show = proc_fixed_text, .data = "" },
+    { .name = "stat", .mode = PROC_FILE, .show = proc_pid_stat },
+    { .name = "statm", .mode = PROC_FILE, .show = proc_pid_statm },
+    { .name = "status", .mode = PROC_FILE, .show = proc_pid_status },
+    { .name = "syscall", .mode = ABI_S_IFREG | 0400, .show = pid_syscall },
+    { .name = "uid_map",
+      .mode = PROC_FILE,
+      .show = proc_fixed_text,
+      .data = "         0          0 4294967295\n" },
+    { .name = "wchan", .mode = PROC_FILE, .show = proc_fixed_text, .data = "0" },
+    { .name = "children", .mode = PROC_FILE, .show = pid_children },
     { 0 },
 };
 
 static const struct pseudo_entry pid_entry = { .mode = PROC_DIR, .entries = pid_entries };
-static const struct pseudo_entry tid_entry = { .mode = PROC_DIR, .entries = tid_entries };
+static const struct pseudo_entry tid_entry = { .mode = PROC_DIR,
+                                               .entries = pid_entries + PROCESS_ONLY };
 
 /* ---- The root's part ------------------------------------------------------------------------------------ */
 

@@ -64,8 +64,7 @@ static void snapshot_thread(struct snapshot *out, struct thread *thread)
     out->ninvoluntary = thread->sched.ninvoluntary;
 }
 
-static void snapshot_take(struct snapshot *out, const struct pseudo_ref *ref,
-                          struct thread *thread)
+static void snapshot_take(struct snapshot *out, const struct pseudo_ref *ref, struct thread *thread)
 {
     struct process *process = ref->process;
     *out = (struct snapshot){ .affinity = 1 };
@@ -77,8 +76,8 @@ static void snapshot_take(struct snapshot *out, const struct pseudo_ref *ref,
     out->children_cpu_time = process->children_cpu_time;
     read_unlock(&process_table_lock);
     out->tty = tty_of_session(out->sid, &out->foreground);
-    out->cpu_time = proc_is_thread(ref) && thread ? sched_cpu_time(thread)
-                                                  : process_cpu_time(process);
+    out->cpu_time =
+        proc_is_thread(ref) && thread ? sched_cpu_time(thread) : process_cpu_time(process);
     snapshot_signals(out, process, thread);
     if (thread)
         snapshot_thread(out, thread);
@@ -227,11 +226,16 @@ static void status_signals(struct text *text, struct process *p, const struct sn
         const char *name;
         uint64_t set;
     } lines[] = {
-        { "SigPnd", s->pending },          { "ShdPnd", s->shared_pending },
-        { "SigBlk", s->blocked },          { "SigIgn", s->ignored },
-        { "SigCgt", s->caught },           { "CapInh", creds->cap_inheritable },
-        { "CapPrm", creds->cap_permitted }, { "CapEff", creds->cap_effective },
-        { "CapBnd", creds->cap_bounding }, { "CapAmb", creds->cap_ambient },
+        { "SigPnd", s->pending },
+        { "ShdPnd", s->shared_pending },
+        { "SigBlk", s->blocked },
+        { "SigIgn", s->ignored },
+        { "SigCgt", s->caught },
+        { "CapInh", creds->cap_inheritable },
+        { "CapPrm", creds->cap_permitted },
+        { "CapEff", creds->cap_effective },
+        { "CapBnd", creds->cap_bounding },
+        { "CapAmb", creds->cap_ambient },
     };
     for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
         text_printf(text, "%s:\t%016llx\n", lines[i].name, (unsigned long long)lines[i].set);

@@ -13,9 +13,14 @@
 #include "kernel/system.h"
 #include "kernel/thread.h"
 
-#define FIXED(name_, text_) \
-    { .name = name_, .mode = PROC_FILE, .show = proc_fixed_text, .data = text_ }
-#define DIRECTORY(name_, entries_) { .name = name_, .mode = PROC_DIR, .entries = entries_ }
+#define FIXED(name_, text_)                                                                        \
+    {                                                                                              \
+        .name = name_, .mode = PROC_FILE, .show = proc_fixed_text, .data = text_                   \
+    }
+#define DIRECTORY(name_, entries_)                                                                 \
+    {                                                                                              \
+        .name = name_, .mode = PROC_DIR, .entries = entries_                                       \
+    }
 
 /* ---- kernel ----------------------------------------------------------------------------- */
 
@@ -113,7 +118,9 @@ static const struct pseudo_entry kernel_entries[] = {
     FIXED("ctrl-alt-del", "0\n"),
     FIXED("dmesg_restrict", "0\n"),
     { .name = "domainname", .mode = PROC_FILE, .show = show_domainname },
-    { .name = "hostname", .mode = ABI_S_IFREG | 0644, .show = show_hostname,
+    { .name = "hostname",
+      .mode = ABI_S_IFREG | 0644,
+      .show = show_hostname,
       .store = store_hostname },
     FIXED("io_uring_disabled", "2\n"),
     FIXED("kptr_restrict", "0\n"),
@@ -218,7 +225,9 @@ static const struct pseudo_entry fs_entries[] = {
     FIXED("nr_open", "1048576\n"),
     FIXED("overflowgid", "65534\n"),
     FIXED("overflowuid", "65534\n"),
-    { .name = "pipe-max-size", .mode = ABI_S_IFREG | 0644, .show = show_pipe_max,
+    { .name = "pipe-max-size",
+      .mode = ABI_S_IFREG | 0644,
+      .show = show_pipe_max,
       .store = store_pipe_max },
     FIXED("pipe-user-pages-hard", "0\n"),
     FIXED("pipe-user-pages-soft", "16384\n"),

@@ -175,8 +175,8 @@ static bool pseudo_revalidate(struct dentry *dentry)
     struct pseudo_ref now;
     if (dir->entry->find(dir, dentry->name, dentry->name_len, &now) != 0)
         return false;
-    bool is_same = now.entry == ref->entry && now.process == ref->process &&
-                   now.number == ref->number;
+    bool is_same =
+        now.entry == ref->entry && now.process == ref->process && now.number == ref->number;
     if (now.process)
         process_put(now.process);
     return is_same;
@@ -413,8 +413,10 @@ static const struct file_ops text_file_ops = {
 
 static int pseudo_statfs(struct superblock *sb, struct abi_statfs *out)
 {
-    *out = (struct abi_statfs){ .f_type = (int64_t)(uintptr_t)sb->private, .f_bsize = PAGE_SIZE,
-                                .f_frsize = PAGE_SIZE, .f_namelen = 255 };
+    *out = (struct abi_statfs){ .f_type = (int64_t)(uintptr_t)sb->private,
+                                .f_bsize = PAGE_SIZE,
+                                .f_frsize = PAGE_SIZE,
+                                .f_namelen = 255 };
     return 0;
 }
 

@@ -16,13 +16,13 @@ struct pseudo_entry;
 /* What an inode stands for. */
 struct pseudo_ref {
     const struct pseudo_entry *entry;
-    struct process *process;  /* with a reference, or NULL: not about one */
-    long number;              /* thread, descriptor, CPU, terminal: what the entry's functions know */
+    struct process *process; /* with a reference, or NULL: not about one */
+    long number; /* thread, descriptor, CPU, terminal: what the entry's functions know */
 };
 
 struct pseudo_entry {
-    const char *name;         /* NULL ends an array; the name of a dynamic entry is not looked at */
-    unsigned mode;            /* type and permissions */
+    const char *name; /* NULL ends an array; the name of a dynamic entry is not looked at */
+    unsigned mode;    /* type and permissions */
     /* A file's text; a link's target.  0 or -errno. */
     int (*show)(const struct pseudo_ref *ref, struct text *text);
     /* A write(): all of it, in kernel memory, NUL-terminated. 0 or -errno.  NULL: -EACCES at open by mode. */
@@ -35,8 +35,9 @@ struct pseudo_entry {
                 struct pseudo_ref *child);
     /* The smallest number not less than from that is a name in dir, and the entry it has; -1: none. */
     long (*next)(const struct pseudo_ref *dir, long from, const struct pseudo_entry **entry);
-    const struct file_ops *ops; /* a file that is not a text: its operations; private is the inode */
-    long value;               /* for functions that serve several entries */
+    const struct file_ops
+        *ops;   /* a file that is not a text: its operations; private is the inode */
+    long value; /* for functions that serve several entries */
     const void *data;
 };
 

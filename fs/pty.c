@@ -21,21 +21,21 @@
 #include "kernel/usercopy.h"
 #include "lib/format.h"
 
-#define PTY_MAX       1024
-#define OUTPUT_SIZE   8192u
-#define DEVPTS_MAGIC  0x1cd1
-#define TIOCPKT_DATA  0
+#define PTY_MAX      1024
+#define OUTPUT_SIZE  8192u
+#define DEVPTS_MAGIC 0x1cd1
+#define TIOCPKT_DATA 0
 
 struct pty {
-    struct tty tty;          /* the slave */
+    struct tty tty; /* the slave */
     int index;
-    struct mutex lock;       /* the rest */
+    struct mutex lock; /* the rest */
     char *output;
-    size_t start, used;      /* used is read by waits */
+    size_t start, used; /* used is read by waits */
     unsigned nslaves;
-    bool was_opened;         /* a slave file existed */
+    bool was_opened; /* a slave file existed */
     bool is_master_open;
-    bool is_locked;          /* TIOCSPTLCK: the slave cannot be opened yet */
+    bool is_locked; /* TIOCSPTLCK: the slave cannot be opened yet */
     bool is_packet;
     struct wait_queue readers; /* of the master */
     struct poll_head master_poll;

@@ -5,9 +5,9 @@
  * The signals are those of the thread that reads, as on Linux.  Readiness, however, is told by
  * the process that made the descriptor; it is kept (not alive, only allocated) as long as the file.
  */
+#include "abi/signalfd.h"
 #include "abi/fcntl.h"
 #include "abi/poll.h"
-#include "abi/signalfd.h"
 #include "fs/event_objects.h"
 #include "kernel/mm/heap.h"
 #include "kernel/process.h"
@@ -92,8 +92,8 @@ static long signalfd_read(struct file *file, struct io *io, int64_t *pos)
             return total;
         if (io->nonblock)
             return -EAGAIN;
-        if (wait_on(&process->signals.arrived,
-                    pending_for_current(READ_ONCE(signalfd->mask)) != 0, DEADLINE_NONE) != 0)
+        if (wait_on(&process->signals.arrived, pending_for_current(READ_ONCE(signalfd->mask)) != 0,
+                    DEADLINE_NONE) != 0)
             return -ERESTARTSYS;
     }
     return total;

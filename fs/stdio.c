@@ -51,8 +51,8 @@ static long stream_write(struct file *file, struct io *io, int64_t *pos)
     long total = 0;
     while (io->remaining > 0) {
         long len = io_peek_from(io, buffer, MIN(size, io->remaining));
-        long moved = len < 0 ? len : console_write(channel_of(file), buffer, (size_t)len,
-                                                   io->nonblock);
+        long moved =
+            len < 0 ? len : console_write(channel_of(file), buffer, (size_t)len, io->nonblock);
         if (moved < 0) {
             total = total ? total : result_of(moved);
             break;

@@ -30,14 +30,14 @@ struct poll_call;
 struct poll_entry {
     struct poll_watcher watcher;
     struct poll_call *call;
-    struct file *file;   /* with a reference; NULL: nothing to ask */
+    struct file *file; /* with a reference; NULL: nothing to ask */
     unsigned wanted;
     unsigned found;
 };
 
 struct poll_call {
     struct wait_queue queue;
-    bool is_woken;       /* [a] */
+    bool is_woken; /* [a] */
     struct poll_entry *entry;
     unsigned nentries;
     struct poll_entry inline_entry[INLINE_ENTRIES];
@@ -305,10 +305,10 @@ long sys_ppoll(void __app *fds, unsigned nfds, void __app *timeout, const void _
 
 /* ---- select ------------------------------------------------------------------------------ */
 
-#define SELECT_READ                                                                           \
+#define SELECT_READ                                                                                \
     (ABI_POLLRDNORM | ABI_POLLRDBAND | ABI_POLLIN | ABI_POLLHUP | ABI_POLLERR | ABI_POLLNVAL)
-#define SELECT_WRITE  (ABI_POLLWRBAND | ABI_POLLWRNORM | ABI_POLLOUT | ABI_POLLERR | ABI_POLLNVAL)
-#define SELECT_EXCEPT (ABI_POLLPRI | ABI_POLLNVAL)
+#define SELECT_WRITE     (ABI_POLLWRBAND | ABI_POLLWRNORM | ABI_POLLOUT | ABI_POLLERR | ABI_POLLNVAL)
+#define SELECT_EXCEPT    (ABI_POLLPRI | ABI_POLLNVAL)
 #define SET_INLINE_WORDS 16 /* FD_SETSIZE descriptors */
 
 /* The three sets, one behind the other. */

@@ -17,9 +17,18 @@
 
 #define DIR_MODE  (ABI_S_IFDIR | 0755)
 #define FILE_MODE (ABI_S_IFREG | 0444)
-#define FIXED(name_, text_) { .name = name_, .mode = FILE_MODE, .show = show_fixed, .data = text_ }
-#define SHOW(name_, function_) { .name = name_, .mode = FILE_MODE, .show = function_ }
-#define DIRECTORY(name_, entries_) { .name = name_, .mode = DIR_MODE, .entries = entries_ }
+#define FIXED(name_, text_)                                                                        \
+    {                                                                                              \
+        .name = name_, .mode = FILE_MODE, .show = show_fixed, .data = text_                        \
+    }
+#define SHOW(name_, function_)                                                                     \
+    {                                                                                              \
+        .name = name_, .mode = FILE_MODE, .show = function_                                        \
+    }
+#define DIRECTORY(name_, entries_)                                                                 \
+    {                                                                                              \
+        .name = name_, .mode = DIR_MODE, .entries = entries_                                       \
+    }
 
 static int show_fixed(const struct pseudo_ref *ref, struct text *text)
 {
@@ -92,7 +101,8 @@ static const struct pseudo_entry one_cpu_entries[] = {
     { 0 },
 };
 
-static const struct pseudo_entry cpu_entry = { .name = "cpu", .mode = DIR_MODE,
+static const struct pseudo_entry cpu_entry = { .name = "cpu",
+                                               .mode = DIR_MODE,
                                                .entries = one_cpu_entries };
 
 static int cpu_find(const struct pseudo_ref *dir, const char *name, size_t len,
@@ -120,14 +130,10 @@ static const struct pseudo_entry smt_entries[] = {
 };
 
 static const struct pseudo_entry cpu_entries[] = {
-    FIXED("isolated", "\n"),
-    FIXED("kernel_max", "63\n"),
-    FIXED("offline", "\n"),
-    SHOW("online", show_online),
-    SHOW("possible", show_online),
-    SHOW("present", show_online),
-    DIRECTORY("smt", smt_entries),
-    { 0 },
+    FIXED("isolated", "\n"),       FIXED("kernel_max", "63\n"),
+    FIXED("offline", "\n"),        SHOW("online", show_online),
+    SHOW("possible", show_online), SHOW("present", show_online),
+    DIRECTORY("smt", smt_entries), { 0 },
 };
 
 /* ---- Memory ---------------------------------------------------------------------------------- */
@@ -137,9 +143,10 @@ static int show_node_memory(const struct pseudo_ref *ref, struct text *text)
     struct frame_stats stats;
     frame_get_stats(&stats);
     unsigned long long kib = PAGE_SIZE / 1024;
-    text_printf(text, "Node 0 MemTotal:       %8llu kB\nNode 0 MemFree:        %8llu kB\n"
-                      "Node 0 MemUsed:        %8llu kB\nNode 0 FilePages:      %8llu kB\n"
-                      "Node 0 AnonPages:      %8llu kB\nNode 0 HugePages_Total:     0\n",
+    text_printf(text,
+                "Node 0 MemTotal:       %8llu kB\nNode 0 MemFree:        %8llu kB\n"
+                "Node 0 MemUsed:        %8llu kB\nNode 0 FilePages:      %8llu kB\n"
+                "Node 0 AnonPages:      %8llu kB\nNode 0 HugePages_Total:     0\n",
                 stats.total_pages * kib, stats.free_pages * kib,
                 (stats.total_pages - stats.free_pages) * kib, stats.cache_pages * kib,
                 stats.app_pages * kib);
@@ -210,16 +217,11 @@ static const struct pseudo_entry class_entries[] = {
 };
 
 static const struct pseudo_entry root_entries[] = {
-    DIRECTORY("block", no_entries),
-    DIRECTORY("bus", no_entries),
-    DIRECTORY("class", class_entries),
-    DIRECTORY("dev", no_entries),
-    DIRECTORY("devices", devices_entries),
-    DIRECTORY("firmware", no_entries),
-    DIRECTORY("fs", fs_entries),
-    DIRECTORY("kernel", kernel_entries),
-    DIRECTORY("module", no_entries),
-    { 0 },
+    DIRECTORY("block", no_entries),        DIRECTORY("bus", no_entries),
+    DIRECTORY("class", class_entries),     DIRECTORY("dev", no_entries),
+    DIRECTORY("devices", devices_entries), DIRECTORY("firmware", no_entries),
+    DIRECTORY("fs", fs_entries),           DIRECTORY("kernel", kernel_entries),
+    DIRECTORY("module", no_entries),       { 0 },
 };
 
 static const struct pseudo_entry root = { .mode = DIR_MODE, .entries = root_entries };

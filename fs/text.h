@@ -7,7 +7,7 @@
 #include "lib/compiler.h"
 
 struct text {
-    char *buf;   /* kmalloc'ed; not NUL-terminated */
+    char *buf; /* kmalloc'ed; not NUL-terminated */
     size_t len;
     size_t size;
     bool failed; /* no memory: the text is cut short */

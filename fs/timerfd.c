@@ -22,18 +22,18 @@
 
 /* [i] set at creation  [s] changed with setting and lock held  [l] lock */
 struct timerfd {
-    int clock;               /* [i] */
+    int clock; /* [i] */
     struct mutex setting;
     struct spinlock lock;
     struct timer timer;
-    uint64_t ticks;          /* [l, read by waits] expirations not yet read */
-    nsec_t deadline;         /* [l] of the next (or the last, if is_expired) expiration, on the clock */
-    nsec_t interval;         /* [s] 0: once */
-    bool is_armed;           /* [l] the timer's function may count */
-    bool is_expired;         /* [l] it fired and is not armed again yet */
-    bool is_absolute;        /* [s] on CLOCK_REALTIME: moves with the clock */
-    bool may_cancel;         /* [s] TFD_TIMER_CANCEL_ON_SET */
-    bool is_cancelled;       /* [l] */
+    uint64_t ticks;    /* [l, read by waits] expirations not yet read */
+    nsec_t deadline;   /* [l] of the next (or the last, if is_expired) expiration, on the clock */
+    nsec_t interval;   /* [s] 0: once */
+    bool is_armed;     /* [l] the timer's function may count */
+    bool is_expired;   /* [l] it fired and is not armed again yet */
+    bool is_absolute;  /* [s] on CLOCK_REALTIME: moves with the clock */
+    bool may_cancel;   /* [s] TFD_TIMER_CANCEL_ON_SET */
+    bool is_cancelled; /* [l] */
     struct clock_watcher clock_watcher;
     struct poll_head poll;
     struct wait_queue wait;
@@ -224,8 +224,8 @@ static void timerfd_arm_locked(struct timerfd *timer, int flags, nsec_t value, n
     timer->is_cancelled = false;
     timer->interval = interval;
     timer->is_absolute = flags & ABI_TFD_TIMER_ABSTIME;
-    timer->may_cancel = timer->is_absolute && is_realtime(timer) &&
-                        (flags & ABI_TFD_TIMER_CANCEL_ON_SET);
+    timer->may_cancel =
+        timer->is_absolute && is_realtime(timer) && (flags & ABI_TFD_TIMER_CANCEL_ON_SET);
     timer->is_armed = value != 0;
     if (value == 0)
         return;

@@ -10,6 +10,8 @@
  * touched with lock held, never with output_lock: output is copied to the stack first.  Signals are
  * sent without either, since they take the process table's lock.
  */
+#include "fs/tty.h"
+
 #include <string.h>
 
 #include "abi/fcntl.h"
@@ -149,8 +151,8 @@ static struct tty *tty_of(const struct file *file)
 static long tty_write(struct file *file, struct io *io, int64_t *pos)
 {
     struct tty *tty = tty_of(file);
-    int err = READ_ONCE(tty->termios.c_lflag) & ABI_TOSTOP ? tty_check_foreground(tty, ABI_SIGTTOU)
-                                                           : 0;
+    int err =
+        READ_ONCE(tty->termios.c_lflag) & ABI_TOSTOP ? tty_check_foreground(tty, ABI_SIGTTOU) : 0;
     if (err)
         return err;
     long total = 0;
@@ -175,8 +177,8 @@ static long tty_write(struct file *file, struct io *io, int64_t *pos)
 /* Characters a raw read() waits for, and how long (termios(3), "Canonical and noncanonical mode"). */
 struct read_rule {
     unsigned wanted;
-    nsec_t patience;      /* DEADLINE_NONE: for ever */
-    bool is_per_char;     /* the time starts anew with each character, and not before the first */
+    nsec_t patience;  /* DEADLINE_NONE: for ever */
+    bool is_per_char; /* the time starts anew with each character, and not before the first */
 };
 
 static struct read_rule read_rule_of(const struct tty *tty, size_t len)

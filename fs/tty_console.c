@@ -9,10 +9,11 @@
  *
  * The tool tells of its window by lines "winsize ROWS COLUMNS" on the control channel.
  */
+#include "fs/tty_console.h"
+
 #include "abi/fcntl.h"
 #include "fs/devfs.h"
 #include "fs/tty_internal.h"
-#include "fs/tty_console.h"
 #include "kernel/console.h"
 #include "kernel/log.h"
 #include "kernel/thread.h"

@@ -32,10 +32,10 @@ struct tty_ops {
 
 /* [i] set at creation  [t] lock  [o] output_lock  [s] tty_list_lock  [a] atomic */
 struct tty {
-    unsigned refcount;          /* [a] */
-    const struct tty_ops *ops;  /* [i] */
-    uint64_t rdev;              /* [i] */
-    void *private;              /* [i] the kind's own */
+    unsigned refcount;         /* [a] */
+    const struct tty_ops *ops; /* [i] */
+    uint64_t rdev;             /* [i] */
+    void *private;             /* [i] the kind's own */
     struct mutex lock;
     struct mutex output_lock;
     struct abi_termios termios; /* [t, read anywhere] */
@@ -54,16 +54,16 @@ struct tty {
     struct wait_queue writers;
     struct wait_queue receivers; /* who feeds the input ring */
     struct poll_head poll;
-    struct list node;           /* [s] */
-    int session;                /* [s] 0: nobody's controlling terminal */
-    int foreground;             /* [s] process group */
+    struct list node; /* [s] */
+    int session;      /* [s] 0: nobody's controlling terminal */
+    int foreground;   /* [s] process group */
 };
 
 /* ---- tty.c ---- */
 int tty_init(struct tty *tty, const struct tty_ops *ops, uint64_t rdev) __must_check;
 struct tty *tty_get(struct tty *tty);
 void tty_put(struct tty *tty);
-extern const struct file_ops tty_file_ops;  /* file->private is the tty, with a reference */
+extern const struct file_ops tty_file_ops; /* file->private is the tty, with a reference */
 /* Makes file a descriptor of tty, whose reference is taken over; may become the controlling terminal. */
 void tty_attach_file(struct tty *tty, struct file *file);
 /* The other side is gone: reads end, writes fail, the session is told. */
@@ -78,7 +78,7 @@ bool tty_can_receive(struct tty *tty);
 bool tty_has_input(struct tty *tty, unsigned wanted);
 /* Moves what a read() gets now; lock held.  Bytes, or -EFAULT. */
 long tty_take_input(struct tty *tty, struct io *io);
-void tty_flush_input(struct tty *tty);  /* lock held */
+void tty_flush_input(struct tty *tty); /* lock held */
 /* After ICANON changed: lock held. */
 void tty_canonical_changed(struct tty *tty);
 static inline bool tty_is_canonical(const struct tty *tty)
@@ -94,7 +94,7 @@ int tty_check_foreground(struct tty *tty, int signo) __must_check;
 void tty_signal_foreground(struct tty *tty, int signo);
 /* An open() without O_NOCTTY. */
 void tty_claim_on_open(struct tty *tty);
-struct tty *tty_of_current(void); /* the controlling terminal with a reference, or NULL */
+struct tty *tty_of_current(void);        /* the controlling terminal with a reference, or NULL */
 void tty_leave_session(struct tty *tty); /* nobody's any more; SIGHUP, SIGCONT to the foreground */
 long tty_job_ioctl(struct tty *tty, unsigned command, unsigned long arg, bool is_master);
 

@@ -19,9 +19,18 @@ void tty_termios_init(struct abi_termios *termios)
         .c_cflag = ABI_B38400 | ABI_CS8 | ABI_CREAD,
         .c_lflag = ABI_ISIG | ABI_ICANON | ABI_ECHO | ABI_ECHOE | ABI_ECHOK | ABI_ECHOCTL |
                    ABI_ECHOKE | ABI_IEXTEN,
-        .c_cc = { [ABI_VINTR] = 3, [ABI_VQUIT] = 28, [ABI_VERASE] = 127, [ABI_VKILL] = 21,
-                  [ABI_VEOF] = 4, [ABI_VMIN] = 1, [ABI_VSTART] = 17, [ABI_VSTOP] = 19,
-                  [ABI_VSUSP] = 26, [ABI_VREPRINT] = 18, [ABI_VWERASE] = 23, [ABI_VLNEXT] = 22 },
+        .c_cc = { [ABI_VINTR] = 3,
+                  [ABI_VQUIT] = 28,
+                  [ABI_VERASE] = 127,
+                  [ABI_VKILL] = 21,
+                  [ABI_VEOF] = 4,
+                  [ABI_VMIN] = 1,
+                  [ABI_VSTART] = 17,
+                  [ABI_VSTOP] = 19,
+                  [ABI_VSUSP] = 26,
+                  [ABI_VREPRINT] = 18,
+                  [ABI_VWERASE] = 23,
+                  [ABI_VLNEXT] = 22 },
     };
 }
 

@@ -33,7 +33,7 @@ void tty_list_remove(struct tty *tty)
 static struct tty *find_locked(int session)
 {
     struct tty *tty;
-    list_for_each(tty, &ttys, node) {
+    list_for_each (tty, &ttys, node) {
         if (session != 0 && tty->session == session)
             return tty;
     }

@@ -10,7 +10,13 @@
 #include "kernel/wait.h"
 #include "lib/compiler.h"
 
-enum console_channel { CONSOLE_STDIN, CONSOLE_STDOUT, CONSOLE_STDERR, CONSOLE_CONTROL, CONSOLE_COUNT };
+enum console_channel {
+    CONSOLE_STDIN,
+    CONSOLE_STDOUT,
+    CONSOLE_STDERR,
+    CONSOLE_CONTROL,
+    CONSOLE_COUNT
+};
 
 struct console_ops {
     /* Blocks until all len bytes were taken by the host, or a signal (-EINTR if none were).  nonblock:

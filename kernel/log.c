@@ -30,8 +30,9 @@ static unsigned sink_owner; /* CPU + 1 */
 static bool is_panicking;
 
 /* As syslog(2) numbers them. */
-static const char level_digit[] = { [LOG_ERROR] = '3', [LOG_WARNING] = '4', [LOG_INFO] = '6',
-                                    [LOG_DEBUG] = '7' };
+static const char level_digit[] = {
+    [LOG_ERROR] = '3', [LOG_WARNING] = '4', [LOG_INFO] = '6', [LOG_DEBUG] = '7'
+};
 
 static void ring_append(const char *text, size_t len)
 {
@@ -74,8 +75,8 @@ bool log_sink_write(const char *text, size_t len)
 }
 
 /* "<6>[    0.123456] text\n"; a text that is too long is cut. */
-__printf(3, 0)
-static size_t line_format(char *line, enum log_level level, const char *format, va_list args)
+__printf(3, 0) static size_t
+    line_format(char *line, enum log_level level, const char *format, va_list args)
 {
     nsec_t now = arch_clock_ns();
     int len = format_string(line, LOG_LINE_MAX, "<%c>[%5lld.%06lld] ", level_digit[level],

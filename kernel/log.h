@@ -20,11 +20,11 @@ void log_write_va(enum log_level level, const char *format, va_list args) __prin
 #define log_debug(...)   log_write(LOG_DEBUG, __VA_ARGS__)
 
 /* Once for each place in the code. */
-#define log_warning_once(...)                                             \
-    do {                                                                  \
-        static bool done_;                                                \
-        if (!__atomic_exchange_n(&done_, true, __ATOMIC_RELAXED))         \
-            log_warning(__VA_ARGS__);                                     \
+#define log_warning_once(...)                                                                      \
+    do {                                                                                           \
+        static bool done_;                                                                         \
+        if (!__atomic_exchange_n(&done_, true, __ATOMIC_RELAXED))                                  \
+            log_warning(__VA_ARGS__);                                                              \
     } while (0)
 
 /* The console level; lines less urgent than it only go to the ring. */

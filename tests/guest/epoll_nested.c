@@ -78,7 +78,8 @@ static void test_loops(void)
     CHECK_ERRNO(add(ep[0], ep[0], EPOLLIN), EINVAL);
     CHECK(!add(ep[0], ep[1], EPOLLIN));
     CHECK_ERRNO(add(ep[1], ep[0], EPOLLIN), ELOOP);
-    CHECK(!add(ep[1], ep[2], EPOLLIN) && !add(ep[2], ep[3], EPOLLIN) && !add(ep[3], ep[4], EPOLLIN));
+    CHECK(!add(ep[1], ep[2], EPOLLIN) && !add(ep[2], ep[3], EPOLLIN) &&
+          !add(ep[3], ep[4], EPOLLIN));
     CHECK_ERRNO(add(ep[4], ep[0], EPOLLIN), ELOOP);
     int result = add(ep[4], ep[5], EPOLLIN);
     printf("six deep: %d %s\n", result, result ? strerror(errno) : "");

@@ -14,13 +14,20 @@ static const struct {
     uint32_t mask;
     const char *name;
 } names[] = {
-    { IN_ACCESS, "access" },           { IN_MODIFY, "modify" },
-    { IN_ATTRIB, "attrib" },           { IN_CLOSE_WRITE, "close_write" },
-    { IN_CLOSE_NOWRITE, "close" },     { IN_OPEN, "open" },
-    { IN_MOVED_FROM, "moved_from" },   { IN_MOVED_TO, "moved_to" },
-    { IN_CREATE, "create" },           { IN_DELETE, "delete" },
-    { IN_DELETE_SELF, "delete_self" }, { IN_MOVE_SELF, "move_self" },
-    { IN_IGNORED, "ignored" },         { IN_Q_OVERFLOW, "overflow" },
+    { IN_ACCESS, "access" },
+    { IN_MODIFY, "modify" },
+    { IN_ATTRIB, "attrib" },
+    { IN_CLOSE_WRITE, "close_write" },
+    { IN_CLOSE_NOWRITE, "close" },
+    { IN_OPEN, "open" },
+    { IN_MOVED_FROM, "moved_from" },
+    { IN_MOVED_TO, "moved_to" },
+    { IN_CREATE, "create" },
+    { IN_DELETE, "delete" },
+    { IN_DELETE_SELF, "delete_self" },
+    { IN_MOVE_SELF, "move_self" },
+    { IN_IGNORED, "ignored" },
+    { IN_Q_OVERFLOW, "overflow" },
     { IN_ISDIR, "dir" },
 };
 

@@ -177,7 +177,8 @@ static void test_wake_up(void)
     pthread_join(thread, NULL);
     items[0] = (struct pollfd){ .fd = 800, .events = POLLIN };
     CHECK(poll(items, 1, 0) == 1 && items[0].revents == POLLNVAL);
-    items[0] = (struct pollfd){ .fd = open("/etc/passwd", O_RDONLY | O_CREAT, 0600), .events = POLLIN | POLLOUT };
+    items[0] = (struct pollfd){ .fd = open("/etc/passwd", O_RDONLY | O_CREAT, 0600),
+                                .events = POLLIN | POLLOUT };
     CHECK(poll(items, 1, 0) == 1 && items[0].revents == (POLLIN | POLLOUT));
     close(items[0].fd);
     close(event);

@@ -139,7 +139,8 @@ static void test_timerfd(void)
     CHECK_ERRNO(read(fd, &count, 8), EAGAIN);
     CHECK_ERRNO(read(fd, &count, 4), EINVAL);
     CHECK(!timerfd_settime(fd, 0, &set, NULL));
-    CHECK(!timerfd_gettime(fd, &got) && got.it_value.tv_nsec > 0 && got.it_value.tv_nsec <= 20000000);
+    CHECK(!timerfd_gettime(fd, &got) && got.it_value.tv_nsec > 0 &&
+          got.it_value.tv_nsec <= 20000000);
     struct pollfd item = { .fd = fd, .events = POLLIN };
     CHECK(poll(&item, 1, 1000) == 1 && read(fd, &count, 8) == 8 && count == 1);
     CHECK(!timerfd_gettime(fd, &got) && !got.it_value.tv_nsec && !got.it_value.tv_sec);
@@ -149,7 +150,8 @@ static void test_timerfd(void)
     CHECK(read(fd, &count, 8) == 8 && count >= 7 && count < 1000);
     clock_gettime(CLOCK_MONOTONIC, &now);
     set = (struct itimerspec){ { 0, 0 }, now };
-    CHECK(!timerfd_settime(fd, TFD_TIMER_ABSTIME, &set, &got) && got.it_interval.tv_nsec == 5000000);
+    CHECK(!timerfd_settime(fd, TFD_TIMER_ABSTIME, &set, &got) &&
+          got.it_interval.tv_nsec == 5000000);
     CHECK(poll(&item, 1, 1000) == 1);
     memset(&set, 0, sizeof set);
     CHECK(!timerfd_settime(fd, 0, &set, NULL) && poll(&item, 1, 10) == 0);
