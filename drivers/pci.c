@@ -26,12 +26,12 @@
 #define BAR_MEM_MASK 0xfffffff0u
 
 /* MSI-X capability, 6.8.2. */
-#define MSIX_CONTROL     2
-#define MSIX_TABLE       4
-#define MSIX_COUNT       0x07ff
-#define MSIX_ENABLE      0x8000
-#define MSIX_ENTRY_SIZE  16
-#define MSIX_ENTRY_DATA  8
+#define MSIX_CONTROL       2
+#define MSIX_TABLE         4
+#define MSIX_COUNT         0x07ff
+#define MSIX_ENABLE        0x8000
+#define MSIX_ENTRY_SIZE    16
+#define MSIX_ENTRY_DATA    8
 #define MSIX_ENTRY_CONTROL 12
 #define MSIX_ENTRY_MASKED  1u
 
@@ -254,7 +254,8 @@ static bool scan_function(struct scan *scan, unsigned bus, unsigned slot, unsign
     if ((id & 0xffff) == 0xffff || (id & 0xffff) == 0)
         return false;
     struct pci_device found = {
-        .device = { .bus = BUS_PCI, .id = { .vendor = (uint16_t)id, .device = (uint16_t)(id >> 16) } },
+        .device = { .bus = BUS_PCI,
+                    .id = { .vendor = (uint16_t)id, .device = (uint16_t)(id >> 16) } },
         .bus = (uint8_t)bus,
         .slot = (uint8_t)slot,
         .function = (uint8_t)function,

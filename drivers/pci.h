@@ -38,10 +38,10 @@ struct pci_bar {
 };
 
 struct pci_device {
-    struct device device;  /* BUS_PCI */
+    struct device device; /* BUS_PCI */
     uint8_t bus, slot, function;
-    uint32_t class;        /* class << 16 | subclass << 8 | interface */
-    uint8_t msix;          /* offset of the MSI-X capability; 0: none, or not enabled */
+    uint32_t class; /* class << 16 | subclass << 8 | interface */
+    uint8_t msix;   /* offset of the MSI-X capability; 0: none, or not enabled */
     uint16_t msix_count;
     char *msix_table;
     struct pci_bar bar[PCI_BARS]; /* after pci_enable() */

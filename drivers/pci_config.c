@@ -81,7 +81,8 @@ static void port_write(unsigned offset, unsigned size, uint32_t value)
 
 static void port_select(unsigned bus, unsigned slot, unsigned function, unsigned offset)
 {
-    arch_port_write32(PORT_ADDRESS, ENABLE | bus << 16 | slot << 11 | function << 8 | (offset & ~3u));
+    arch_port_write32(PORT_ADDRESS,
+                      ENABLE | bus << 16 | slot << 11 | function << 8 | (offset & ~3u));
 }
 
 uint32_t pci_config_read(unsigned bus, unsigned slot, unsigned function, unsigned offset,

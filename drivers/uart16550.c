@@ -42,9 +42,9 @@
 #define LSR_RECEIVED 0x01
 #define LSR_EMPTY    0x20
 
-#define FIFO_SIZE    16
-#define SPINS_MAX    100000 /* a real port at 115200 baud needs some 1400 us for a FIFO */
-#define RING_SIZE    256    /* a power of two */
+#define FIFO_SIZE 16
+#define SPINS_MAX 100000 /* a real port at 115200 baud needs some 1400 us for a FIFO */
+#define RING_SIZE 256    /* a power of two */
 
 static struct {
     bool is_present;

@@ -16,9 +16,9 @@
 #define STATUS_FEATURES_OK 8u
 #define STATUS_FAILED      128u
 
-#define RESET_SPINS   1000000
-#define CONFIG_TRIES  16
-#define SMALL_RING    2048 /* up to here the heap gives contiguous memory without waste */
+#define RESET_SPINS  1000000
+#define CONFIG_TRIES 16
+#define SMALL_RING   2048 /* up to here the heap gives contiguous memory without waste */
 
 static void add_status(struct virtio_device *device, uint8_t bits)
 {
@@ -48,7 +48,8 @@ int virtio_negotiate(struct virtio_device *device, uint64_t wanted)
     add_status(device, STATUS_ACKNOWLEDGE | STATUS_DRIVER);
 
     wanted |= VIRTIO_F_EVENT_INDEX | VIRTIO_F_INDIRECT;
-    wanted |= device->is_legacy ? VIRTIO_F_ANY_LAYOUT : VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM;
+    wanted |=
+        device->is_legacy ? VIRTIO_F_ANY_LAYOUT : VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM;
     device->features = transport->get_features(device) & wanted;
     if (!device->is_legacy && !virtio_has(device, VIRTIO_F_VERSION_1)) {
         add_status(device, STATUS_FAILED);
@@ -110,9 +111,9 @@ static int queue_init(struct virtio_queue *queue, uint16_t size)
     queue->memory = ring_memory_alloc(queue->memory_size, device->is_legacy);
     if (!queue->memory)
         return -ENOMEM;
-    int err = vring_init(&queue->ring, size, align, queue->memory,
-                         virtio_has(device, VIRTIO_F_EVENT_INDEX),
-                         virtio_has(device, VIRTIO_F_INDIRECT));
+    int err =
+        vring_init(&queue->ring, size, align, queue->memory,
+                   virtio_has(device, VIRTIO_F_EVENT_INDEX), virtio_has(device, VIRTIO_F_INDIRECT));
     if (!err)
         err = device->transport->queue_setup(device, queue);
     if (!err)
@@ -125,7 +126,8 @@ static int queue_init(struct virtio_queue *queue, uint16_t size)
 int virtio_queue_create(struct virtio_device *device, uint16_t index, uint16_t size_max,
                         irq_handler handler, void *arg, struct virtio_queue **out)
 {
-    uint16_t size = index < VIRTIO_QUEUES_MAX ? device->transport->queue_size_max(device, index) : 0;
+    uint16_t size =
+        index < VIRTIO_QUEUES_MAX ? device->transport->queue_size_max(device, index) : 0;
     size = MIN(MIN(size, size_max), (uint16_t)VRING_SIZE_MAX);
     if (size == 0)
         return -ENOENT;

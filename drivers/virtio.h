@@ -28,14 +28,14 @@ struct virtio_queue {
     uint16_t index;
     irq_handler handler; /* NULL: no interrupt */
     void *arg;
-    void *memory;        /* of the ring */
+    void *memory; /* of the ring */
     size_t memory_size;
-    void *notify;        /* the transport's register */
+    void *notify; /* the transport's register */
 };
 
 /* What a transport does; index < VIRTIO_QUEUES_MAX. */
 struct virtio_transport {
-    size_t ring_align;   /* of the used ring; legacy devices want whole pages for the ring */
+    size_t ring_align; /* of the used ring; legacy devices want whole pages for the ring */
     uint64_t (*get_features)(struct virtio_device *device);
     void (*set_features)(struct virtio_device *device, uint64_t features);
     uint8_t (*get_status)(struct virtio_device *device);
@@ -52,10 +52,10 @@ struct virtio_transport {
 };
 
 struct virtio_device {
-    struct device device;       /* BUS_VIRTIO */
+    struct device device; /* BUS_VIRTIO */
     const struct virtio_transport *transport;
-    bool is_legacy;             /* before virtio 1.0: only by virtio_mmio.c */
-    uint64_t features;          /* negotiated */
+    bool is_legacy;    /* before virtio 1.0: only by virtio_mmio.c */
+    uint64_t features; /* negotiated */
     struct virtio_queue *queues[VIRTIO_QUEUES_MAX];
     irq_handler config_changed; /* set before virtio_start(); NULL: not interested */
     void *config_arg;

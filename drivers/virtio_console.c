@@ -26,11 +26,11 @@
 
 #define QUEUE_CONTROL_RECEIVE  2
 #define QUEUE_CONTROL_TRANSMIT 3
-#define PORTS_MAX     5 /* our four and port 0, which QEMU keeps for a console; two queues each */
-#define PORT_RING     8
-#define CONTROL_RING  32
-#define MESSAGE_SIZE  64
-#define SETTLE_NS     (100 * NSEC_PER_MSEC)
+#define PORTS_MAX              5 /* our four and port 0, which QEMU keeps for a console; two queues each */
+#define PORT_RING              8
+#define CONTROL_RING           32
+#define MESSAGE_SIZE           64
+#define SETTLE_NS              (100 * NSEC_PER_MSEC)
 
 /* Control events, 5.3.6.2. */
 #define EVENT_DEVICE_READY 0
@@ -50,13 +50,13 @@ struct message {
 struct virtio_console {
     struct virtio_device *virtio;
     struct spinlock lock;
-    bool is_started;             /* [a] everything below is in place */
+    bool is_started; /* [a] everything below is in place */
     unsigned nports;
     struct console_port port[PORTS_MAX];
     struct virtio_queue *control_receive, *control_transmit;
     char (*incoming)[MESSAGE_SIZE];
     struct message outgoing[CONTROL_RING];
-    unsigned nsent;              /* messages, ever */
+    unsigned nsent; /* messages, ever */
     struct wait_queue settled;
     struct virtio_console *next;
 };
@@ -76,7 +76,8 @@ static const struct {
 /* ---- Control ------------------------------------------------------------------------------- */
 
 /* The slots of the ring are as many as messages can be under way. */
-static void control_send(struct virtio_console *console, unsigned id, uint16_t event, uint16_t value)
+static void control_send(struct virtio_console *console, unsigned id, uint16_t event,
+                         uint16_t value)
 {
     struct vring *ring = &console->control_transmit->ring;
     uint32_t len;

@@ -23,8 +23,8 @@
 #include "kernel/mm/frame.h"
 #include "kernel/percpu.h"
 
-#define NOW_SPINS      20000000 /* without any progress, before write_now gives up */
-#define LOCK_SPINS     1000000
+#define NOW_SPINS  20000000 /* without any progress, before write_now gives up */
+#define LOCK_SPINS 1000000
 
 static bool is_closed(const struct console_port *port)
 {

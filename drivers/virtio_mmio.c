@@ -237,8 +237,8 @@ static void mmio_probe(const struct place *place)
 
     virtio->transport = &mmio_transport;
     virtio->is_legacy = version == 1;
-    virtio->device = (struct device){ .bus = BUS_VIRTIO, .id.virtio = (uint16_t)id,
-                                      .handle = virtio };
+    virtio->device =
+        (struct device){ .bus = BUS_VIRTIO, .id.virtio = (uint16_t)id, .handle = virtio };
     format_string(virtio->device.name, sizeof(virtio->device.name), "virtio-mmio %lx",
                   (unsigned long)place->base);
     if (device_probe(&virtio->device) == 0)

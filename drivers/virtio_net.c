@@ -40,9 +40,9 @@
 #define NET_F_STATUS     (1ULL << 16)
 
 /* Configuration, 5.1.4. */
-#define CONFIG_MAC    0
-#define CONFIG_STATUS 6
-#define CONFIG_MTU    10
+#define CONFIG_MAC     0
+#define CONFIG_STATUS  6
+#define CONFIG_MTU     10
 #define STATUS_LINK_UP 1
 
 /* Header, 5.1.6. */
@@ -89,7 +89,7 @@ struct virtio_net {
     unsigned receive_goal; /* ... and should have */
 
     struct transmit_slot *slots, *free_slots;
-    bool is_full;          /* net was told -ENOSPC */
+    bool is_full; /* net was told -ENOSPC */
 };
 
 /* ---- Receive --------------------------------------------------------------------------- */
@@ -385,10 +385,12 @@ static int create_queues(struct virtio_net *net)
     struct virtio_queue *receive, *transmit;
     net->virtio->config_changed = net_config_changed;
     net->virtio->config_arg = net;
-    int err = virtio_queue_create(net->virtio, QUEUE_RECEIVE, RING_SIZE, net_interrupt, net, &receive);
+    int err =
+        virtio_queue_create(net->virtio, QUEUE_RECEIVE, RING_SIZE, net_interrupt, net, &receive);
     if (err)
         return err;
-    err = virtio_queue_create(net->virtio, QUEUE_TRANSMIT, RING_SIZE, net_interrupt, net, &transmit);
+    err =
+        virtio_queue_create(net->virtio, QUEUE_TRANSMIT, RING_SIZE, net_interrupt, net, &transmit);
     if (err)
         return err;
     unsigned nslots = transmit->ring.size;

@@ -17,10 +17,10 @@
 #include "kernel/mm/heap.h"
 #include "lib/format.h"
 
-#define VENDOR_VIRTIO     0x1af4
-#define ID_TRANSITIONAL   0x1000 /* the type is the subsystem id */
-#define ID_MODERN         0x1040 /* plus the type */
-#define ID_LAST           0x107f
+#define VENDOR_VIRTIO   0x1af4
+#define ID_TRANSITIONAL 0x1000 /* the type is the subsystem id */
+#define ID_MODERN       0x1040 /* plus the type */
+#define ID_LAST         0x107f
 
 /* struct virtio_pci_cap, 4.1.4. */
 #define CAP_TYPE       3
@@ -32,22 +32,22 @@
 enum block { BLOCK_COMMON = 1, BLOCK_NOTIFY, BLOCK_ISR, BLOCK_CONFIG, BLOCKS };
 
 /* struct virtio_pci_common_cfg, 4.1.4.3. */
-#define COMMON_DEVICE_SELECT   0
-#define COMMON_DEVICE_FEATURES 4
-#define COMMON_DRIVER_SELECT   8
-#define COMMON_DRIVER_FEATURES 12
-#define COMMON_CONFIG_VECTOR   16
-#define COMMON_STATUS          20
-#define COMMON_GENERATION      21
-#define COMMON_QUEUE_SELECT    22
-#define COMMON_QUEUE_SIZE      24
-#define COMMON_QUEUE_VECTOR    26
-#define COMMON_QUEUE_ENABLE    28
-#define COMMON_QUEUE_NOTIFY    30
+#define COMMON_DEVICE_SELECT     0
+#define COMMON_DEVICE_FEATURES   4
+#define COMMON_DRIVER_SELECT     8
+#define COMMON_DRIVER_FEATURES   12
+#define COMMON_CONFIG_VECTOR     16
+#define COMMON_STATUS            20
+#define COMMON_GENERATION        21
+#define COMMON_QUEUE_SELECT      22
+#define COMMON_QUEUE_SIZE        24
+#define COMMON_QUEUE_VECTOR      26
+#define COMMON_QUEUE_ENABLE      28
+#define COMMON_QUEUE_NOTIFY      30
 #define COMMON_QUEUE_DESCRIPTORS 32
-#define COMMON_QUEUE_AVAIL     40
-#define COMMON_QUEUE_USED      48
-#define COMMON_SIZE            56
+#define COMMON_QUEUE_AVAIL       40
+#define COMMON_QUEUE_USED        48
+#define COMMON_SIZE              56
 
 #define NO_VECTOR        0xffff
 #define INTERRUPT_QUEUES 1u
@@ -62,8 +62,8 @@ struct virtio_pci {
     uint32_t block_size[BLOCKS];
     uint32_t notify_multiplier;
     bool has_msix;
-    bool is_connected;         /* the wired interrupt, or the configuration's vector */
-    unsigned nvectors;         /* MSI-X entries in use */
+    bool is_connected; /* the wired interrupt, or the configuration's vector */
+    unsigned nvectors; /* MSI-X entries in use */
     uint16_t queue_vector[VIRTIO_QUEUES_MAX];
 };
 
@@ -352,8 +352,8 @@ static int vpci_start(struct virtio_pci *vpci, int type)
     }
     vpci->has_msix = pci_msix_enable(vpci->pci) == 0;
     virtio->transport = &pci_transport;
-    virtio->device = (struct device){ .bus = BUS_VIRTIO, .id.virtio = (uint16_t)type,
-                                      .handle = virtio };
+    virtio->device =
+        (struct device){ .bus = BUS_VIRTIO, .id.virtio = (uint16_t)type, .handle = virtio };
     format_string(virtio->device.name, sizeof(virtio->device.name), "virtio-%s",
                   vpci->pci->device.name);
     return device_probe(&virtio->device);

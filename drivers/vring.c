@@ -32,7 +32,8 @@ static size_t avail_offset(uint16_t size)
 
 static size_t used_offset(uint16_t size, size_t align)
 {
-    return ALIGN_UP(avail_offset(size) + sizeof(struct vring_avail) + 2 * ((size_t)size + 1), align);
+    return ALIGN_UP(avail_offset(size) + sizeof(struct vring_avail) + 2 * ((size_t)size + 1),
+                    align);
 }
 
 size_t vring_bytes(uint16_t size, size_t align)
@@ -130,9 +131,9 @@ static void fill_direct(struct vring *ring, uint16_t head, const struct vring_pi
 {
     uint16_t at = head, last = head;
     for (unsigned i = 0; i < n; i++) {
-        ring->descriptors[at] = (struct vring_descriptor){ piece[i].address, piece[i].len,
-                                                           piece_flags(i, n, nout),
-                                                           ring->slots[at].next };
+        ring->descriptors[at] =
+            (struct vring_descriptor){ piece[i].address, piece[i].len, piece_flags(i, n, nout),
+                                       ring->slots[at].next };
         last = at;
         at = ring->slots[at].next;
     }
@@ -216,7 +217,8 @@ void *vring_pop(struct vring *ring, uint32_t *len)
         ring_break(ring, "the device returned more than it was given", ready);
         return NULL;
     }
-    const struct vring_used_element *element = &ring->used->ring[ring->used_index & (ring->size - 1)];
+    const struct vring_used_element *element =
+        &ring->used->ring[ring->used_index & (ring->size - 1)];
     uint32_t id = READ_ONCE(element->id);
     uint32_t written = READ_ONCE(element->len);
     if (id >= ring->size || !ring->slots[id].cookie) {

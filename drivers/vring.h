@@ -40,11 +40,11 @@ struct vring_used {
 
 /* What the driver remembers of a descriptor; nothing of it is read back from the shared ring. */
 struct vring_slot {
-    void *cookie;      /* of the chain that begins here; NULL: none does */
+    void *cookie;                      /* of the chain that begins here; NULL: none does */
     struct vring_descriptor *indirect; /* table, once made */
-    uint32_t capacity; /* bytes the device may write */
+    uint32_t capacity;                 /* bytes the device may write */
     uint16_t ndescriptors;
-    uint16_t next;     /* in the chain or the free list */
+    uint16_t next; /* in the chain or the free list */
 };
 
 struct vring {
@@ -52,8 +52,8 @@ struct vring {
     struct vring_avail *avail;
     struct vring_used *used;
     struct vring_slot *slots;
-    uint16_t size;        /* a power of two */
-    uint16_t nfree;       /* descriptors */
+    uint16_t size;  /* a power of two */
+    uint16_t nfree; /* descriptors */
     uint16_t free_head;
     uint16_t nchains;     /* the device has */
     uint16_t avail_index; /* chains made available, ever */

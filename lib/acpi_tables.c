@@ -20,17 +20,17 @@
 #define HEADER_LENGTH 4
 
 /* FADT, 5.2.9. */
-#define FADT_DSDT          40
-#define FADT_SMI_COMMAND   48
-#define FADT_ACPI_ENABLE   52
-#define FADT_PM1A_CONTROL  64
-#define FADT_PM1B_CONTROL  68
-#define FADT_PM_TIMER      76
-#define FADT_FLAGS         112
-#define FADT_RESET         116
-#define FADT_RESET_VALUE   128
-#define FADT_X_DSDT        140
-#define FADT_SLEEP_CONTROL 244
+#define FADT_DSDT             40
+#define FADT_SMI_COMMAND      48
+#define FADT_ACPI_ENABLE      52
+#define FADT_PM1A_CONTROL     64
+#define FADT_PM1B_CONTROL     68
+#define FADT_PM_TIMER         76
+#define FADT_FLAGS            112
+#define FADT_RESET            116
+#define FADT_RESET_VALUE      128
+#define FADT_X_DSDT           140
+#define FADT_SLEEP_CONTROL    244
 #define FADT_FLAG_TIMER_32BIT (1u << 8)
 #define FADT_FLAG_RESET       (1u << 10)
 
@@ -138,9 +138,11 @@ static void read_madt(const struct table *madt, struct firmware_info *info)
         if (len < 2 || len > madt->length - at)
             return;
         if (type == MADT_LOCAL_APIC && len >= 8)
-            add_cpu(info, (uint32_t)table_get(madt, at + 3, 1), (uint32_t)table_get(madt, at + 4, 4));
+            add_cpu(info, (uint32_t)table_get(madt, at + 3, 1),
+                    (uint32_t)table_get(madt, at + 4, 4));
         else if (type == MADT_LOCAL_X2APIC && len >= 16)
-            add_cpu(info, (uint32_t)table_get(madt, at + 4, 4), (uint32_t)table_get(madt, at + 8, 4));
+            add_cpu(info, (uint32_t)table_get(madt, at + 4, 4),
+                    (uint32_t)table_get(madt, at + 8, 4));
         else if (type == MADT_IOAPIC && len >= 12)
             add_ioapic(info, madt, at);
         else if (type == MADT_OVERRIDE && len >= 10)

@@ -38,7 +38,7 @@ struct firmware_register {
 };
 
 struct firmware_info {
-    unsigned ncpus;      /* usable ones, the boot CPU among them */
+    unsigned ncpus; /* usable ones, the boot CPU among them */
     unsigned nioapics;
     unsigned noverrides;
     unsigned necams;
@@ -46,14 +46,14 @@ struct firmware_info {
     struct firmware_ioapic ioapic[FIRMWARE_IOAPICS_MAX];
     struct firmware_override override[FIRMWARE_OVERRIDES_MAX];
     struct firmware_ecam ecam[FIRMWARE_ECAMS_MAX];
-    paddr_t hpet;        /* 0: none */
-    uint16_t pm_timer;   /* port of the 3.579545 MHz counter; 0: none */
+    paddr_t hpet;      /* 0: none */
+    uint16_t pm_timer; /* port of the 3.579545 MHz counter; 0: none */
     bool pm_timer_is_32bit;
 
     /* Power. */
-    paddr_t dsdt;        /* 0: none */
+    paddr_t dsdt;                                     /* 0: none */
     uint16_t smi_command, pm1a_control, pm1b_control; /* ports; 0: none */
-    uint8_t acpi_enable; /* value for smi_command */
+    uint8_t acpi_enable;                              /* value for smi_command */
     struct firmware_register sleep_control; /* instead of PM1 where the hardware is reduced */
     struct firmware_register reset;
     uint8_t reset_value;

@@ -11,8 +11,8 @@ struct firmware_memory {
     void *context;
 };
 
-bool firmware_read(const struct firmware_memory *memory, paddr_t at, void *to, size_t len)
-    __must_check;
+bool firmware_read(const struct firmware_memory *memory, paddr_t at, void *to,
+                   size_t len) __must_check;
 /* Whether the bytes of [at, at + len) can be read and add up to zero. */
 bool firmware_sum_is_zero(const struct firmware_memory *memory, paddr_t at, uint32_t len);
 /* The first multiple of 16 in [start, end) where signature stands before checksum_len bytes that add up

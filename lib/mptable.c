@@ -5,9 +5,9 @@
 
 #include "abi/errno.h"
 
-#define POINTER_SIZE 16
-#define HEADER_SIZE  44
-#define BUSES_MAX    32
+#define POINTER_SIZE    16
+#define HEADER_SIZE     44
+#define BUSES_MAX       32
 /* The specification numbers pins per IOAPIC; all known ones of its time have 24. */
 #define PINS_PER_IOAPIC 24
 
@@ -72,7 +72,8 @@ static void add_interrupt(struct reading *reading, const uint8_t *entry)
     if (entry[1] != 0 || bus >= BUSES_MAX || !(reading->isa_buses >> bus & 1) ||
         !find_gsi_base(info, entry[6], &base))
         return;
-    struct firmware_override override = { .irq = irq, .gsi = base + pin,
+    struct firmware_override override = { .irq = irq,
+                                          .gsi = base + pin,
                                           .active_low = (entry[2] & 3) == 3,
                                           .level = (entry[2] >> 2 & 3) == 3 };
     bool is_plain = override.gsi == irq && !override.active_low && !override.level;

@@ -34,11 +34,11 @@
 #define BASE_ENABLE 0x800
 #define BASE_PADDR  0x000ffffffffff000ULL
 
-#define SPURIOUS_ENABLE 0x100
-#define LVT_MASKED      0x10000
-#define LVT_NMI         0x400
+#define SPURIOUS_ENABLE  0x100
+#define LVT_MASKED       0x10000
+#define LVT_NMI          0x400
 #define LVT_TSC_DEADLINE 0x40000
-#define DIVIDE_BY_16    3
+#define DIVIDE_BY_16     3
 
 #define ICR_INIT       0x500
 #define ICR_STARTUP    0x600
@@ -77,12 +77,16 @@ static void pic_disable(void)
         uint16_t port;
         uint8_t value;
     } words[] = {
-        { PIC1, 0x11 },     { PIC2, 0x11 },         /* ICW1: cascade, ICW4 follows */
+        { PIC1, 0x11 },
+        { PIC2, 0x11 }, /* ICW1: cascade, ICW4 follows */
         { PIC1 + 1, VECTOR_PIC_FIRST },
         { PIC2 + 1, VECTOR_PIC_FIRST + 8 },
-        { PIC1 + 1, 4 },    { PIC2 + 1, 2 },        /* ICW3: the second hangs on line 2 */
-        { PIC1 + 1, 1 },    { PIC2 + 1, 1 },        /* ICW4: 8086 mode */
-        { PIC1 + 1, 0xff }, { PIC2 + 1, 0xff },     /* all masked */
+        { PIC1 + 1, 4 },
+        { PIC2 + 1, 2 }, /* ICW3: the second hangs on line 2 */
+        { PIC1 + 1, 1 },
+        { PIC2 + 1, 1 }, /* ICW4: 8086 mode */
+        { PIC1 + 1, 0xff },
+        { PIC2 + 1, 0xff }, /* all masked */
     };
     for (size_t i = 0; i < ARRAY_SIZE(words); i++)
         outb(words[i].port, words[i].value);
@@ -112,7 +116,8 @@ bool apic_init(void)
             return false;
     }
     apic_enable();
-    apic_write(REG_LVT_LINT1, LVT_NMI); /* the boot CPU's, as the MultiProcessor specification wires it */
+    /* NMI comes to the boot CPU, as the MultiProcessor specification wires it. */
+    apic_write(REG_LVT_LINT1, LVT_NMI);
     return true;
 }
 
@@ -176,7 +181,8 @@ void apic_send_nmi_to_others(void)
 void apic_timer_setup(unsigned vector, bool tsc_deadline)
 {
     apic_write(REG_TIMER_DIVIDE, DIVIDE_BY_16);
-    apic_write(REG_LVT_TIMER, vector == 0 ? LVT_MASKED : vector | (tsc_deadline ? LVT_TSC_DEADLINE : 0));
+    apic_write(REG_LVT_TIMER,
+               vector == 0 ? LVT_MASKED : vector | (tsc_deadline ? LVT_TSC_DEADLINE : 0));
     /* The mode must be set before the first deadline is written (SDM 3A, 11.5.4.1). */
     if (!is_x2apic)
         __asm__ volatile("mfence" ::: "memory");

@@ -19,7 +19,7 @@
 /* The boot CPU's, with the 8259s silenced; then each secondary's own.  False: there is none. */
 bool apic_init(void);
 void apic_init_cpu(void);
-uint32_t apic_id(void);      /* of this CPU */
+uint32_t apic_id(void); /* of this CPU */
 void apic_eoi(void);
 /* Any context. */
 void apic_send(uint32_t to, unsigned vector);
@@ -28,7 +28,7 @@ void apic_send_startup(uint32_t to, unsigned page); /* begins at physical page <
 void apic_send_nmi_to_others(void);
 
 /* The one-shot timer, apic_timer.c. */
-void apic_timer_init(void);     /* boot CPU; the clock works */
+void apic_timer_init(void); /* boot CPU; the clock works */
 void apic_timer_init_cpu(void);
 void apic_timer_interrupt(void);
 /* Registers of the timer; the count runs at the bus frequency divided by 16. */

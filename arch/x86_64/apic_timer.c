@@ -16,10 +16,10 @@
 #include "kernel/percpu.h"
 #include "kernel/timer.h"
 
-#define DIVIDER        16
-#define EMULATED_HZ    1000000000u /* QEMU and KVM: the bus runs at 1 GHz */
-#define MEASURE_NS     (300 * NSEC_PER_USEC)
-#define DURATION_MAX   (3600 * NSEC_PER_SEC)
+#define DIVIDER      16
+#define EMULATED_HZ  1000000000u /* QEMU and KVM: the bus runs at 1 GHz */
+#define MEASURE_NS   (300 * NSEC_PER_USEC)
+#define DURATION_MAX (3600 * NSEC_PER_SEC)
 
 static bool use_deadline;
 static uint64_t count_hz;

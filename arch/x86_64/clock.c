@@ -32,9 +32,9 @@
 #include "kernel/spinlock.h"
 #include "kernel/vdso_data.h"
 
-#define SAMPLE_TRIES   5
-#define TSC_HZ_GUESS   1000000000u
-#define DURATION_MAX   (3600 * NSEC_PER_SEC)
+#define SAMPLE_TRIES          5
+#define TSC_HZ_GUESS          1000000000u
+#define DURATION_MAX          (3600 * NSEC_PER_SEC)
 #define HYPERVISOR_LEAVES_TSC 0x10 /* VMware's, also offered by others: TSC and bus rate in kHz */
 
 enum source { SOURCE_NONE, SOURCE_TSC, SOURCE_KVM, SOURCE_HYPERV };
@@ -223,7 +223,8 @@ static void first_estimate(void)
         arch_pause();
     struct sample now = sample_take();
     ticks = (now.ticks - refine.start.ticks) & reference->mask;
-    uint64_t hz = ticks < wanted ? 0 : clock_muldiv(now.tsc - refine.start.tsc, reference->hz, ticks);
+    uint64_t hz =
+        ticks < wanted ? 0 : clock_muldiv(now.tsc - refine.start.tsc, reference->hz, ticks);
     if (hz < 1000000) {
         log_warning("the %s stands still: taking the TSC to run at 1 GHz", reference->name);
         refine.reference = NULL;
@@ -277,8 +278,8 @@ static void refine_step(void)
         return;
     }
     uint64_t at = rdtsc_ordered();
-    nsec_t ns = tsc.ns_base +
-                (int64_t)((unsigned __int128)(at - tsc.tsc_base) * tsc.mult >> tsc.shift);
+    nsec_t ns =
+        tsc.ns_base + (int64_t)((unsigned __int128)(at - tsc.tsc_base) * tsc.mult >> tsc.shift);
     tsc_set_rate(hz, at, ns);
     step_begin(refine.step + 1);
 }
@@ -333,7 +334,9 @@ void clock_source_init(void)
             step_begin(0);
     }
     log_info("clock: %s, TSC %lu kHz%s%s",
-             source == SOURCE_TSC ? "TSC" : source == SOURCE_KVM ? "kvm-clock" : "Hyper-V page",
+             source == SOURCE_TSC   ? "TSC"
+             : source == SOURCE_KVM ? "kvm-clock"
+                                    : "Hyper-V page",
              (unsigned long)(clock_tsc_hz() / 1000), refine.reference ? " by the " : "",
              refine.reference ? refine.reference->name : "");
 }

@@ -9,16 +9,16 @@
 #include "arch/x86_64/cpu.h"
 #include "kernel/mm/frame.h"
 
-#define MSR_HV_GUEST_OS_ID    0x40000000
-#define MSR_HV_REFERENCE      0x40000020
-#define MSR_HV_REFERENCE_TSC  0x40000021
-#define MSR_HV_TSC_FREQUENCY  0x40000022
-#define MSR_HV_APIC_FREQUENCY 0x40000023
+#define MSR_HV_GUEST_OS_ID      0x40000000
+#define MSR_HV_REFERENCE        0x40000020
+#define MSR_HV_REFERENCE_TSC    0x40000021
+#define MSR_HV_TSC_FREQUENCY    0x40000022
+#define MSR_HV_APIC_FREQUENCY   0x40000023
 #define HV_ACCESS_REFERENCE     (1u << 1) /* CPUID 0x40000003, EAX */
 #define HV_ACCESS_REFERENCE_TSC (1u << 9)
 #define HV_ACCESS_FREQUENCIES   (1u << 11)
 /* Bit 63: open source; the rest names nobody. */
-#define HV_OS_ID (1ULL << 63 | 0x53ULL << 48)
+#define HV_OS_ID                (1ULL << 63 | 0x53ULL << 48)
 
 struct reference_page {
     uint32_t sequence; /* 0: not valid at the moment, read the MSR */

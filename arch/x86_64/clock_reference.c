@@ -75,10 +75,12 @@ static void pit_stop(void)
     outb(PIT_COMMAND, PIT_MODE_0);
 }
 
-static const struct clock_reference pit_reference = {
-    .name = "PIT", .read = pit_read, .stop = pit_stop, .hz = PIT_HZ, .mask = 0xffff,
-    .first_window_us = 200
-};
+static const struct clock_reference pit_reference = { .name = "PIT",
+                                                      .read = pit_read,
+                                                      .stop = pit_stop,
+                                                      .hz = PIT_HZ,
+                                                      .mask = 0xffff,
+                                                      .first_window_us = 200 };
 
 /* A missing device reads as all ones. */
 static bool pit_start(void)

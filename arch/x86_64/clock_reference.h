@@ -7,7 +7,7 @@
 struct clock_reference {
     const char *name;
     uint64_t (*read)(void);
-    void (*stop)(void);       /* no longer needed; may be NULL */
+    void (*stop)(void); /* no longer needed; may be NULL */
     uint64_t hz;
     uint64_t mask;            /* it counts from 0 to mask and begins anew */
     unsigned first_window_us; /* what it needs for an estimate of half a percent */

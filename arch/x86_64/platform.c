@@ -18,9 +18,9 @@ void arch_idle(void)
 
 void arch_init(const struct boot_info *boot)
 {
-    paging_use_frames();     /* windows on devices need page tables */
-    firmware_init(boot);     /* which controllers there are */
-    clock_source_begin();    /* the measurement runs while the controllers are set up */
+    paging_use_frames();  /* windows on devices need page tables */
+    firmware_init(boot);  /* which controllers there are */
+    clock_source_begin(); /* the measurement runs while the controllers are set up */
     if (!apic_init())
         panic("this machine has no local APIC");
     smp_init();

@@ -6,19 +6,19 @@
 #include "arch/x86_64/firmware.h"
 #include "kernel/options.h"
 
-#define DEBUG_EXIT     0xf4   /* QEMU's isa-debug-exit: its status is value * 2 + 1 */
-#define PM1_SCI_ENABLE 0x0001 /* ACPI specification 4.8.3.2.1 */
-#define PM1_SLEEP_TYPE 10
-#define PM1_SLEEP      0x2000
+#define DEBUG_EXIT          0xf4   /* QEMU's isa-debug-exit: its status is value * 2 + 1 */
+#define PM1_SCI_ENABLE      0x0001 /* ACPI specification 4.8.3.2.1 */
+#define PM1_SLEEP_TYPE      10
+#define PM1_SLEEP           0x2000
 #define SLEEP_CONTROL_TYPE  2 /* 4.8.3.7 */
 #define SLEEP_CONTROL_SLEEP 0x20
 #define ACPI_ENABLE_SPINS   1000000
-#define KEYBOARD       0x64
-#define KEYBOARD_RESET 0xfe
-#define KEYBOARD_BUSY  0x02
-#define KEYBOARD_SPINS 1000   /* each leaves the virtual machine */
-#define RESET_PORT     0xcf9  /* chip sets since the PIIX */
-#define SETTLE_SPINS   100000
+#define KEYBOARD            0x64
+#define KEYBOARD_RESET      0xfe
+#define KEYBOARD_BUSY       0x02
+#define KEYBOARD_SPINS      1000  /* each leaves the virtual machine */
+#define RESET_PORT          0xcf9 /* chip sets since the PIIX */
+#define SETTLE_SPINS        100000
 
 static void settle(void)
 {

@@ -16,7 +16,7 @@ struct fake_device {
 struct fake_chain {
     uint16_t head;
     unsigned npieces;
-    unsigned nwritable;   /* the last ones */
+    unsigned nwritable; /* the last ones */
     struct vring_piece piece[FAKE_PIECES_MAX];
 };
 
