@@ -20,6 +20,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/usercopy.h"
 #include "kernel/wait.h"
+#include "lib/format.h"
 
 #define QUEUE_MAX     16384u
 #define INSTANCES_MAX 1024u
@@ -361,8 +362,7 @@ static void inotify_release(struct file *file)
 
 static int inotify_link_text(struct file *file, char *buf, size_t size)
 {
-    strlcpy(buf, "anon_inode:inotify", size);
-    return (int)strlen("anon_inode:inotify");
+    return format_string(buf, size, "anon_inode:inotify");
 }
 
 static const struct file_ops inotify_ops = {

@@ -572,6 +572,8 @@ static int pipe_resize_locked(struct pipe *pipe, unsigned npages)
 {
     size_t span = pipe->start % PAGE_SIZE + pipe->used; /* from the first page's start */
     unsigned held = (unsigned)((span + PAGE_SIZE - 1) / PAGE_SIZE);
+    if (npages == pipe->npages)
+        return 0;
     if (held > npages)
         return -EBUSY;
     struct frame **page = kcalloc(npages, sizeof(page[0]), ALLOC_WAIT);

@@ -27,12 +27,15 @@
 #define MAP_ANON_PRIVATE 0x4022 /* the host's MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE */
 #define BAD_BELOW        65536
 
+/* Gives way to the real thing in a test that links it. */
+#define REPLACEABLE __attribute__((weak))
+
 struct percpu percpu_area[CPUS_MAX];
 struct process world_process = { .pid = 1, .comm = "test", .nthreads = 1 };
 uint64_t world_limit[16];
 unsigned world_signals;
-unsigned inotify_nwatches;
-unsigned long pipe_max_size;
+REPLACEABLE unsigned inotify_nwatches;
+REPLACEABLE unsigned long pipe_max_size;
 static struct thread thread;
 static char *ram;
 static uint64_t ram_size;
@@ -281,6 +284,10 @@ void wake_all(struct wait_queue *queue)
 {
 }
 
+void wake_one(struct wait_queue *queue)
+{
+}
+
 void wait_begin(struct wait_queue *queue, struct waiter *waiter)
 {
 }
@@ -295,11 +302,11 @@ void wait_end(struct wait_queue *queue, struct waiter *waiter)
 {
 }
 
-void poll_watch(struct poll_head *head, struct poll_watcher *watcher)
+REPLACEABLE void poll_watch(struct poll_head *head, struct poll_watcher *watcher)
 {
 }
 
-void poll_unwatch(struct poll_watcher *watcher)
+REPLACEABLE void poll_unwatch(struct poll_watcher *watcher)
 {
 }
 
@@ -386,54 +393,54 @@ const struct file_ops *device_file_ops(unsigned mode, uint64_t rdev)
     return NULL;
 }
 
-int fifo_open(struct inode *inode, struct file *file)
+REPLACEABLE int fifo_open(struct inode *inode, struct file *file)
 {
     return -ENXIO;
 }
 
-bool file_is_pipe(const struct file *file)
+REPLACEABLE bool file_is_pipe(const struct file *file)
 {
     return false;
 }
 
-long pipe_set_size(struct file *file, unsigned long size)
+REPLACEABLE long pipe_set_size(struct file *file, unsigned long size)
 {
     return -EBADF;
 }
 
-long pipe_get_size(struct file *file)
+REPLACEABLE long pipe_get_size(struct file *file)
 {
     return -EBADF;
 }
 
-void epoll_file_detach(struct file *file)
+REPLACEABLE void epoll_file_detach(struct file *file)
 {
 }
 
-void inotify_report(struct inode *dir, struct inode *inode, const char *name, unsigned mask,
-                    unsigned cookie)
+REPLACEABLE void inotify_report(struct inode *dir, struct inode *inode, const char *name,
+                                unsigned mask, unsigned cookie)
 {
 }
 
-void inotify_report_file(struct file *file, unsigned mask)
+REPLACEABLE void inotify_report_file(struct file *file, unsigned mask)
 {
 }
 
-void inotify_report_dentry(struct dentry *dentry, unsigned mask)
+REPLACEABLE void inotify_report_dentry(struct dentry *dentry, unsigned mask)
 {
 }
 
-unsigned inotify_next_cookie(void)
+REPLACEABLE unsigned inotify_next_cookie(void)
 {
     return 1;
 }
 
-int memfd_add_seals(struct file *file, unsigned seals)
+REPLACEABLE int memfd_add_seals(struct file *file, unsigned seals)
 {
     return -EINVAL;
 }
 
-long memfd_get_seals(struct file *file)
+REPLACEABLE long memfd_get_seals(struct file *file)
 {
     return -EINVAL;
 }
