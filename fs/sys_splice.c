@@ -6,8 +6,9 @@
  * From a file with a page cache the frames themselves are handed to the other side's write, several
  * at a time, so there is one copy in all.  Everything else goes through a page of the kernel's.
  *
- * Bytes that were taken out of a stream must arrive: so the other side is first waited for until it
- * has room (POLLOUT), and the page is then written without O_NONBLOCK.
+ * Bytes that were taken out of a stream must arrive.  Where the stream can be peeked at (pipes), only
+ * what the other side took is consumed.  Else the other side is waited for until it has room
+ * (POLLOUT), and the page is then written without O_NONBLOCK.
  */
 #include "abi/fcntl.h"
 #include "abi/poll.h"
@@ -76,9 +77,8 @@ static int batch_add(struct batch *batch, struct pagecache *cache, uint64_t pos,
         batch->frame[i] = NULL;
     else
         return err;
-    batch->io.inline_piece[i] = (struct abi_iovec){
-        .base = (uintptr_t)data + pos % PAGE_SIZE, .len = len
-    };
+    batch->io.inline_piece[i] =
+        (struct abi_iovec){ .base = (uintptr_t)data + pos % PAGE_SIZE, .len = len };
     batch->io.npieces++;
     batch->io.remaining += len;
     return 0;
@@ -168,6 +168,38 @@ static long relay_write(struct relay *relay, size_t len)
     return (long)done;
 }
 
+/* Takes n bytes, which were peeked at before, out of the stream. */
+static void relay_consume(struct relay *relay, size_t n)
+{
+    int64_t unused = 0;
+    struct io io;
+
+    io_init_kernel(&io, relay->page, n);
+    io.nonblock = true;
+    (void)relay->in->ops->read(relay->in, &io, &unused);
+}
+
+/* From a pipe: only what the other side took is consumed.  0: there is nothing to peek at. */
+static long relay_peeked(struct relay *relay, size_t len, bool nonblock)
+{
+    int64_t unused = 0;
+    struct io io;
+    int err = wait_ready(relay->in, ABI_POLLIN, nonblock);
+
+    if (err)
+        return err;
+    io_init_kernel(&io, relay->page, MIN(len, PAGE_SIZE));
+    long n = relay->in->ops->peek(relay->in, &io, 0);
+    if (n <= 0)
+        return n;
+    io_init_kernel(&io, relay->page, (size_t)n);
+    io.nonblock = nonblock;
+    n = relay->out->ops->write(relay->out, &io, own_position(relay->out, relay->out_pos, &unused));
+    if (n > 0)
+        relay_consume(relay, (size_t)n);
+    return n;
+}
+
 /* One page at most; is_first: it may wait for input. */
 static long relay_step(struct relay *relay, size_t len, bool is_first)
 {
@@ -177,10 +209,14 @@ static long relay_step(struct relay *relay, size_t len, bool is_first)
 
     if (err)
         return err;
+    if (relay->in->ops->peek) {
+        long peeked = relay_peeked(relay, len, relay->nonblock || !is_first);
+        if (peeked)
+            return peeked;
+    }
     io_init_kernel(&io, relay->page, MIN(len, PAGE_SIZE));
     io.nonblock = relay->nonblock || !is_first || relay->in->flags & ABI_O_NONBLOCK;
-    long n = relay->in->ops->read(relay->in, &io,
-                                  own_position(relay->in, relay->in_pos, &unused));
+    long n = relay->in->ops->read(relay->in, &io, own_position(relay->in, relay->in_pos, &unused));
     return n > 0 ? relay_write(relay, (size_t)n) : n;
 }
 
