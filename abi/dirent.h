@@ -21,12 +21,12 @@ struct abi_dirent {
 };
 
 /* d_type is the file type of the mode, shifted down. */
-#define ABI_DT_OF_MODE(mode) (((mode) & 0170000u) >> 12)
-#define ABI_DT_UNKNOWN 0
-#define ABI_DT_FIFO    1
-#define ABI_DT_CHR     2
-#define ABI_DT_DIR     4
-#define ABI_DT_BLK     6
-#define ABI_DT_REG     8
-#define ABI_DT_LNK     10
-#define ABI_DT_SOCK    12
+#define ABI_DT_OF_MODE(mode) (((mode)&0170000u) >> 12)
+#define ABI_DT_UNKNOWN       0
+#define ABI_DT_FIFO          1
+#define ABI_DT_CHR           2
+#define ABI_DT_DIR           4
+#define ABI_DT_BLK           6
+#define ABI_DT_REG           8
+#define ABI_DT_LNK           10
+#define ABI_DT_SOCK          12

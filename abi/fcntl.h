@@ -3,28 +3,28 @@
 /* open(2), fcntl(2), *at(2), flock(2), lseek(2), fallocate(2) (uapi/asm-generic/fcntl.h, linux/fcntl.h). */
 #include <stdint.h>
 
-#define ABI_O_RDONLY    00000000u
-#define ABI_O_WRONLY    00000001u
-#define ABI_O_RDWR      00000002u
-#define ABI_O_ACCMODE   00000003u
-#define ABI_O_CREAT     00000100u
-#define ABI_O_EXCL      00000200u
-#define ABI_O_NOCTTY    00000400u
-#define ABI_O_TRUNC     00001000u
-#define ABI_O_APPEND    00002000u
-#define ABI_O_NONBLOCK  00004000u
-#define ABI_O_DSYNC     00010000u
-#define ABI_O_ASYNC     00020000u
-#define ABI_O_DIRECT    00040000u
-#define ABI_O_LARGEFILE 00100000u
-#define ABI_O_DIRECTORY 00200000u
-#define ABI_O_NOFOLLOW  00400000u
-#define ABI_O_NOATIME   01000000u
-#define ABI_O_CLOEXEC   02000000u
-#define ABI_O_SYNC      04010000u
-#define ABI_O_PATH      010000000u
+#define ABI_O_RDONLY      00000000u
+#define ABI_O_WRONLY      00000001u
+#define ABI_O_RDWR        00000002u
+#define ABI_O_ACCMODE     00000003u
+#define ABI_O_CREAT       00000100u
+#define ABI_O_EXCL        00000200u
+#define ABI_O_NOCTTY      00000400u
+#define ABI_O_TRUNC       00001000u
+#define ABI_O_APPEND      00002000u
+#define ABI_O_NONBLOCK    00004000u
+#define ABI_O_DSYNC       00010000u
+#define ABI_O_ASYNC       00020000u
+#define ABI_O_DIRECT      00040000u
+#define ABI_O_LARGEFILE   00100000u
+#define ABI_O_DIRECTORY   00200000u
+#define ABI_O_NOFOLLOW    00400000u
+#define ABI_O_NOATIME     01000000u
+#define ABI_O_CLOEXEC     02000000u
+#define ABI_O_SYNC        04010000u
+#define ABI_O_PATH        010000000u
 #define ABI_O_TMPFILE_BIT 020000000u
-#define ABI_O_TMPFILE   (ABI_O_TMPFILE_BIT | ABI_O_DIRECTORY)
+#define ABI_O_TMPFILE     (ABI_O_TMPFILE_BIT | ABI_O_DIRECTORY)
 
 #define ABI_AT_FDCWD            (-100)
 #define ABI_AT_SYMLINK_NOFOLLOW 0x100u
@@ -107,8 +107,8 @@ _Static_assert(sizeof(struct abi_flock) == 32, "struct flock");
 #define ABI_RENAME_EXCHANGE  2u
 #define ABI_RENAME_WHITEOUT  4u
 
-#define ABI_POSIX_FADV_NORMAL   0
-#define ABI_POSIX_FADV_NOREUSE  5
+#define ABI_POSIX_FADV_NORMAL  0
+#define ABI_POSIX_FADV_NOREUSE 5
 
 #define ABI_SYNC_FILE_RANGE_ALL 7u
 

@@ -272,7 +272,8 @@ static struct dentry *chain_find(struct dentry *parent, const char *name, size_t
     return dentry;
 }
 
-struct dentry *dentry_find_hashed(struct dentry *parent, const char *name, size_t len, uint32_t hash)
+struct dentry *dentry_find_hashed(struct dentry *parent, const char *name, size_t len,
+                                  uint32_t hash)
 {
     uint32_t place = hash_in(parent, hash);
 

@@ -12,21 +12,21 @@
 #include "lib/list.h"
 
 struct dentry {
-    unsigned refcount;           /* [a] a child holds its parent; RAM file systems hold one more */
-    struct dentry *parent;       /* itself at a file system's root */
-    struct inode *inode;         /* NULL: negative */
+    unsigned refcount;     /* [a] a child holds its parent; RAM file systems hold one more */
+    struct dentry *parent; /* itself at a file system's root */
+    struct inode *inode;   /* NULL: negative */
     struct superblock *sb;
-    struct list children;        /* [d] */
-    struct list sibling_node;    /* [d] */
-    struct dentry *hash_next;    /* [d] */
-    struct mount *mounted;       /* [d] the mounts on top of this name, by next_on_dentry */
-    uint64_t position;           /* [n] cookie in the parent's listing; RAM file systems */
-    uint64_t next_position;      /* [n] of the directory's inode: the next child's */
+    struct list children;     /* [d] */
+    struct list sibling_node; /* [d] */
+    struct dentry *hash_next; /* [d] */
+    struct mount *mounted;    /* [d] the mounts on top of this name, by next_on_dentry */
+    uint64_t position;        /* [n] cookie in the parent's listing; RAM file systems */
+    uint64_t next_position;   /* [n] of the directory's inode: the next child's */
     uint32_t hash;
     uint16_t name_len;
-    bool is_hashed;              /* [d] */
-    bool is_unlinked;            /* "(deleted)" */
-    const char *name;            /* inline_name, or in a struct long_name */
+    bool is_hashed;   /* [d] */
+    bool is_unlinked; /* "(deleted)" */
+    const char *name; /* inline_name, or in a struct long_name */
     char inline_name[32];
 };
 
@@ -34,12 +34,12 @@ struct mount {
     unsigned refcount;
     struct superblock *sb;
     struct dentry *root;
-    struct dentry *mountpoint;   /* in parent; NULL for the root mount */
+    struct dentry *mountpoint; /* in parent; NULL for the root mount */
     struct mount *parent;
-    struct list node;            /* all mounts in order, for /proc/mounts */
+    struct list node;             /* all mounts in order, for /proc/mounts */
     struct mount *next_on_dentry; /* [d] */
-    int id;                      /* mountinfo, statx */
-    unsigned long flags;         /* ABI_MS_RDONLY, NOSUID, NODEV, NOEXEC, ... of this mount */
+    int id;                       /* mountinfo, statx */
+    unsigned long flags;          /* ABI_MS_RDONLY, NOSUID, NODEV, NOEXEC, ... of this mount */
     char source[64];
 };
 
@@ -51,7 +51,7 @@ struct path {
 
 struct fs_context {
     unsigned refcount;
-    struct spinlock lock;        /* RANK_FS_CONTEXT */
+    struct spinlock lock; /* RANK_FS_CONTEXT */
     struct path root;
     struct path cwd;
     unsigned umask;
@@ -81,23 +81,23 @@ unsigned fs_context_umask(void);
 void fs_context_replace(struct path *which, struct fs_context *fs, const struct path *to);
 
 /* Walk flags. */
-#define WALK_FOLLOW    1u  /* follow a symbolic link at the end */
-#define WALK_PARENT    2u  /* stop at the directory of the last part; path_walk_parent */
-#define WALK_DIRECTORY 4u  /* the end must be a directory */
-#define WALK_EMPTY     8u  /* AT_EMPTY_PATH: "" means the start itself */
-#define WALK_NO_MAGIC  16u /* and the RESOLVE_* of openat2 */
-#define WALK_BENEATH   32u
-#define WALK_IN_ROOT   64u
+#define WALK_FOLLOW      1u  /* follow a symbolic link at the end */
+#define WALK_PARENT      2u  /* stop at the directory of the last part; path_walk_parent */
+#define WALK_DIRECTORY   4u  /* the end must be a directory */
+#define WALK_EMPTY       8u  /* AT_EMPTY_PATH: "" means the start itself */
+#define WALK_NO_MAGIC    16u /* and the RESOLVE_* of openat2 */
+#define WALK_BENEATH     32u
+#define WALK_IN_ROOT     64u
 #define WALK_NO_SYMLINKS 128u
-#define WALK_NO_XDEV   256u
-#define WALK_REAL_IDS  512u /* search permission by the real ids: access(2) */
+#define WALK_NO_XDEV     256u
+#define WALK_REAL_IDS    512u /* search permission by the real ids: access(2) */
 
 /* Resolves name from dirfd (ABI_AT_FDCWD: cwd) to an existing place, references taken.
  * -ENOENT, -ENOTDIR, -ELOOP, -EACCES, -ENAMETOOLONG, -EBADF. */
 int path_walk(int dirfd, const char *name, unsigned flags, struct path *out) __must_check;
 /* The same from a given place instead of a descriptor. */
-int path_walk_from(const struct path *start, const char *name, unsigned flags, struct path *out)
-    __must_check;
+int path_walk_from(const struct path *start, const char *name, unsigned flags,
+                   struct path *out) __must_check;
 /* The directory of name and its last part (a dentry, possibly negative, with a reference and the
  * directory's inode->lock HELD).  path_end_parent() undoes both. */
 int path_walk_parent(int dirfd, const char *name, unsigned flags, struct path *dir,
@@ -115,7 +115,8 @@ long path_text(const struct path *path, char *buf, size_t size);
  *
  * dentry_create() gives a negative dentry that nobody can find yet; dentry_attach() makes it the name
  * of an inode and visible.  dir's inode->lock is held for all changes of dir's entries. */
-int dentry_create(struct dentry *parent, const char *name, size_t len, struct dentry **out) __must_check;
+int dentry_create(struct dentry *parent, const char *name, size_t len,
+                  struct dentry **out) __must_check;
 struct dentry *dentry_get(struct dentry *dentry);
 void dentry_put(struct dentry *dentry);
 /* The name gets an inode (its reference is taken over). */
@@ -143,7 +144,8 @@ void dentry_unpin(struct dentry *dentry);
 /* Child by name out of the dcache only, with a reference; NULL: not there. dir->inode->lock held. */
 struct dentry *dentry_find_child(struct dentry *dir, const char *name, size_t len);
 /* Child through the file system's lookup; possibly negative. dir's inode->lock held. */
-int dentry_lookup(struct dentry *dir, const char *name, size_t len, struct dentry **out) __must_check;
+int dentry_lookup(struct dentry *dir, const char *name, size_t len,
+                  struct dentry **out) __must_check;
 
 /* Mounts. */
 int mount_create(const struct path *at, const struct file_system *type, const char *source,

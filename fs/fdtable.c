@@ -21,12 +21,12 @@
 #include "kernel/rlimit.h"
 #include "kernel/thread.h"
 
-#define CHUNK_SIZE  64u
-#define FILES_MAX   1048576u /* fs.nr_open */
+#define CHUNK_SIZE 64u
+#define FILES_MAX  1048576u /* fs.nr_open */
 
 struct fd_chunk {
-    uint64_t open;          /* [f] used or reserved */
-    uint64_t close_on_exec; /* [f] */
+    uint64_t open;                 /* [f] used or reserved */
+    uint64_t close_on_exec;        /* [f] */
     struct file *file[CHUNK_SIZE]; /* [f] read without it */
 };
 
@@ -38,10 +38,10 @@ struct fd_directory {
 
 /* [f] files->lock */
 struct fdtable {
-    unsigned refcount;      /* [a] */
-    struct spinlock lock;   /* RANK_FDTABLE */
+    unsigned refcount;              /* [a] */
+    struct spinlock lock;           /* RANK_FDTABLE */
     struct fd_directory *directory; /* [f] read without it */
-    unsigned lowest_free;   /* [f] none below is free */
+    unsigned lowest_free;           /* [f] none below is free */
 };
 
 static struct fdtable *current_files(void)

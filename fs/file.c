@@ -94,10 +94,9 @@ static int anonymous_statfs(struct superblock *sb, struct abi_statfs *out)
 
 static const struct file_system anonymous_type = { .name = "anon_inodefs" };
 static const struct superblock_ops anonymous_ops = { .statfs = anonymous_statfs };
-static struct superblock anonymous_sb = { .refcount = 1,
-                                          .type = &anonymous_type,
-                                          .ops = &anonymous_ops,
-                                          .next_ino = 1 };
+static struct superblock anonymous_sb = {
+    .refcount = 1, .type = &anonymous_type, .ops = &anonymous_ops, .next_ino = 1
+};
 static struct mount anonymous_mount = { .refcount = 1, .sb = &anonymous_sb };
 static struct inode *anonymous_inode; /* shared, as Linux's is */
 
@@ -133,7 +132,8 @@ int file_place(struct file *file, struct path *out)
     if (file->ops->link_text)
         (void)file->ops->link_text(file, name, sizeof(name));
     else
-        format_string(name, sizeof(name), "anon_inode:[%s]", file->ops->kind ? file->ops->kind : "");
+        format_string(name, sizeof(name), "anon_inode:[%s]",
+                      file->ops->kind ? file->ops->kind : "");
     int err = dentry_create_anonymous(file->inode->sb, name, inode_get(file->inode), &out->dentry);
     if (err)
         return err;
@@ -240,8 +240,8 @@ static void file_release(struct file *file)
     epoll_file_released(file);
     if (!(file->flags & ABI_O_PATH)) {
         locks_release(file->inode, file);
-        inotify_file_event(file, wants_write(file->flags) ? ABI_IN_CLOSE_WRITE
-                                                          : ABI_IN_CLOSE_NOWRITE);
+        inotify_file_event(file,
+                           wants_write(file->flags) ? ABI_IN_CLOSE_WRITE : ABI_IN_CLOSE_NOWRITE);
         if (file->ops->release)
             file->ops->release(file);
     }
@@ -275,7 +275,8 @@ static bool is_before(const struct abi_timespec *a, const struct abi_timespec *b
 /* Relative atime (mount(8)): only if it is not younger than the last change, or a day old. */
 static void touch_atime(struct inode *inode, bool is_first)
 {
-    bool is_due = is_before(&inode->atime, &inode->mtime) || is_before(&inode->atime, &inode->ctime);
+    bool is_due =
+        is_before(&inode->atime, &inode->mtime) || is_before(&inode->atime, &inode->ctime);
 
     if (likely(!is_due && !is_first))
         return;

@@ -26,12 +26,12 @@ struct abi_iovec {
 #define IOV_MAX_PIECES   1024
 
 struct io {
-    struct abi_iovec *piece;    /* the current one; consumed ones are behind */
+    struct abi_iovec *piece; /* the current one; consumed ones are behind */
     unsigned npieces;
-    size_t remaining;           /* bytes in all pieces */
-    bool is_app;                /* application memory; else kernel memory */
-    bool nonblock;              /* this call must not block (O_NONBLOCK, RWF_NOWAIT, MSG_DONTWAIT) */
-    bool append;                /* this write goes to the end (RWF_APPEND) */
+    size_t remaining; /* bytes in all pieces */
+    bool is_app;      /* application memory; else kernel memory */
+    bool nonblock;    /* this call must not block (O_NONBLOCK, RWF_NOWAIT, MSG_DONTWAIT) */
+    bool append;      /* this write goes to the end (RWF_APPEND) */
     struct abi_iovec *allocated;
     struct abi_iovec inline_piece[IO_INLINE_PIECES];
 };
@@ -44,8 +44,8 @@ int io_init_vector(struct io *io, const void __app *vector, unsigned long count)
 void io_fini(struct io *io);
 /* Moves up to len bytes and advances; bytes moved (short only at the end of io or a bad address;
  * then -EFAULT if nothing moved). */
-long io_write_to(struct io *io, const void *from, size_t len);  /* a read(): kernel -> io */
-long io_read_from(struct io *io, void *to, size_t len);         /* a write(): io -> kernel */
+long io_write_to(struct io *io, const void *from, size_t len); /* a read(): kernel -> io */
+long io_read_from(struct io *io, void *to, size_t len);        /* a write(): io -> kernel */
 /* The same without advancing, for writers that do not know yet how much will be taken. */
 long io_peek_from(const struct io *io, void *to, size_t len);
 long io_zero(struct io *io, size_t len);
@@ -90,23 +90,23 @@ struct file_ops {
     /* A line for /proc/self/fdinfo and the text of the /proc/self/fd link ("socket:[7]"); NULL:
      * the path, or "anon_inode:[kind]" by kind. */
     int (*link_text)(struct file *file, char *buf, size_t size);
-    const char *kind;                   /* "eventfd", "eventpoll": anonymous inodes */
+    const char *kind; /* "eventfd", "eventpoll": anonymous inodes */
 };
 
 struct file {
-    unsigned refcount;           /* [a] */
-    const struct file_ops *ops;  /* [i] */
-    unsigned flags;              /* [a] O_ACCMODE, O_APPEND, O_NONBLOCK, ... (abi/fcntl.h) */
-    struct path path;            /* [i] empty for anonymous files */
-    struct inode *inode;         /* [i] with a reference; anonymous files share one inode per kind */
-    struct mutex position_lock;  /* RANK_FILE_POSITION */
+    unsigned refcount;          /* [a] */
+    const struct file_ops *ops; /* [i] */
+    unsigned flags;             /* [a] O_ACCMODE, O_APPEND, O_NONBLOCK, ... (abi/fcntl.h) */
+    struct path path;           /* [i] empty for anonymous files */
+    struct inode *inode;        /* [i] with a reference; anonymous files share one inode per kind */
+    struct mutex position_lock; /* RANK_FILE_POSITION */
     int64_t position;
-    struct poll_head *poll_head; /* [i] NULL: readiness never changes */
-    void *private;               /* [i] the kind's own */
-    int owner_pid;               /* F_SETOWN */
-    int owner_signal;            /* F_SETSIG */
-    bool owner_is_thread;        /* F_SETOWN_EX with F_OWNER_TID */
-    uint64_t id;                 /* for "pipe:[id]", kcmp */
+    struct poll_head *poll_head;    /* [i] NULL: readiness never changes */
+    void *private;                  /* [i] the kind's own */
+    int owner_pid;                  /* F_SETOWN */
+    int owner_signal;               /* F_SETSIG */
+    bool owner_is_thread;           /* F_SETOWN_EX with F_OWNER_TID */
+    uint64_t id;                    /* for "pipe:[id]", kcmp */
     struct epoll_item *epoll_items; /* [a] fs/epoll.c: who watches it; NULL: nobody */
 };
 
@@ -115,8 +115,8 @@ bool file_can_read(const struct file *file);
 bool file_can_write(const struct file *file);
 
 /* An anonymous file (no name in the tree) with a reference; ops->kind names it. */
-int file_create(const struct file_ops *ops, void *private, unsigned flags, struct file **out)
-    __must_check;
+int file_create(const struct file_ops *ops, void *private, unsigned flags,
+                struct file **out) __must_check;
 /* A place to open the file's inode anew from (/proc/self/fd/N followed): the file's path, or for
  * an anonymous file a dentry of its own; opening that asks inode->file_ops.  References taken. */
 int file_place(struct file *file, struct path *out) __must_check;
@@ -124,8 +124,8 @@ int file_place(struct file *file, struct path *out) __must_check;
  * flags, not permission: open(2) and execve(2) differ in that. */
 int file_open_path(const struct path *path, unsigned flags, struct file **out) __must_check;
 /* The whole open(2) from a kernel string. */
-int file_open(int dirfd, const char *name, unsigned flags, unsigned mode, struct file **out)
-    __must_check;
+int file_open(int dirfd, const char *name, unsigned flags, unsigned mode,
+              struct file **out) __must_check;
 /* Checks access mode and ops, then calls them.  pos NULL: the file's own position, locked. */
 long file_read(struct file *file, struct io *io, int64_t *pos);
 long file_write(struct file *file, struct io *io, int64_t *pos);
@@ -160,5 +160,6 @@ int fd_set_cloexec(int fd, bool close_on_exec);
 /* close_range(2): closes, or marks close-on-exec, what is open of first..last. */
 void fd_close_range(unsigned first, unsigned last, bool only_mark);
 /* Visits the open descriptors in order (/proc/PID/fd); stops on false. */
-void fdtable_for_each(struct fdtable *files, bool (*visit)(int fd, struct file *file, void *arg), void *arg);
+void fdtable_for_each(struct fdtable *files, bool (*visit)(int fd, struct file *file, void *arg),
+                      void *arg);
 struct file *fdtable_file(struct fdtable *files, int fd); /* with a reference */

@@ -44,12 +44,12 @@ struct link {
 struct unpacker {
     struct cpio_reader reader;
     struct cpio_entry entry;
-    paddr_t start;        /* of the module */
-    paddr_t adoptable;    /* [start, adoptable): whole pages that are ours alone */
+    paddr_t start;     /* of the module */
+    paddr_t adoptable; /* [start, adoptable): whole pages that are ours alone */
     struct later *later;
     size_t nlater, later_room;
     struct link *links[LINK_BUCKETS];
-    uint64_t nadopted;    /* pages */
+    uint64_t nadopted; /* pages */
 };
 
 static char sentence[256];
@@ -285,8 +285,7 @@ static int make_symlink(struct unpacker *u, const struct path *dir, struct dentr
 {
     const struct cpio_entry *entry = &u->entry;
 
-    if (entry->size == 0 || entry->size >= ABI_PATH_MAX ||
-        memchr(entry->data, '\0', entry->size))
+    if (entry->size == 0 || entry->size >= ABI_PATH_MAX || memchr(entry->data, '\0', entry->size))
         return -EINVAL;
     char *target = kstrndup((const char *)entry->data, entry->size, ALLOC_WAIT);
     if (!target)

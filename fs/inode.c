@@ -317,8 +317,8 @@ int inode_getattr(struct inode *inode, struct abi_statx *out)
     out->stx_mode = (uint16_t)inode->mode;
     out->stx_ino = inode->ino;
     out->stx_size = inode->size;
-    out->stx_blocks = inode->cache ? READ_ONCE(inode->cache->npages) * (PAGE_SIZE / 512)
-                                   : inode->blocks;
+    out->stx_blocks =
+        inode->cache ? READ_ONCE(inode->cache->npages) * (PAGE_SIZE / 512) : inode->blocks;
     out->stx_atime = statx_time(&inode->atime);
     out->stx_btime = statx_time(&inode->btime);
     out->stx_ctime = statx_time(&inode->ctime);

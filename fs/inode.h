@@ -21,7 +21,7 @@ struct mount;
 struct superblock;
 
 struct file_system {
-    const char *name;           /* "ramfs", "proc": as mount(2) and /proc/filesystems name it */
+    const char *name; /* "ramfs", "proc": as mount(2) and /proc/filesystems name it */
     /* Makes the superblock and its root inode.  data: mount options text or NULL. */
     int (*mount)(const struct file_system *type, const char *source, unsigned long flags,
                  const char *data, struct superblock **out);
@@ -37,13 +37,13 @@ struct superblock_ops {
 };
 
 struct superblock {
-    unsigned refcount;          /* [a] mounts; static ones never go */
+    unsigned refcount; /* [a] mounts; static ones never go */
     const struct file_system *type;
     const struct superblock_ops *ops;
     struct dentry *root;
-    uint64_t device;            /* st_dev */
-    uint64_t next_ino;          /* [a] */
-    unsigned long flags;        /* ABI_MS_RDONLY ... */
+    uint64_t device;     /* st_dev */
+    uint64_t next_ino;   /* [a] */
+    unsigned long flags; /* ABI_MS_RDONLY ... */
     void *private;
 };
 
@@ -78,33 +78,33 @@ struct inode_ops {
 };
 
 struct inode {
-    unsigned refcount;          /* [a] */
+    unsigned refcount; /* [a] */
     struct mutex lock;
-    struct superblock *sb;      /* [i] */
-    const struct inode_ops *ops; /* [i] */
-    const struct file_ops *file_ops; /* [i] what open() gives its files */
-    uint64_t ino;               /* [i] */
-    unsigned mode;              /* [n] S_IFMT and permissions */
-    unsigned nlink;             /* [n] */
-    uint32_t uid, gid;          /* [n] */
-    uint64_t rdev;              /* [i] device nodes */
-    uint64_t size;              /* [n] */
-    uint64_t blocks;            /* in 512 bytes; ramfs derives it */
+    struct superblock *sb;                          /* [i] */
+    const struct inode_ops *ops;                    /* [i] */
+    const struct file_ops *file_ops;                /* [i] what open() gives its files */
+    uint64_t ino;                                   /* [i] */
+    unsigned mode;                                  /* [n] S_IFMT and permissions */
+    unsigned nlink;                                 /* [n] */
+    uint32_t uid, gid;                              /* [n] */
+    uint64_t rdev;                                  /* [i] device nodes */
+    uint64_t size;                                  /* [n] */
+    uint64_t blocks;                                /* in 512 bytes; ramfs derives it */
     struct abi_timespec atime, mtime, ctime, btime; /* [n] */
-    struct pagecache *cache;    /* [i] regular files; NULL else */
-    void *private;              /* [i] the file system's */
-    void *pipe;                 /* [n] a FIFO's pipe */
-    void *socket;               /* [n] a UNIX socket bound here (net/unix.c) */
-    struct list watches;        /* fs/inotify.c */
-    void *locks;                /* flock and record locks; NULL until used */
-    void *xattrs;               /* ramfs: extended attributes; NULL until used */
-    unsigned seals;             /* memfd */
-    const char *link;           /* [i] a symbolic link's target kept in memory, or NULL: ops->readlink */
-    bool is_linkable;           /* [n] O_TMPFILE without O_EXCL: linkat() may give it a name */
+    struct pagecache *cache;                        /* [i] regular files; NULL else */
+    void *private;                                  /* [i] the file system's */
+    void *pipe;                                     /* [n] a FIFO's pipe */
+    void *socket;                                   /* [n] a UNIX socket bound here (net/unix.c) */
+    struct list watches;                            /* fs/inotify.c */
+    void *locks;                                    /* flock and record locks; NULL until used */
+    void *xattrs;     /* ramfs: extended attributes; NULL until used */
+    unsigned seals;   /* memfd */
+    const char *link; /* [i] a symbolic link's target kept in memory, or NULL: ops->readlink */
+    bool is_linkable; /* [n] O_TMPFILE without O_EXCL: linkat() may give it a name */
 };
 
 struct inode_change {
-    unsigned valid;             /* CHANGE_* */
+    unsigned valid; /* CHANGE_* */
     unsigned mode;
     uint32_t uid, gid;
     uint64_t size;
@@ -116,8 +116,8 @@ struct inode_change {
 #define CHANGE_SIZE  8u
 #define CHANGE_ATIME 16u
 #define CHANGE_MTIME 32u
-#define CHANGE_CTIME 64u        /* to now; vfs_change() adds it */
-#define CHANGE_NOW   128u       /* the times are the present one: whoever may write may set it */
+#define CHANGE_CTIME 64u  /* to now; vfs_change() adds it */
+#define CHANGE_NOW   128u /* the times are the present one: whoever may write may set it */
 
 /* A superblock with a reference and no root yet; superblock_set_root() makes the root dentry (inode's
  * reference is taken over, also on failure). */

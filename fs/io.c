@@ -183,8 +183,8 @@ long io_peek_from(const struct io *io, void *to, size_t len)
     len = MIN(len, io->remaining);
     for (unsigned left = io->npieces; done < len && left > 0; left--, piece++) {
         size_t want = MIN(len - done, (size_t)piece->len);
-        size_t copied = copy_front(io, (void *)(uintptr_t)piece->base, (char *)to + done, want,
-                                   FROM_IO);
+        size_t copied =
+            copy_front(io, (void *)(uintptr_t)piece->base, (char *)to + done, want, FROM_IO);
         done += copied;
         if (copied < want)
             return done > 0 ? (long)done : -EFAULT;

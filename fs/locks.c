@@ -49,7 +49,7 @@ struct request {
     int type;
     int64_t start, end;
     struct record *spare[2];
-    struct list dead;        /* records to free after the lock is released */
+    struct list dead; /* records to free after the lock is released */
     struct blocked blocked;
     bool finds_deadlock;
     int result;
@@ -122,7 +122,7 @@ static void request_fini(struct request *request)
         if (request->spare[i])
             slab_free(record_cache, request->spare[i]);
     }
-    list_for_each_safe(record, following, &request->dead, node) {
+    list_for_each_safe (record, following, &request->dead, node) {
         list_remove(&record->node);
         slab_free(record_cache, record);
     }
@@ -152,7 +152,7 @@ static struct record *find_conflict(const struct list *list, const struct reques
 {
     struct record *record;
 
-    list_for_each(record, list, node) {
+    list_for_each (record, list, node) {
         if (record->owner != request->owner && overlaps(record, request) &&
             (record->type == ABI_F_WRLCK || request->type == ABI_F_WRLCK))
             return record;
@@ -191,7 +191,7 @@ static void apply(struct file_locks *locks, struct request *request)
     struct record *record;
     struct record *following;
 
-    list_for_each_safe(record, following, &locks->records, node) {
+    list_for_each_safe (record, following, &locks->records, node) {
         if (record->owner != request->owner)
             continue;
         if (record->type == request->type && touches(record, request)) {
@@ -224,7 +224,7 @@ again:
         return true;
     if (++steps > 64)
         return false;
-    list_for_each(blocked, &all_blocked, node) {
+    list_for_each (blocked, &all_blocked, node) {
         if (blocked->owner == waits_for) {
             waits_for = blocked->waits_for;
             goto again;
@@ -386,7 +386,7 @@ static struct record *flock_of(const struct file_locks *locks, const void *owner
 {
     struct record *record;
 
-    list_for_each(record, &locks->flocks, node) {
+    list_for_each (record, &locks->flocks, node) {
         if (record->owner == owner)
             return record;
     }
@@ -430,7 +430,7 @@ static void list_release(struct list *list, const void *owner, struct list *dead
     struct record *record;
     struct record *following;
 
-    list_for_each_safe(record, following, list, node) {
+    list_for_each_safe (record, following, list, node) {
         if (record->owner == owner) {
             list_remove(&record->node);
             list_push_back(dead, &record->node);
@@ -451,7 +451,7 @@ static void release(struct file_locks *locks, const void *owner, bool only_flock
     spin_unlock(&locks_lock);
     if (list_is_empty(&dead))
         return;
-    list_for_each_safe(record, following, &dead, node) {
+    list_for_each_safe (record, following, &dead, node) {
         list_remove(&record->node);
         slab_free(record_cache, record);
     }
@@ -477,8 +477,7 @@ int locks_flock(struct file *file, unsigned operation)
         release(locks_of(file->inode), file, true);
         return 0;
     }
-    request_init(&request, file->inode, file,
-                 operation & ABI_LOCK_EX ? ABI_F_WRLCK : ABI_F_RDLCK);
+    request_init(&request, file->inode, file, operation & ABI_LOCK_EX ? ABI_F_WRLCK : ABI_F_RDLCK);
     if (operation & ABI_LOCK_NB)
         (void)flock_try(&request);
     else if (wait_on(&locks_of(file->inode)->freed, flock_try(&request), DEADLINE_NONE))

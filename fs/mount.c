@@ -25,8 +25,8 @@
 #define FILE_SYSTEMS_MAX 32
 
 /* The flags that belong to a mount and not to the file system. */
-#define MOUNT_FLAGS                                                                            \
-    (ABI_MS_RDONLY | ABI_MS_NOSUID | ABI_MS_NODEV | ABI_MS_NOEXEC | ABI_MS_NOATIME |            \
+#define MOUNT_FLAGS                                                                                \
+    (ABI_MS_RDONLY | ABI_MS_NOSUID | ABI_MS_NODEV | ABI_MS_NOEXEC | ABI_MS_NOATIME |               \
      ABI_MS_NODIRATIME | ABI_MS_RELATIME | ABI_MS_STRICTATIME | ABI_MS_NOSYMFOLLOW)
 
 struct path root_path;
@@ -273,7 +273,7 @@ static int bind_submounts(const struct path *from, struct mount *copy)
     struct mount *mount;
     int err = 0;
 
-    list_for_each(mount, &mounts, node) {
+    list_for_each (mount, &mounts, node) {
         if (mount->parent == from->mount && mount != copy &&
             dentry_is_below(mount->mountpoint, from->dentry)) {
             struct path at = { .mount = copy, .dentry = mount->mountpoint };
@@ -360,7 +360,7 @@ static void unmount_tree(struct mount *top, struct list *dead)
     struct mount *mount;
     struct mount *following;
 
-    list_for_each_safe(mount, following, &mounts, node) {
+    list_for_each_safe (mount, following, &mounts, node) {
         if (is_inside(mount, top)) {
             list_remove(&mount->node);
             list_push_back(dead, &mount->node);
@@ -372,7 +372,7 @@ static bool has_submounts(const struct mount *parent)
 {
     struct mount *mount;
 
-    list_for_each(mount, &mounts, node) {
+    list_for_each (mount, &mounts, node) {
         if (mount->parent == parent)
             return true;
     }
@@ -391,7 +391,7 @@ static int unmount_check(const struct path *at, unsigned flags)
         return 0;
     /* The tree's reference and the caller's. */
     return has_submounts(mount) || __atomic_load_n(&mount->refcount, __ATOMIC_ACQUIRE) > 2 ? -EBUSY
-                                                                                            : 0;
+                                                                                           : 0;
 }
 
 int mount_remove(const struct path *at, unsigned flags)
@@ -405,7 +405,7 @@ int mount_remove(const struct path *at, unsigned flags)
     if (!err)
         unmount_tree(at->mount, &dead);
     write_unlock(&rename_lock);
-    list_for_each_safe(mount, following, &dead, node) {
+    list_for_each_safe (mount, following, &dead, node) {
         struct path place;
 
         list_remove(&mount->node);
@@ -423,7 +423,7 @@ void mount_for_each(bool (*visit)(struct mount *mount, void *arg), void *arg)
     struct mount *mount;
 
     read_lock(&rename_lock);
-    list_for_each(mount, &mounts, node) {
+    list_for_each (mount, &mounts, node) {
         if (!visit(mount, arg))
             break;
     }

@@ -283,7 +283,7 @@ static int dir_iterate(struct file *file, struct dir_context *context)
     if (!dir_emit_dots(file, context))
         return 0;
     mutex_lock(&dir->inode->lock);
-    list_for_each(child, &dir->children, sibling_node) {
+    list_for_each (child, &dir->children, sibling_node) {
         if ((int64_t)child->position < context->pos)
             continue;
         int64_t next = (int64_t)child->position + 1;

@@ -11,8 +11,8 @@ int ramfs_mount(const struct file_system *type, const char *source, unsigned lon
                 const char *data, struct superblock **out) __must_check;
 /* A new inode of any type in a RAM file system; the caller gives it a name (dentry_attach and
  * dentry_pin) or none (memfd). */
-int ramfs_inode_create(struct superblock *sb, unsigned mode, uint64_t rdev, struct inode **out)
-    __must_check;
+int ramfs_inode_create(struct superblock *sb, unsigned mode, uint64_t rdev,
+                       struct inode **out) __must_check;
 /* The root, once it holds the boot archive: it may grow by three quarters of the free memory. */
 void ramfs_limit_growth(struct superblock *sb);
 /* For files without a name in any tree. */

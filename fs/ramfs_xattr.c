@@ -30,7 +30,7 @@ static struct xattr *xattr_find(const struct inode *inode, const char *name)
 
     if (!list)
         return NULL;
-    list_for_each(xattr, &list->entries, node) {
+    list_for_each (xattr, &list->entries, node) {
         if (strcmp(xattr->name, name) == 0)
             return xattr;
     }
@@ -124,7 +124,7 @@ long ramfs_listxattr(struct inode *inode, char *buf, size_t size)
 
     if (!list)
         return 0;
-    list_for_each(xattr, &list->entries, node) {
+    list_for_each (xattr, &list->entries, node) {
         size_t len = strlen(xattr->name) + 1;
         if (size != 0) {
             if (len > size - used)
@@ -144,7 +144,7 @@ void ramfs_free_xattrs(struct inode *inode)
 
     if (!list)
         return;
-    list_for_each_safe(xattr, following, &list->entries, node)
+    list_for_each_safe (xattr, following, &list->entries, node)
         xattr_free(xattr);
     kfree(list);
     inode->xattrs = NULL;

@@ -5,8 +5,8 @@
  */
 #include "abi/fcntl.h"
 #include "abi/mount.h"
-#include "fs/vfs.h"
 #include "fs/file.h"
+#include "fs/vfs.h"
 #include "kernel/clock.h"
 #include "kernel/syscall.h"
 #include "kernel/usercopy.h"
@@ -43,8 +43,8 @@ static int change_descriptor(int fd, struct inode_change *change)
 
     if (!file)
         return -EBADF;
-    int err = file->path.dentry ? vfs_change(&file->path, change)
-                                : vfs_change_inode(file->inode, change);
+    int err =
+        file->path.dentry ? vfs_change(&file->path, change) : vfs_change_inode(file->inode, change);
     file_put(file);
     return err;
 }
@@ -230,8 +230,7 @@ long sys_faccessat2(int dirfd, const char __app *name, unsigned mode, unsigned f
     struct path_name text;
     struct path path;
 
-    if (mode & ~7u ||
-        flags & ~(ABI_AT_EACCESS | ABI_AT_SYMLINK_NOFOLLOW | ABI_AT_EMPTY_PATH))
+    if (mode & ~7u || flags & ~(ABI_AT_EACCESS | ABI_AT_SYMLINK_NOFOLLOW | ABI_AT_EMPTY_PATH))
         return -EINVAL;
     int err = path_name_init(&text, name);
     if (err)

@@ -114,10 +114,10 @@ long sys_umask(unsigned mask)
 
 struct listing {
     struct dir_context context;
-    char __app *at;   /* where the next record goes */
+    char __app *at; /* where the next record goes */
     size_t left;
-    bool is_old;      /* getdents: the type is the record's last byte */
-    int err;          /* why it stopped, if not because the directory ended */
+    bool is_old; /* getdents: the type is the record's last byte */
+    int err;     /* why it stopped, if not because the directory ended */
 };
 
 /* The largest record: header, name, NUL, type, padding. */
@@ -131,8 +131,8 @@ static bool listing_emit(struct dir_context *context, const char *name, size_t l
     struct abi_dirent64 *entry = (void *)record;
     struct abi_dirent *old = (void *)record;
     char *text = listing->is_old ? old->d_name : entry->d_name;
-    size_t size = ALIGN_UP((size_t)(text - (char *)record) + len + (listing->is_old ? 2u : 1u),
-                           (size_t)8);
+    size_t size =
+        ALIGN_UP((size_t)(text - (char *)record) + len + (listing->is_old ? 2u : 1u), (size_t)8);
 
     if (len > ABI_NAME_MAX) {
         listing->err = -EIO;

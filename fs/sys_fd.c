@@ -77,7 +77,7 @@ static long duplicate_to(int old, int new, bool close_on_exec)
 {
     struct file *file;
 
-    if (new < 0 || (uint64_t)new >= rlimit_current(LIMIT_NOFILE))
+    if (new < 0 || (uint64_t) new >= rlimit_current(LIMIT_NOFILE))
         return -EBADF;
     file = fd_get_raw(old);
     if (!file)
@@ -125,8 +125,8 @@ long file_change_flags(struct file *file, unsigned mask, unsigned flags)
 
 static long set_flags(struct file *file, unsigned flags)
 {
-    const unsigned settable = ABI_O_APPEND | ABI_O_NONBLOCK | ABI_O_DIRECT | ABI_O_NOATIME |
-                              ABI_O_ASYNC;
+    const unsigned settable =
+        ABI_O_APPEND | ABI_O_NONBLOCK | ABI_O_DIRECT | ABI_O_NOATIME | ABI_O_ASYNC;
 
     if (flags & ABI_O_NOATIME && !(file->flags & ABI_O_NOATIME) &&
         !inode_is_owner_or_capable(file->inode))
@@ -173,7 +173,7 @@ static long set_owner_ex(struct file *file, unsigned long arg)
 static long get_owner_ex(const struct file *file, unsigned long arg)
 {
     int pid = file->owner_pid;
-    struct abi_f_owner_ex owner = { .type = pid < 0 ? ABI_F_OWNER_PGRP
+    struct abi_f_owner_ex owner = { .type = pid < 0                 ? ABI_F_OWNER_PGRP
                                             : file->owner_is_thread ? ABI_F_OWNER_TID
                                                                     : ABI_F_OWNER_PID,
                                     .pid = pid < 0 ? -pid : pid };

@@ -92,8 +92,8 @@ typedef long (*transfer)(struct file *file, struct io *io, int64_t *pos);
 /* What the flags of preadv2 and pwritev2 mean before the transfer. */
 static int apply_flags(struct io *io, unsigned flags, bool is_write)
 {
-    const unsigned known = ABI_RWF_HIPRI | ABI_RWF_DSYNC | ABI_RWF_SYNC | ABI_RWF_NOWAIT |
-                           ABI_RWF_APPEND;
+    const unsigned known =
+        ABI_RWF_HIPRI | ABI_RWF_DSYNC | ABI_RWF_SYNC | ABI_RWF_NOWAIT | ABI_RWF_APPEND;
 
     if (flags & ~known || (flags & ABI_RWF_APPEND && !is_write))
         return -EOPNOTSUPP;

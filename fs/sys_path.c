@@ -267,8 +267,8 @@ static int link_to(const struct path *from, int dirfd, const char __app *path)
         return err;
     err = name_lock_new(&name, false, &last);
     if (!err) {
-        err = from->mount == name.walk.path.mount ? vfs_link_at(from, &name.walk.path, last)
-                                                  : -EXDEV;
+        err =
+            from->mount == name.walk.path.mount ? vfs_link_at(from, &name.walk.path, last) : -EXDEV;
         name_unlock(&name, last);
     }
     name_end(&name);

@@ -49,9 +49,8 @@ static void stat_from_inode(const struct inode *inode, struct abi_stat *out)
     out->st_rdev = inode->rdev;
     out->st_size = (int64_t)inode->size;
     out->st_blksize = PAGE_SIZE;
-    out->st_blocks = (int64_t)(inode->cache
-                                   ? READ_ONCE(inode->cache->npages) * (PAGE_SIZE / 512)
-                                   : inode->blocks);
+    out->st_blocks = (int64_t)(inode->cache ? READ_ONCE(inode->cache->npages) * (PAGE_SIZE / 512)
+                                            : inode->blocks);
     out->st_atime_sec = (uint64_t)inode->atime.tv_sec;
     out->st_atime_nsec = (uint64_t)inode->atime.tv_nsec;
     out->st_mtime_sec = (uint64_t)inode->mtime.tv_sec;
@@ -178,8 +177,8 @@ static long statx_descriptor(int fd, void __app *buf)
 
 long sys_statx(int dirfd, const char __app *name, unsigned flags, unsigned mask, void __app *buf)
 {
-    const unsigned known = ABI_AT_SYMLINK_NOFOLLOW | ABI_AT_NO_AUTOMOUNT | ABI_AT_EMPTY_PATH |
-                           ABI_AT_STATX_SYNC_TYPE;
+    const unsigned known =
+        ABI_AT_SYMLINK_NOFOLLOW | ABI_AT_NO_AUTOMOUNT | ABI_AT_EMPTY_PATH | ABI_AT_STATX_SYNC_TYPE;
     struct path_name text;
     struct path path;
 

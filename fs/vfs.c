@@ -181,8 +181,8 @@ int vfs_tmpfile(const struct path *dir, unsigned mode, bool is_linkable, struct 
         return -EOPNOTSUPP;
     static unsigned last; /* [a] */
     char name[16];
-    int len = format_string(name, sizeof(name), "#%u",
-                            __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED));
+    int len =
+        format_string(name, sizeof(name), "#%u", __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED));
     err = dentry_create(dir->dentry, name, (size_t)len, &dentry);
     if (err)
         return err;
@@ -313,7 +313,8 @@ static int rename_check(const struct rename *r)
 static void rename_report_exchange(const struct rename *r, unsigned cookie)
 {
     inotify_notify(r->to_dir->dentry->inode, r->to->inode, r->to->name, ABI_IN_MOVED_FROM, cookie);
-    inotify_notify(r->from_dir->dentry->inode, r->to->inode, r->from->name, ABI_IN_MOVED_TO, cookie);
+    inotify_notify(r->from_dir->dentry->inode, r->to->inode, r->from->name, ABI_IN_MOVED_TO,
+                   cookie);
     inotify_notify(NULL, r->to->inode, NULL, ABI_IN_MOVE_SELF, 0);
 }
 
@@ -424,7 +425,8 @@ static int change_owner_check(const struct inode *inode, const struct inode_chan
         return -EPERM;
     if (change->valid & CHANGE_UID && change->uid != inode->uid)
         return -EPERM;
-    if (change->valid & CHANGE_GID && change->gid != inode->gid && !process_is_in_group(change->gid))
+    if (change->valid & CHANGE_GID && change->gid != inode->gid &&
+        !process_is_in_group(change->gid))
         return -EPERM;
     return 0;
 }

@@ -25,8 +25,8 @@ int vfs_mount(const char *name, const char *type, const char *source, unsigned l
 /* dir's inode->lock is held and last was looked up in it (path_walk_parent). */
 int vfs_create_at(const struct path *dir, struct dentry *last, unsigned mode) __must_check;
 int vfs_mkdir_at(const struct path *dir, struct dentry *last, unsigned mode) __must_check;
-int vfs_mknod_at(const struct path *dir, struct dentry *last, unsigned mode, uint64_t rdev)
-    __must_check;
+int vfs_mknod_at(const struct path *dir, struct dentry *last, unsigned mode,
+                 uint64_t rdev) __must_check;
 int vfs_symlink_at(const struct path *dir, struct dentry *last, const char *target) __must_check;
 int vfs_unlink_at(const struct path *dir, struct dentry *last) __must_check;
 int vfs_rmdir_at(const struct path *dir, struct dentry *last) __must_check;
@@ -34,8 +34,8 @@ int vfs_link_at(const struct path *from, const struct path *dir, struct dentry *
 /* The walks stand at the parents of the two names. */
 int vfs_rename(const struct walk *from, const struct walk *to, unsigned flags) __must_check;
 /* O_TMPFILE: a dentry without a name, with a reference. */
-int vfs_tmpfile(const struct path *dir, unsigned mode, bool is_linkable, struct dentry **out)
-    __must_check;
+int vfs_tmpfile(const struct path *dir, unsigned mode, bool is_linkable,
+                struct dentry **out) __must_check;
 
 /* Takes inode->lock.  change->valid is completed (CTIME, set-id bits). */
 int vfs_change(const struct path *path, struct inode_change *change) __must_check;

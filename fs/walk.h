@@ -19,12 +19,12 @@ struct walk_text {
 };
 
 struct walk {
-    struct path path;    /* where we are, with references */
-    struct path root;    /* with references; mount NULL until it is needed */
+    struct path path; /* where we are, with references */
+    struct path root; /* with references; mount NULL until it is needed */
     struct walk_text text;
     unsigned flags;
-    unsigned nlinks;     /* symbolic links followed */
-    unsigned depth;      /* texts waiting */
+    unsigned nlinks; /* symbolic links followed */
+    unsigned depth;  /* texts waiting */
     bool has_trailing_slash;
     enum walk_kind kind; /* of the last part: */
     const char *name;

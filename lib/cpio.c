@@ -13,9 +13,20 @@
 #define FIELD_DIGITS 8
 
 enum field {
-    FIELD_INO, FIELD_MODE, FIELD_UID, FIELD_GID, FIELD_NLINK, FIELD_MTIME, FIELD_FILESIZE,
-    FIELD_DEV_MAJOR, FIELD_DEV_MINOR, FIELD_RDEV_MAJOR, FIELD_RDEV_MINOR, FIELD_NAMESIZE,
-    FIELD_CHECK, FIELD_COUNT
+    FIELD_INO,
+    FIELD_MODE,
+    FIELD_UID,
+    FIELD_GID,
+    FIELD_NLINK,
+    FIELD_MTIME,
+    FIELD_FILESIZE,
+    FIELD_DEV_MAJOR,
+    FIELD_DEV_MINOR,
+    FIELD_RDEV_MAJOR,
+    FIELD_RDEV_MINOR,
+    FIELD_NAMESIZE,
+    FIELD_CHECK,
+    FIELD_COUNT
 };
 
 void cpio_init(struct cpio_reader *reader, const void *base, size_t size)
@@ -70,7 +81,9 @@ static const char *foreign_format(const unsigned char *at, size_t size)
         const char *error;
     } known[] = {
         { "\x1f\x8b", 2, "it is compressed with gzip; it must not be compressed" },
-        { "\xfd" "7zXZ", 5, "it is compressed with xz; it must not be compressed" },
+        { "\xfd"
+          "7zXZ",
+          5, "it is compressed with xz; it must not be compressed" },
         { "\x28\xb5\x2f\xfd", 4, "it is compressed with zstd; it must not be compressed" },
         { "\x04\x22\x4d\x18", 4, "it is compressed with lz4; it must not be compressed" },
         { "070707", 6, "it is a cpio archive of the old portable form; newc is needed" },

@@ -19,7 +19,7 @@ struct cpio_reader {
 };
 
 struct cpio_entry {
-    const char *name;  /* ends with NUL, cleaned: no leading "/" or "./"; "" is the root */
+    const char *name; /* ends with NUL, cleaned: no leading "/" or "./"; "" is the root */
     uint32_t ino, mode, uid, gid, nlink, mtime;
     uint32_t dev_major, dev_minor, rdev_major, rdev_minor;
     size_t size;

@@ -36,7 +36,8 @@ struct shape {
     unsigned mode, nlink, ino, align;
 };
 
-static void add(struct archive *a, const char *name, struct shape shape, const void *data, size_t size)
+static void add(struct archive *a, const char *name, struct shape shape, const void *data,
+                size_t size)
 {
     size_t namesize = strlen(name) + 1;
     unsigned ino = shape.ino ? shape.ino : ++a->ino + 1000;
@@ -45,10 +46,9 @@ static void add(struct archive *a, const char *name, struct shape shape, const v
         while ((a->len + 110 + namesize) % PAGE_SIZE)
             namesize++;
     }
-    a->len += (size_t)sprintf(a->base + a->len,
-                              "070701%08X%08X%08X%08X%08X%08X%08zX%08X%08X%08X%08X%08zX%08X", ino,
-                              shape.mode, 7, 8, shape.nlink ? shape.nlink : 1, 12345, size, 0, 1, 4,
-                              64, namesize, 0);
+    a->len += (size_t)sprintf(
+        a->base + a->len, "070701%08X%08X%08X%08X%08X%08X%08zX%08X%08X%08X%08X%08zX%08X", ino,
+        shape.mode, 7, 8, shape.nlink ? shape.nlink : 1, 12345, size, 0, 1, 4, 64, namesize, 0);
     memset(a->base + a->len, 0, namesize);
     strcpy(a->base + a->len, name);
     a->len += namesize;

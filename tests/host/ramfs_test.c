@@ -92,7 +92,7 @@ static void test_read_write(void)
 {
     char buf[64];
     int fd = (int)sys_open("/rw", RDWR, 0644);
-    struct abi_iovec vector[3] = { { (uintptr_t)"ab", 2 }, { 0, 0 }, { (uintptr_t)"cdef", 4 } };
+    struct abi_iovec vector[3] = { { (uintptr_t) "ab", 2 }, { 0, 0 }, { (uintptr_t) "cdef", 4 } };
 
     CHECK_EQ(sys_writev(fd, vector, 3), 6);
     CHECK_EQ(sys_read(fd, buf, 10), 0);
@@ -638,9 +638,9 @@ int main(void)
 {
     world_init(64UL << 20);
     static void (*const tests[])(void) = {
-        test_open,  test_read_write, test_names,       test_links,   test_rename,
-        test_unlinked, test_listing, test_descriptors, test_locks,   test_permission,
-        test_times, test_xattrs,     test_mounts,      test_copying,
+        test_open,     test_read_write, test_names,       test_links,   test_rename,
+        test_unlinked, test_listing,    test_descriptors, test_locks,   test_permission,
+        test_times,    test_xattrs,     test_mounts,      test_copying,
     };
     for (unsigned i = 0; i < ARRAY_SIZE(tests); i++) {
         tests[i]();
