@@ -16,6 +16,10 @@
  *
  * need_resched and the running thread's THREAD_WORK_RESCHED go together, both under the lock.  A CPU is
  * interrupted only when the flag was not set yet.
+ *
+ * An idle CPU that was woken soon the last times looks at the flag for a while before it halts, and is not
+ * interrupted meanwhile: threads that answer each other from two CPUs would else pay for a halt and an interrupt,
+ * which are exits to a hypervisor, each time.
  */
 #include "kernel/sched.h"
 
@@ -30,6 +34,9 @@
 
 #define SLICE_LEAST_NS (100 * NSEC_PER_USEC)
 #define REAP_AT        16
+#define POLL_FIRST_NS  (10 * NSEC_PER_USEC)
+#define POLL_MAX_NS    (50 * NSEC_PER_USEC)
+#define POLL_LOOKS     16 /* at the flag, between two looks at the clock */
 
 extern struct thread thread_boot;
 
@@ -99,8 +106,10 @@ int sched_init_cpu(unsigned cpu)
 static bool request_resched(struct runqueue *rq)
 {
     __atomic_fetch_or(&rq->current->work, THREAD_WORK_RESCHED, __ATOMIC_RELAXED);
-    bool was_set = __atomic_exchange_n(&percpu_area[rq->cpu].need_resched, true, __ATOMIC_RELEASE);
-    return !was_set && rq->cpu != cpu_current();
+    struct percpu *percpu = &percpu_area[rq->cpu];
+    bool was_set = __atomic_exchange_n(&percpu->need_resched, true, __ATOMIC_SEQ_CST);
+    return !was_set && rq->cpu != cpu_current() &&
+           !__atomic_load_n(&percpu->is_polling, __ATOMIC_SEQ_CST);
 }
 
 static void arm_slice(struct runqueue *rq)
@@ -342,9 +351,10 @@ static void switch_to(struct percpu *percpu, struct thread *previous, struct thr
     percpu->boot_previous = previous;
     percpu->current = next;
     percpu->kernel_stack_top = next->kernel_stack_top;
-    rseq_switched(previous, next);
-    if (next->vmspace && next->vmspace != percpu->vmspace)
+    rseq_switched(previous, next);    if (next->vmspace)
         vmspace_activate(next->vmspace);
+    else
+        vmspace_rest();
     arch_switch(previous, next);
     sched_finish_switch();
 }
@@ -484,9 +494,48 @@ void sched_exit(void)
     panic("a dead thread runs");
 }
 
+/* Interrupts off, before and after.  Others' work may come without an interrupt while is_polling is set. */
+static void idle_poll(struct percpu *percpu)
+{
+    nsec_t end = arch_clock_ns() + percpu->poll_ns;
+
+    __atomic_store_n(&percpu->is_polling, true, __ATOMIC_SEQ_CST);
+    arch_irq_enable();
+    do {
+        for (int i = 0; i < POLL_LOOKS && !READ_ONCE(percpu->need_resched); i++)
+            arch_pause();
+    } while (!READ_ONCE(percpu->need_resched) && arch_clock_ns() < end);
+    arch_irq_disable();
+    /* Before the last look at need_resched: whoever sets it later interrupts. */
+    __atomic_store_n(&percpu->is_polling, false, __ATOMIC_SEQ_CST);
+}
+
+/* Polls twice as long after a short wait, half as long after a long one. */
+static void poll_adapt(struct percpu *percpu, nsec_t idle_ns)
+{
+    if (idle_ns > POLL_MAX_NS)
+        percpu->poll_ns = percpu->poll_ns < POLL_FIRST_NS ? 0 : percpu->poll_ns / 2;
+    else
+        percpu->poll_ns = MIN(MAX(2 * percpu->poll_ns, POLL_FIRST_NS), POLL_MAX_NS);
+}
+
+/* Until there may be something to do.  Interrupts off. */
+static void idle_wait(struct percpu *percpu)
+{
+    bool is_alone = (cpus_online() & (cpus_online() - 1)) == 0;
+    nsec_t start = arch_clock_ns();
+
+    if (!is_alone && percpu->poll_ns > 0)
+        idle_poll(percpu);
+    if (!__atomic_load_n(&percpu->need_resched, __ATOMIC_SEQ_CST))
+        arch_idle();
+    if (READ_ONCE(percpu->need_resched))
+        poll_adapt(percpu, arch_clock_ns() - start);
+}
+
 void sched_idle_loop(void)
 {
-    const struct percpu *percpu = arch_percpu();
+    struct percpu *percpu = arch_percpu();
 
     arch_irq_disable();
     assert(percpu->runqueue->current == percpu->idle);
@@ -494,7 +543,7 @@ void sched_idle_loop(void)
     for (;;) {
         reaper_wake(1);
         if (!READ_ONCE(percpu->need_resched))
-            arch_idle();
+            idle_wait(percpu);
         else
             reschedule(false);
     }

@@ -89,7 +89,7 @@ static int replace_by_copy(struct mapping *mapping, uintptr_t page, struct arch_
         return err;
     }
     /* Other CPUs must not go on reading the old page after this store. */
-    arch_tlb_flush(__atomic_load_n(&vm->active_cpus, __ATOMIC_SEQ_CST), page, page + PAGE_SIZE);
+    vmspace_flush(vm, page, page + PAGE_SIZE);
     if (shared)
         frame_put(shared);
     return 0;

@@ -6,9 +6,10 @@
  * Changes follow one order: check and allocate while nothing has been touched; cut mappings at the borders of
  * the range; change the tree; clear page-table entries; and, once the lock is released, drop the
  * references of what was removed, because the last reference on a file may take any lock.
- *
- * A vmspace that no thread refers to may still be loaded on CPUs that run kernel threads or are idle.
- * vmspace_put() makes them leave before it frees the table.
+ * * A CPU that runs kernel threads or is idle keeps the last table loaded but is not interrupted for its TLB
+ * flushes: it does not use the application half, and vmspace_activate() finds out by two counts whether it
+ * missed one.  vmspace_put() makes such CPUs leave before it frees the table, and page tables are freed
+ * only after a flush of all CPUs (arch_pt_trim).
  */
 #include "kernel/mm/vmspace.h"
 
@@ -72,17 +73,40 @@ void vmspace_activate(struct vmspace *vm)
     struct percpu *percpu = arch_percpu();
     struct vmspace *old = percpu->vmspace;
     uint64_t bit = 1ULL << percpu->cpu;
-
-    if (vm == old)
+    if (vm == old && !percpu->vmspace_rests)
         return;
-    /* The bit is set before the table is loaded and cleared after it is left, so a flush by
+    percpu->vmspace_rests = false;
+    /* The bits are set before the table is loaded and cleared after it is left, so a flush by
      * mask always reaches this CPU; SEQ_CST pairs with the loads of the mask after a change of entries. */
-    if (vm)
+    if (vm) {
+        __atomic_fetch_or(&vm->loaded_cpus, bit, __ATOMIC_SEQ_CST);
         __atomic_fetch_or(&vm->active_cpus, bit, __ATOMIC_SEQ_CST);
+    }
+    if (vm == old) {
+        if (vm && __atomic_load_n(&vm->flushes_begun, __ATOMIC_SEQ_CST) != percpu->flushes_seen)
+            arch_pt_activate(&vm->table);
+        return;
+    }
     percpu->vmspace = vm;
     arch_pt_activate(vm ? &vm->table : arch_pt_kernel());
-    if (old)
+    if (old) {
         __atomic_fetch_and(&old->active_cpus, ~bit, __ATOMIC_SEQ_CST);
+        __atomic_fetch_and(&old->loaded_cpus, ~bit, __ATOMIC_SEQ_CST);
+    }
+}
+
+void vmspace_rest(void)
+{
+    struct percpu *percpu = arch_percpu();
+    struct vmspace *vm = percpu->vmspace;
+
+    if (!vm || percpu->vmspace_rests || arch_cpu_count() == 1)
+        return;
+    /* A flush that is under way now may miss this CPU: it counts as begun but not as done, and so makes
+     * vmspace_activate() flush.  One that is done has reached it. */
+    percpu->flushes_seen = __atomic_load_n(&vm->flushes_done, __ATOMIC_SEQ_CST);
+    percpu->vmspace_rests = true;
+    __atomic_fetch_and(&vm->active_cpus, ~(1ULL << percpu->cpu), __ATOMIC_SEQ_CST);
 }
 
 static void leave_table(void *arg)
@@ -97,9 +121,9 @@ void vmspace_put(struct vmspace *vm)
 
     if (!vm || __atomic_sub_fetch(&vm->refcount, 1, __ATOMIC_ACQ_REL) > 0)
         return;
-    uint64_t active = __atomic_load_n(&vm->active_cpus, __ATOMIC_SEQ_CST);
-    if (active)
-        arch_call_on_cpus(active, leave_table, vm);
+    uint64_t loaded = __atomic_load_n(&vm->loaded_cpus, __ATOMIC_SEQ_CST);
+    if (loaded)
+        arch_call_on_cpus(loaded, leave_table, vm);
 
     write_lock(&vm->lock);
     while (vm->mappings.root)

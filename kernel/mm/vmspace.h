@@ -47,12 +47,14 @@ struct vmspace {
     unsigned nmappings;      /* [v] */
     struct mutex table_lock; /* RANK_VMSPACE_TABLE */
     struct arch_pagetable table;
-    uint64_t active_cpus;         /* [a] bit n: CPU n has the table loaded */
-    uintptr_t mmap_top;           /* [i] where the search for room begins, downwards */
-    uintptr_t brk_start, brk_end; /* [v] */
-    uint64_t mapped_bytes;        /* [v] RLIMIT_AS */
-    uint64_t locked_bytes;        /* [v] mlock */
-    uint64_t resident_pages;      /* [a] */
+    uint64_t loaded_cpus; /* [a] bit n: CPU n has the table loaded */
+    uint64_t active_cpus; /* [a] and runs a thread of it: TLB flushes interrupt it */
+    uint64_t flushes_begun, flushes_done; /* [a] for the CPUs that do not: vmspace_rest() */
+    uintptr_t mmap_top;                   /* [i] where the search for room begins, downwards */
+    uintptr_t brk_start, brk_end;         /* [v] */
+    uint64_t mapped_bytes;                /* [v] RLIMIT_AS */
+    uint64_t locked_bytes;                /* [v] mlock */
+    uint64_t resident_pages;              /* [a] */
     uint64_t peak_resident_pages;
     uint64_t data_bytes, stack_bytes, exec_bytes, shared_bytes; /* [v] for /proc */
     uint64_t peak_mapped_bytes;                                 /* [v] */
@@ -67,8 +69,12 @@ int vmspace_create(struct vmspace **out) __must_check; /* random mmap_top (ASLR)
 int vmspace_fork(struct vmspace *from, struct vmspace **out) __must_check;
 struct vmspace *vmspace_get(struct vmspace *vm);
 void vmspace_put(struct vmspace *vm);
-/* Loads the table on this CPU if it is not (NULL: the kernel's).  Scheduler only. */
+/* Loads the table on this CPU if it is not (NULL: the kernel's).  Scheduler only, for every switch to
+ * a thread that has a vmspace. */
 void vmspace_activate(struct vmspace *vm);
+/* The other switches: the table stays loaded, but flushes pass this CPU by until the next
+ * vmspace_activate() catches up. */
+void vmspace_rest(void);
 
 struct vmspace_map_args {
     uintptr_t address; /* hint, or the place with ABI_MAP_FIXED */

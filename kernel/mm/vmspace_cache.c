@@ -65,7 +65,7 @@ static void unmap_part(struct mapping *mapping, uintptr_t start, uintptr_t end, 
         mutex_unlock(&vm->table_lock);
         if (n == 0)
             continue;
-        arch_tlb_flush(__atomic_load_n(&vm->active_cpus, __ATOMIC_SEQ_CST), from, MIN(at, end));
+        vmspace_flush(vm, from, MIN(at, end));
         vmspace_count_resident(vm, -(int64_t)n);
         for (unsigned i = 0; i < n; i++)
             frame_put(frames[i]);
@@ -101,7 +101,7 @@ bool vmspace_try_unmap_page(struct pagecache *cache, uint64_t index)
         mutex_unlock(&vm->table_lock);
         if (n == 0)
             continue;
-        arch_tlb_flush(__atomic_load_n(&vm->active_cpus, __ATOMIC_SEQ_CST), stop - PAGE_SIZE, stop);
+        vmspace_flush(vm, stop - PAGE_SIZE, stop);
         vmspace_count_resident(vm, -1);
         frame_put(frames[0]);
     }
@@ -126,6 +126,6 @@ void vmspace_clean_cache(struct pagecache *cache, uint64_t index)
             arch_pt_protect(&vm->table, at, pte.prot & ~PT_WRITE);
         mutex_unlock(&vm->table_lock);
         if (is_writable)
-            arch_tlb_flush(__atomic_load_n(&vm->active_cpus, __ATOMIC_SEQ_CST), at, stop);
+            vmspace_flush(vm, at, stop);
     }
 }

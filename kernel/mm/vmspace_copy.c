@@ -211,7 +211,7 @@ int vmspace_fork(struct vmspace *from, struct vmspace **out)
         if (!(m->flags & MAPPING_DONTFORK))
             err = fork_mapping(m, child);
     /* Everything that was made read-only, before the parent's threads go on. */
-    arch_tlb_flush(__atomic_load_n(&from->active_cpus, __ATOMIC_SEQ_CST), 0, APP_MAX);
+    vmspace_flush(from, 0, APP_MAX);
     write_unlock(&from->lock);
     if (err) {
         vmspace_put(child);

@@ -69,6 +69,8 @@ int vmspace_map_locked(struct vmspace *vm, const struct vmspace_map_args *args, 
 
 /* ---- vmspace_table.c: page-table entries ---- */
 
+/* Invalidates [start, end) in the TLB of every CPU that uses it, now or before it goes on. */
+void vmspace_flush(struct vmspace *vm, uintptr_t start, uintptr_t end);
 void vmspace_zap(struct vmspace *vm, uintptr_t start, uintptr_t end);
 /* Frees page tables that nothing in the gap around [start, end) needs any more. [w] */
 void vmspace_trim(struct vmspace *vm, uintptr_t start, uintptr_t end);

@@ -4,7 +4,7 @@
  *
  * All entries change under vm->table_lock.  An entry that is cleared or restricted is flushed from the TLBs
  * of all CPUs that have the address space loaded before its frame is given back, so frames
- * are collected in a batch, flushed once, then put.  Empty ranges are skipped by the size of the hole,
+ * are collected in a batch, flushed once, then put (vmspace_flush(), vmspace_rest()).  Empty ranges are skipped by the size of the hole,
  * which makes terabytes of reserved space cheap.
  *
  * A large page has one reference, that of its entry: it is split into single frames before it is
@@ -15,13 +15,17 @@
 #include "kernel/panic.h"
 #include "kernel/sched.h"
 
-#define BATCH 64
+#define BATCH     32  /* frames that others use too */
+#define CHAIN_MAX 512 /* frames that nobody else uses: linked through themselves */
+#define TRIM_MIN  LARGE_PAGE_SIZE
 
 struct zap_batch {
     struct vmspace *vm;
     uintptr_t start, end; /* to be flushed */
     unsigned nframes;
+    unsigned nchained;
     struct frame *frame[BATCH];
+    struct list chain;
 };
 
 void vmspace_count_resident(struct vmspace *vm, int64_t npages)
@@ -33,21 +37,36 @@ void vmspace_count_resident(struct vmspace *vm, int64_t npages)
         WRITE_ONCE(vm->peak_resident_pages, now);
 }
 
+void vmspace_flush(struct vmspace *vm, uintptr_t start, uintptr_t end)
+{
+    __atomic_fetch_add(&vm->flushes_begun, 1, __ATOMIC_SEQ_CST);
+    uint64_t cpus = __atomic_load_n(&vm->active_cpus, __ATOMIC_SEQ_CST);
+    if (cpus)
+        arch_tlb_flush(cpus, start, end);
+    __atomic_fetch_add(&vm->flushes_done, 1, __ATOMIC_SEQ_CST);
+}
+
 static void batch_init(struct zap_batch *batch, struct vmspace *vm)
 {
     batch->vm = vm;
     batch->start = UINTPTR_MAX;
     batch->end = 0;
     batch->nframes = 0;
+    batch->nchained = 0;
+    list_init(&batch->chain);
 }
 
 static void batch_flush(struct zap_batch *batch)
 {
     if (batch->start < batch->end)
-        arch_tlb_flush(__atomic_load_n(&batch->vm->active_cpus, __ATOMIC_SEQ_CST), batch->start,
-                       batch->end);
+        vmspace_flush(batch->vm, batch->start, batch->end);
     for (unsigned i = 0; i < batch->nframes; i++)
         frame_put(batch->frame[i]);
+    while (!list_is_empty(&batch->chain)) {
+        struct frame *frame = list_first(&batch->chain, struct frame, node);
+        list_remove(&frame->node);
+        frame_put(frame);
+    }
     batch_init(batch, batch->vm);
 }
 
@@ -57,8 +76,12 @@ static void batch_add(struct zap_batch *batch, uintptr_t address, struct arch_pt
 
     batch->start = MIN(batch->start, address);
     batch->end = MAX(batch->end, address + pte.size);
-    if (frame)
+    if (frame && !frame->cache && __atomic_load_n(&frame->refcount, __ATOMIC_ACQUIRE) == 1) {
+        list_push_back(&batch->chain, &frame->node);
+        batch->nchained++;
+    } else if (frame) {
         batch->frame[batch->nframes++] = frame;
+    }
     vmspace_count_resident(batch->vm, -(int64_t)(pte.size >> PAGE_SHIFT));
 }
 
@@ -85,7 +108,7 @@ void vmspace_zap(struct vmspace *vm, uintptr_t start, uintptr_t end)
         debug_assert(at % pte.size == 0 && at + pte.size <= end);
         batch_add(&batch, at, pte);
         at += pte.size;
-        if (batch.nframes == BATCH) {
+        if (batch.nframes == BATCH || batch.nchained == CHAIN_MAX) {
             mutex_unlock(&vm->table_lock);
             batch_flush(&batch);
             sched_check();
@@ -101,6 +124,9 @@ void vmspace_trim(struct vmspace *vm, uintptr_t start, uintptr_t end)
     struct mapping *above = mapping_find(vm, start), *below = NULL;
     uintptr_t gap_start = 0, gap_end = APP_MAX;
 
+    /* An empty table left here is used again by the next mapping; freeing it would interrupt all CPUs. */
+    if (end - start < TRIM_MIN)
+        return;
     if (above) {
         below = mapping_prev(above);
         gap_end = above->start;
@@ -181,7 +207,7 @@ void vmspace_reprotect(struct mapping *mapping, uintptr_t start, uintptr_t end)
     }
     mutex_unlock(&vm->table_lock);
     if (flush_start < flush_end)
-        arch_tlb_flush(__atomic_load_n(&vm->active_cpus, __ATOMIC_SEQ_CST), flush_start, flush_end);
+        vmspace_flush(vm, flush_start, flush_end);
 }
 
 /* Enters all of [from, from + length) at to, or as far as memory for tables goes: where that was. */
@@ -234,6 +260,6 @@ int vmspace_move_pages(struct vmspace *vm, uintptr_t from, uintptr_t to, size_t 
         clear_entries(vm, from, from + length);
     mutex_unlock(&vm->table_lock);
     uintptr_t start = err ? to : from;
-    arch_tlb_flush(__atomic_load_n(&vm->active_cpus, __ATOMIC_SEQ_CST), start, start + length);
+    vmspace_flush(vm, start, start + length);
     return err;
 }
