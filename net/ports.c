@@ -6,7 +6,7 @@
  * (every PCB has SOF_REUSEADDR) and the rules are here:
  *
  *   Two sockets may have one port if their addresses do not overlap, or if both set SO_REUSEADDR
- *   and (TCP) neither listens, or if both set SO_REUSEPORT and belong to the same user.
+ *   and (TCP) the other one does not listen, or if both set SO_REUSEPORT and belong to the same user.
  *
  * The table holds the sockets that were bound, not the connections that a listener accepted. Those, and
  * connections that outlive their sockets, are found in lwIP's lists; they count like bound sockets
@@ -62,15 +62,14 @@ static bool sockets_overlap(const struct inet_socket *a, const struct inet_socke
     return overlaps(&a->local, is_dual(a), &b->local, is_dual(b));
 }
 
-static bool sockets_conflict(const struct inet_socket *a, const struct inet_socket *b,
-                             bool is_listening)
+static bool sockets_conflict(const struct inet_socket *a, const struct inet_socket *b)
 {
     const struct socket *as = &a->base;
     const struct socket *bs = &b->base;
 
     if (as->reuse_port && bs->reuse_port && as->owner.uid == bs->owner.uid)
         return false;
-    if (as->reuse_address && bs->reuse_address && !is_listening && !bs->is_listening)
+    if (as->reuse_address && bs->reuse_address && !bs->is_listening)
         return false;
     return true;
 }
@@ -105,7 +104,7 @@ static bool pcbs_conflict(const struct inet_socket *inet, uint16_t port)
     return false;
 }
 
-static bool port_conflicts(struct inet_socket *inet, uint16_t port, bool is_listening)
+static bool port_conflicts(struct inet_socket *inet, uint16_t port, bool is_bound)
 {
     enum port_protocol protocol = ports_protocol(inet);
     struct inet_socket *other;
@@ -113,10 +112,10 @@ static bool port_conflicts(struct inet_socket *inet, uint16_t port, bool is_list
     list_for_each(other, bucket_of(protocol, port), port_node)
     {
         if (other != inet && other->local_port == port && sockets_overlap(inet, other) &&
-            sockets_conflict(inet, other, is_listening))
+            sockets_conflict(inet, other))
             return true;
     }
-    return protocol == PORTS_TCP && !is_listening && pcbs_conflict(inet, port);
+    return protocol == PORTS_TCP && !is_bound && pcbs_conflict(inet, port);
 }
 
 /* ---- Taking and giving back ---------------------------------------------------------- */

@@ -7,7 +7,8 @@
  * again.)  The last segment may keep spare room, which later small writes fill while it waits.
  *
  * TCP_CORK and MSG_MORE: the segment that is not full stays back, by Nagle's rule and by not asking
- * for output, until more comes, the cork is pulled, or half a second has passed.
+ * for output, until more comes, the cork is pulled, or half a second has passed.  (It goes earlier when
+ * everything before it has just been acknowledged: lwIP sends then of its own accord.)
  */
 #include <string.h>
 
@@ -165,8 +166,11 @@ static void queue_chunk(struct tcp_pcb *pcb, struct chunk *chunk, bool is_held)
 /* Sends full segments only. */
 static void output_held(struct tcp_socket *tcp, struct tcp_pcb *pcb)
 {
+    if (!tcp->is_held) {
+        tcp_poll(pcb, pcb->poll, 2); /* half a second at least */
+        pcb->polltmr = 0;
+    }
     tcp->is_held = true;
-    tcp_poll(pcb, pcb->poll, 1);
     tcp_nagle_enable(pcb);
     if (pcb->unsent && (pcb->unsent->next || pcb->unsent->len >= pcb->mss))
         tcp_output(pcb);

@@ -189,6 +189,7 @@ static void test_cork(void)
     CHECK(write(client, "body", 4) == 4);
     CHECK(!setsockopt(client, IPPROTO_TCP, TCP_CORK, &zero, sizeof zero));
     CHECK(available(server) == 10 && read(server, buffer, 100) == 10);
+    sleep_ms(300); /* it is acknowledged by now */
     CHECK(send(client, "1", 1, MSG_MORE) == 1 && available(server) == 0);
     CHECK(send(client, "2", 1, 0) == 1 && available(server) == 2);
     CHECK(read(server, buffer, 100) == 2 && !memcmp(buffer, "12", 2));

@@ -75,8 +75,8 @@ static void test_connected(void)
     struct sockaddr none = { .sa_family = AF_UNSPEC };
     CHECK(!connect(a, &none, sizeof none));
     CHECK_ERRNO(getpeername(a, (void *)&name, &size), ENOTCONN);
-    CHECK(sendto(c, "again", 5, 0, (void *)&a_address, sizeof a_address) == 5);
-    CHECK(recv(a, buffer, 10, 0) == 5);
+    /* bind() did not name the port, so it is given back. */
+    CHECK(!getsockname(a, (void *)&name, &size) && name.sin_port == 0);
     close(a), close(c);
 }
 
