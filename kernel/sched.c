@@ -351,7 +351,8 @@ static void switch_to(struct percpu *percpu, struct thread *previous, struct thr
     percpu->boot_previous = previous;
     percpu->current = next;
     percpu->kernel_stack_top = next->kernel_stack_top;
-    rseq_switched(previous, next);    if (next->vmspace)
+    rseq_switched(previous, next);
+    if (next->vmspace)
         vmspace_activate(next->vmspace);
     else
         vmspace_rest();

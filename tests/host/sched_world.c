@@ -101,6 +101,10 @@ void process_put(struct process *process)
     __atomic_fetch_sub(&process->refcount, 1, __ATOMIC_RELAXED);
 }
 
+void vmspace_rest(void)
+{
+}
+
 void vmspace_activate(struct vmspace *vm)
 {
     arch_percpu()->vmspace = vm;
