@@ -122,7 +122,6 @@ static const struct pseudo_entry kernel_entries[] = {
       .mode = ABI_S_IFREG | 0644,
       .show = show_hostname,
       .store = store_hostname },
-    FIXED("io_uring_disabled", "2\n"),
     FIXED("kptr_restrict", "0\n"),
     FIXED("msgmax", "8192\n"),
     FIXED("msgmnb", "16384\n"),
