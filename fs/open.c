@@ -123,7 +123,9 @@ static int open_or_create(struct walk *walk, unsigned flags, unsigned mode, stru
 
     if (walk->kind == WALK_ROOT && walk->nlinks > 0 && !inode_is_dir(walk->path.dentry->inode))
         return open_place(&walk->path, flags, out); /* a link that jumped here */
-    if (walk->kind != WALK_NORMAL || walk->has_trailing_slash)
+    if (walk->kind != WALK_NORMAL)
+        return flags & ABI_O_EXCL ? -EEXIST : -EISDIR;
+    if (walk->has_trailing_slash)
         return -EISDIR;
     int err = walk_find_last(walk, &place);
     if (!err)
