@@ -30,6 +30,8 @@ void apic_send_nmi_to_others(void);
 /* The one-shot timer, apic_timer.c. */
 void apic_timer_init(void); /* boot CPU; the clock works */
 void apic_timer_init_cpu(void);
+/* The TSC's rate by a timer whose own rate is known; 0: it is not.  Takes some 300 us. */
+uint64_t apic_timer_measure_tsc(void);
 void apic_timer_interrupt(void);
 /* Registers of the timer; the count runs at the bus frequency divided by 16. */
 void apic_timer_setup(unsigned vector, bool tsc_deadline);

@@ -21,6 +21,7 @@
 
 #include <string.h>
 
+#include "arch/x86_64/apic.h"
 #include "arch/x86_64/clock_hyperv.h"
 #include "arch/x86_64/clock_kvm.h"
 #include "arch/x86_64/clock_reference.h"
@@ -311,6 +312,8 @@ void clock_source_begin(void)
 void clock_source_init(void)
 {
     uint64_t hz = tsc_hz_told();
+    if (hz == 0 && !refine.reference)
+        hz = apic_timer_measure_tsc();
     bool is_steady = cpu_features.has_invariant_tsc || option_bool("tsc", false);
     if (!is_steady && clock_kvm_init()) {
         tsc.hz = hz;
