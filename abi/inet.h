@@ -29,30 +29,30 @@ struct abi_sockaddr_in6 {
 _Static_assert(sizeof(struct abi_sockaddr_in6) == 28, "struct sockaddr_in6");
 #define ABI_SIN6_LEN_RFC2133 24 /* without sin6_scope_id: still accepted */
 
-#define ABI_IP_TOS             1
-#define ABI_IP_TTL             2
-#define ABI_IP_HDRINCL         3
-#define ABI_IP_OPTIONS         4
-#define ABI_IP_RECVOPTS        6
-#define ABI_IP_PKTINFO         8
-#define ABI_IP_PKTOPTIONS      9
-#define ABI_IP_MTU_DISCOVER    10
-#define ABI_IP_RECVERR         11
-#define ABI_IP_RECVTTL         12
-#define ABI_IP_RECVTOS         13
-#define ABI_IP_MTU             14
-#define ABI_IP_FREEBIND        15
-#define ABI_IP_TRANSPARENT     19
-#define ABI_IP_RECVORIGDSTADDR 20
+#define ABI_IP_TOS                  1
+#define ABI_IP_TTL                  2
+#define ABI_IP_HDRINCL              3
+#define ABI_IP_OPTIONS              4
+#define ABI_IP_RECVOPTS             6
+#define ABI_IP_PKTINFO              8
+#define ABI_IP_PKTOPTIONS           9
+#define ABI_IP_MTU_DISCOVER         10
+#define ABI_IP_RECVERR              11
+#define ABI_IP_RECVTTL              12
+#define ABI_IP_RECVTOS              13
+#define ABI_IP_MTU                  14
+#define ABI_IP_FREEBIND             15
+#define ABI_IP_TRANSPARENT          19
+#define ABI_IP_RECVORIGDSTADDR      20
 #define ABI_IP_BIND_ADDRESS_NO_PORT 24
-#define ABI_IP_MULTICAST_IF    32
-#define ABI_IP_MULTICAST_TTL   33
-#define ABI_IP_MULTICAST_LOOP  34
-#define ABI_IP_ADD_MEMBERSHIP  35
-#define ABI_IP_DROP_MEMBERSHIP 36
-#define ABI_IP_MULTICAST_ALL   49
-#define ABI_MCAST_JOIN_GROUP   42
-#define ABI_MCAST_LEAVE_GROUP  45
+#define ABI_IP_MULTICAST_IF         32
+#define ABI_IP_MULTICAST_TTL        33
+#define ABI_IP_MULTICAST_LOOP       34
+#define ABI_IP_ADD_MEMBERSHIP       35
+#define ABI_IP_DROP_MEMBERSHIP      36
+#define ABI_IP_MULTICAST_ALL        49
+#define ABI_MCAST_JOIN_GROUP        42
+#define ABI_MCAST_LEAVE_GROUP       45
 
 #define ABI_IPV6_UNICAST_HOPS    16
 #define ABI_IPV6_MULTICAST_IF    17
@@ -98,22 +98,22 @@ struct abi_ipv6_mreq {
 
 #define ABI_ICMP_FILTER 1
 
-#define ABI_TCP_NODELAY       1
-#define ABI_TCP_MAXSEG        2
-#define ABI_TCP_CORK          3
-#define ABI_TCP_KEEPIDLE      4
-#define ABI_TCP_KEEPINTVL     5
-#define ABI_TCP_KEEPCNT       6
-#define ABI_TCP_SYNCNT        7
-#define ABI_TCP_LINGER2       8
-#define ABI_TCP_DEFER_ACCEPT  9
-#define ABI_TCP_WINDOW_CLAMP  10
-#define ABI_TCP_INFO          11
-#define ABI_TCP_QUICKACK      12
-#define ABI_TCP_CONGESTION    13
-#define ABI_TCP_USER_TIMEOUT  18
-#define ABI_TCP_FASTOPEN      23
-#define ABI_TCP_NOTSENT_LOWAT 25
+#define ABI_TCP_NODELAY          1
+#define ABI_TCP_MAXSEG           2
+#define ABI_TCP_CORK             3
+#define ABI_TCP_KEEPIDLE         4
+#define ABI_TCP_KEEPINTVL        5
+#define ABI_TCP_KEEPCNT          6
+#define ABI_TCP_SYNCNT           7
+#define ABI_TCP_LINGER2          8
+#define ABI_TCP_DEFER_ACCEPT     9
+#define ABI_TCP_WINDOW_CLAMP     10
+#define ABI_TCP_INFO             11
+#define ABI_TCP_QUICKACK         12
+#define ABI_TCP_CONGESTION       13
+#define ABI_TCP_USER_TIMEOUT     18
+#define ABI_TCP_FASTOPEN         23
+#define ABI_TCP_NOTSENT_LOWAT    25
 #define ABI_TCP_FASTOPEN_CONNECT 30
 
 /* Linux's connection states. */

@@ -101,26 +101,26 @@ struct abi_ndmsg {
     uint8_t ndm_type;
 };
 
-#define ABI_IFLA_ADDRESS    1
-#define ABI_IFLA_BROADCAST  2
-#define ABI_IFLA_IFNAME     3
-#define ABI_IFLA_MTU        4
-#define ABI_IFLA_LINK       5
-#define ABI_IFLA_QDISC      6
-#define ABI_IFLA_STATS      7
-#define ABI_IFLA_TXQLEN     13
-#define ABI_IFLA_OPERSTATE  16
-#define ABI_IFLA_LINKMODE   17
-#define ABI_IFLA_STATS64    23
-#define ABI_IFLA_GROUP      27
-#define ABI_IFLA_CARRIER    33
+#define ABI_IFLA_ADDRESS   1
+#define ABI_IFLA_BROADCAST 2
+#define ABI_IFLA_IFNAME    3
+#define ABI_IFLA_MTU       4
+#define ABI_IFLA_LINK      5
+#define ABI_IFLA_QDISC     6
+#define ABI_IFLA_STATS     7
+#define ABI_IFLA_TXQLEN    13
+#define ABI_IFLA_OPERSTATE 16
+#define ABI_IFLA_LINKMODE  17
+#define ABI_IFLA_STATS64   23
+#define ABI_IFLA_GROUP     27
+#define ABI_IFLA_CARRIER   33
 
-#define ABI_IFA_ADDRESS   1
-#define ABI_IFA_LOCAL     2
-#define ABI_IFA_LABEL     3
-#define ABI_IFA_BROADCAST 4
-#define ABI_IFA_CACHEINFO 6
-#define ABI_IFA_FLAGS     8
+#define ABI_IFA_ADDRESS     1
+#define ABI_IFA_LOCAL       2
+#define ABI_IFA_LABEL       3
+#define ABI_IFA_BROADCAST   4
+#define ABI_IFA_CACHEINFO   6
+#define ABI_IFA_FLAGS       8
 #define ABI_IFA_F_TENTATIVE 0x40
 #define ABI_IFA_F_PERMANENT 0x80
 
@@ -149,8 +149,8 @@ struct abi_ifa_cacheinfo {
 #define ABI_RT_SCOPE_LINK     253
 #define ABI_RT_SCOPE_HOST     254
 
-#define ABI_NDA_DST    1
-#define ABI_NDA_LLADDR 2
+#define ABI_NDA_DST       1
+#define ABI_NDA_LLADDR    2
 #define ABI_NUD_REACHABLE 0x02
 #define ABI_NUD_STALE     0x04
 #define ABI_NUD_PERMANENT 0x80

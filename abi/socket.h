@@ -102,7 +102,7 @@
 #define ABI_SCM_CREDENTIALS 2
 #define ABI_SCM_MAX_FD      253
 
-#define ABI_SOMAXCONN 4096
+#define ABI_SOMAXCONN  4096
 #define ABI_UIO_MAXIOV 1024
 
 struct abi_sockaddr {

@@ -107,8 +107,7 @@ int address_to_ip(int family, const struct socket_address *address, ip_addr_t *i
     return 0;
 }
 
-void address_from_ip(int family, const ip_addr_t *ip, uint16_t port,
-                     struct socket_address *address)
+void address_from_ip(int family, const ip_addr_t *ip, uint16_t port, struct socket_address *address)
 {
     memset(address->bytes, 0, sizeof(address->bytes));
     if (family == ABI_AF_INET) {

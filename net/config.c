@@ -110,16 +110,15 @@ static void write_resolv_conf(void)
     net_begin();
     for (unsigned i = 0; i < DNS_MAX_SERVERS; i++) {
         char address[IPADDR_STRLEN_MAX];
-        if (!ip_addr_isany(&servers[i]) &&
-            ipaddr_ntoa_r(&servers[i], address, sizeof(address)))
-            len += (size_t)format_string(text + len, sizeof(text) - len, "nameserver %s\n",
-                                         address);
+        if (!ip_addr_isany(&servers[i]) && ipaddr_ntoa_r(&servers[i], address, sizeof(address)))
+            len +=
+                (size_t)format_string(text + len, sizeof(text) - len, "nameserver %s\n", address);
     }
     net_end();
     if (len == 0)
         return;
-    int err = write_file(RESOLV_CONF,
-                         ABI_O_CREAT | (owns_resolv_conf ? ABI_O_TRUNC : ABI_O_EXCL), text, len);
+    int err = write_file(RESOLV_CONF, ABI_O_CREAT | (owns_resolv_conf ? ABI_O_TRUNC : ABI_O_EXCL),
+                         text, len);
     if (!err)
         owns_resolv_conf = true;
     else if (err != -EEXIST)

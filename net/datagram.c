@@ -266,9 +266,11 @@ static int parse_one(const struct abi_cmsghdr *header, struct datagram_route *ro
         else if (word[0] | word[1] | word[2] | word[3])
             address_ip6(&route->source, word, (unsigned)info6.ipi6_ifindex);
         route->netif_index = info6.ipi6_ifindex ? info6.ipi6_ifindex : route->netif_index;
-    } else if (header->cmsg_type == (header->cmsg_level == ABI_SOL_IP ? ABI_IP_TTL : ABI_IPV6_HOPLIMIT)) {
+    } else if (header->cmsg_type ==
+               (header->cmsg_level == ABI_SOL_IP ? ABI_IP_TTL : ABI_IPV6_HOPLIMIT)) {
         route->ttl = number;
-    } else if (header->cmsg_type == (header->cmsg_level == ABI_SOL_IP ? ABI_IP_TOS : ABI_IPV6_TCLASS)) {
+    } else if (header->cmsg_type ==
+               (header->cmsg_level == ABI_SOL_IP ? ABI_IP_TOS : ABI_IPV6_TCLASS)) {
         route->tos = number;
     }
     return 0;

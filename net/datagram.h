@@ -15,14 +15,14 @@ struct datagram {
     ip_addr_t source, destination;
     uint16_t port;
     uint8_t netif_index, ttl, tos;
-    size_t charge;     /* memory it keeps */
-    nsec_t time;       /* CLOCK_REALTIME of its arrival */
+    size_t charge; /* memory it keeps */
+    nsec_t time;   /* CLOCK_REALTIME of its arrival */
 };
 
 struct datagram_queue {
-    struct list list;  /* appended to under [n]; taken from with [r] and [n] */
-    unsigned count;    /* [a] */
-    size_t charge;     /* [n] against SO_RCVBUF */
+    struct list list; /* appended to under [n]; taken from with [r] and [n] */
+    unsigned count;   /* [a] */
+    size_t charge;    /* [n] against SO_RCVBUF */
 };
 
 void datagram_queue_init(struct datagram_queue *queue);
@@ -48,7 +48,8 @@ struct datagram_route {
     int netif_index;
     int ttl, tos; /* -1: the socket's */
 };
-int datagram_parse_control(const struct message *message, struct datagram_route *route) __must_check;
+int datagram_parse_control(const struct message *message,
+                           struct datagram_route *route) __must_check;
 
 /* A pbuf with the message's data, with room for headers in front.  -EMSGSIZE over max; -EFAULT. */
 int datagram_copy_in(struct message *message, size_t max, struct pbuf **out) __must_check;

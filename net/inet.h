@@ -11,33 +11,33 @@
 
 struct inet_socket {
     struct socket base;
-    ip_addr_t local;         /* [n] any: not bound to an address */
-    ip_addr_t remote;        /* [n] valid while is_connected */
-    uint16_t local_port;     /* [n] 0: not bound */
-    uint16_t remote_port;    /* [n] */
-    bool is_connected;       /* [n] has a peer */
-    bool has_bound_port;     /* [n] bind(2) chose the port: it stays after a disconnect */
-    bool has_bound_address;  /* [n] and so with the address */
-    struct list port_node;   /* [n] net/ports.c; itself when not listed */
-    uint8_t netif_index;     /* [n] SO_BINDTODEVICE; 0: any */
+    ip_addr_t local;        /* [n] any: not bound to an address */
+    ip_addr_t remote;       /* [n] valid while is_connected */
+    uint16_t local_port;    /* [n] 0: not bound */
+    uint16_t remote_port;   /* [n] */
+    bool is_connected;      /* [n] has a peer */
+    bool has_bound_port;    /* [n] bind(2) chose the port: it stays after a disconnect */
+    bool has_bound_address; /* [n] and so with the address */
+    struct list port_node;  /* [n] net/ports.c; itself when not listed */
+    uint8_t netif_index;    /* [n] SO_BINDTODEVICE; 0: any */
 
-    bool v6only;             /* [w] */
-    bool freebind;           /* [w] */
-    bool want_pktinfo;       /* [w] IP_PKTINFO, IPV6_RECVPKTINFO */
-    bool want_ttl;           /* [w] */
-    bool want_tos;           /* [w] */
-    bool want_error;         /* [w] IP_RECVERR: stored; errors come by SO_ERROR */
-    bool want_destination;   /* [w] IP_RECVORIGDSTADDR */
-    bool header_included;    /* [w] raw: IP_HDRINCL */
-    int ttl;                 /* [w] -1: the default */
-    int tos;                 /* [w] */
-    int mtu_discover;        /* [w] stored */
-    int multicast_ttl;       /* [w] */
-    bool multicast_loop;     /* [w] */
-    bool multicast_all;      /* [w] */
-    int multicast_index;     /* [w] interface; 0: by routing */
+    bool v6only;                /* [w] */
+    bool freebind;              /* [w] */
+    bool want_pktinfo;          /* [w] IP_PKTINFO, IPV6_RECVPKTINFO */
+    bool want_ttl;              /* [w] */
+    bool want_tos;              /* [w] */
+    bool want_error;            /* [w] IP_RECVERR: stored; errors come by SO_ERROR */
+    bool want_destination;      /* [w] IP_RECVORIGDSTADDR */
+    bool header_included;       /* [w] raw: IP_HDRINCL */
+    int ttl;                    /* [w] -1: the default */
+    int tos;                    /* [w] */
+    int mtu_discover;           /* [w] stored */
+    int multicast_ttl;          /* [w] */
+    bool multicast_loop;        /* [w] */
+    bool multicast_all;         /* [w] */
+    int multicast_index;        /* [w] interface; 0: by routing */
     uint32_t multicast_address; /* as IP_MULTICAST_IF gave it */
-    struct list memberships; /* [n] groups that were joined */
+    struct list memberships;    /* [n] groups that were joined */
 };
 
 static inline struct inet_socket *inet_of(struct socket *sock)

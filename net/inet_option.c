@@ -35,8 +35,7 @@ static struct membership *find_membership(struct inet_socket *inet, const ip_add
 {
     struct membership *membership;
 
-    list_for_each(membership, &inet->memberships, node)
-    {
+    list_for_each (membership, &inet->memberships, node) {
         if (membership->netif == netif && ip_addr_cmp_zoneless(&membership->group, group))
             return membership;
     }

@@ -8,9 +8,9 @@
 
 struct message {
     struct io *io;
-    unsigned flags;                  /* ABI_MSG_* of the call */
+    unsigned flags; /* ABI_MSG_* of the call */
     bool nonblock;
-    unsigned out_flags;              /* receive: ABI_MSG_TRUNC, ... */
+    unsigned out_flags; /* receive: ABI_MSG_TRUNC, ... */
     /* send: the destination, or NULL.  receive: where the source goes, or NULL. */
     struct socket_address *address;
     /* send: control messages in kernel memory, checked for their lengths. */
@@ -20,7 +20,7 @@ struct message {
     uint8_t __app *control_out;
     size_t control_room;
     size_t control_used;
-    bool wants_control;              /* recvmsg: dropped control messages set MSG_CTRUNC */
+    bool wants_control; /* recvmsg: dropped control messages set MSG_CTRUNC */
 };
 
 /* The next control message after *position (0 at first); NULL: no more. */

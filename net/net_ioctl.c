@@ -106,8 +106,7 @@ static long interface_name(unsigned long arg)
     net_begin();
     struct netif *netif = interface_by_index(request.ifr_value);
     if (netif)
-        (void)format_string(request.ifr_name, sizeof(request.ifr_name), "%s",
-                            netdev_name(netif));
+        (void)format_string(request.ifr_name, sizeof(request.ifr_name), "%s", netdev_name(netif));
     net_end();
     if (!netif)
         return -ENODEV;

@@ -31,10 +31,10 @@
 #include "lwip/prot/ip.h"
 #include "lwip/prot/ip4.h"
 #include "lwip/prot/ip6.h"
-#include "netif/ethernet.h"
 #include "net/lwip_port.h"
 #include "net/net.h"
 #include "net/timers.h"
+#include "netif/ethernet.h"
 
 #define COPY_LIMIT  256 /* packets up to this size are copied */
 #define POLL_BUDGET 64
@@ -93,7 +93,8 @@ struct netif *netdev_find(const char *name)
 /* ---- Transmit ---------------------------------------------------------------------- */
 
 /* The one's complement sum of a pseudo header (RFC 793, 3.1; RFC 8200, 8.1), as it lies in memory. */
-static uint16_t pseudo_sum(const void *addresses, size_t len, uint8_t protocol, uint32_t transport_len)
+static uint16_t pseudo_sum(const void *addresses, size_t len, uint8_t protocol,
+                           uint32_t transport_len)
 {
     uint64_t sum = lwip_port_checksum(addresses, (int)len);
     sum += lwip_htons(protocol);
@@ -216,8 +217,7 @@ void netdev_kick(void)
     if (!any_needs_kick)
         return;
     any_needs_kick = false;
-    list_for_each(dev, &devices, node)
-    {
+    list_for_each (dev, &devices, node) {
         struct netdev_port *port = dev->net;
         if (port->needs_kick) {
             port->needs_kick = false;
@@ -384,7 +384,7 @@ void netdev_poll_soon(void)
 {
     struct netdev *dev;
 
-    list_for_each(dev, &devices, node)
+    list_for_each (dev, &devices, node)
         __atomic_store_n(&((struct netdev_port *)dev->net)->needs_poll, true, __ATOMIC_RELAXED);
 }
 
@@ -394,7 +394,7 @@ bool netdev_poll(void)
     bool is_busy = false;
 
     assert_held(&net_lock);
-    list_for_each(dev, &devices, node)
+    list_for_each (dev, &devices, node)
         is_busy |= poll_device(dev->net);
     return is_busy;
 }
@@ -476,7 +476,7 @@ static err_t init_netif(struct netif *netif)
     netif->linkoutput = link_output;
     u16_t sums = NETIF_CHECKSUM_ENABLE_ALL;
     if (dev->features & NETDEV_TX_CHECKSUM)
-        sums &= (u16_t)~(NETIF_CHECKSUM_GEN_TCP | NETIF_CHECKSUM_GEN_UDP);
+        sums &= (u16_t) ~(NETIF_CHECKSUM_GEN_TCP | NETIF_CHECKSUM_GEN_UDP);
     NETIF_SET_CHECKSUM_CTRL(netif, sums);
     return ERR_OK;
 }

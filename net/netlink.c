@@ -28,12 +28,12 @@ struct netlink_datagram {
 
 struct netlink_socket {
     struct socket base;
-    struct list node;       /* [l] all netlink sockets */
-    struct list queue;      /* [l] appended to; taken from with base.read_lock as well */
-    unsigned count;         /* [a] */
-    size_t queued;          /* [l] bytes */
-    uint32_t port;          /* [l] 0: not bound */
-    uint32_t groups;        /* [l] */
+    struct list node;  /* [l] all netlink sockets */
+    struct list queue; /* [l] appended to; taken from with base.read_lock as well */
+    unsigned count;    /* [a] */
+    size_t queued;     /* [l] bytes */
+    uint32_t port;     /* [l] 0: not bound */
+    uint32_t groups;   /* [l] */
 };
 
 static struct spinlock netlink_lock = SPINLOCK_INIT(RANK_NETLINK); /* [l] */
@@ -51,8 +51,7 @@ static bool is_port_taken(uint32_t port)
     struct netlink_socket *other;
 
     assert_held(&netlink_lock);
-    list_for_each(other, &sockets, node)
-    {
+    list_for_each (other, &sockets, node) {
         if (other->port == port && other->base.protocol == ABI_NETLINK_ROUTE)
             return true;
     }

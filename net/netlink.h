@@ -14,10 +14,10 @@ struct netlink_socket;
 struct netlink_writer {
     struct netlink_socket *sock;
     uint32_t seq;
-    bool is_multi;                 /* a dump: NLM_F_MULTI, NLMSG_DONE at the end */
-    bool failed;                   /* no memory */
-    size_t len;                    /* of what is in buf */
-    size_t begin;                  /* where the current message begins */
+    bool is_multi; /* a dump: NLM_F_MULTI, NLMSG_DONE at the end */
+    bool failed;   /* no memory */
+    size_t len;    /* of what is in buf */
+    size_t begin;  /* where the current message begins */
     uint8_t buf[NETLINK_DATAGRAM_MAX];
 };
 

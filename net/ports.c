@@ -109,8 +109,7 @@ static bool port_conflicts(struct inet_socket *inet, uint16_t port, bool is_boun
     enum port_protocol protocol = ports_protocol(inet);
     struct inet_socket *other;
 
-    list_for_each(other, bucket_of(protocol, port), port_node)
-    {
+    list_for_each (other, bucket_of(protocol, port), port_node) {
         if (other != inet && other->local_port == port && sockets_overlap(inet, other) &&
             sockets_conflict(inet, other))
             return true;
@@ -194,13 +193,12 @@ struct inet_socket *ports_share(struct inet_socket *inet, uint32_t n)
     uint32_t count = 0;
 
     assert_held(&net_lock);
-    list_for_each(other, bucket, port_node)
+    list_for_each (other, bucket, port_node)
         count += shares(inet, other);
     if (count < 2)
         return inet;
     n %= count;
-    list_for_each(other, bucket, port_node)
-    {
+    list_for_each (other, bucket, port_node) {
         if (shares(inet, other) && n-- == 0)
             return other;
     }

@@ -31,9 +31,9 @@
 
 struct raw_socket {
     struct inet_socket inet;
-    struct raw_pcb *pcb;         /* [n] */
+    struct raw_pcb *pcb; /* [n] */
     struct datagram_queue queue;
-    bool is_ping;                /* [i] */
+    bool is_ping; /* [i] */
 };
 
 static struct raw_socket *raw_of(struct socket *sock)
@@ -67,9 +67,9 @@ static u8_t on_received(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip
     if (raw->is_ping || raw->inet.base.family == ABI_AF_INET6)
         pbuf_remove_header(copy, skip);
     datagram_queue_push(&raw->inet, &raw->queue, copy, source,
-                        raw->inet.base.family == ABI_AF_INET6 && !raw->is_ping ?
-                            (u16_t)raw->inet.base.protocol :
-                            0);
+                        raw->inet.base.family == ABI_AF_INET6 && !raw->is_ping
+                            ? (u16_t)raw->inet.base.protocol
+                            : 0);
     return 0; /* not ours alone */
 }
 
@@ -191,14 +191,14 @@ static int send_locked(struct raw_socket *raw, struct pbuf *p, const ip_addr_t *
         err = finish_echo(raw, p);
     if (err)
         return err;
-    struct netif *netif = route->netif_index ? interface_by_index(route->netif_index) :
-                                               inet_route(inet, ip);
+    struct netif *netif =
+        route->netif_index ? interface_by_index(route->netif_index) : inet_route(inet, ip);
     if (!netif || !netif_is_up(netif))
         return -ENETUNREACH;
     if (!inet->base.broadcast && IP_IS_V4_VAL(*ip) && ip4_addr_isbroadcast(ip_2_ip4(ip), netif))
         return -EACCES;
-    const ip_addr_t *source = ip_addr_isany(&route->source) ? ip_netif_get_local_ip(netif, ip) :
-                                                              &route->source;
+    const ip_addr_t *source =
+        ip_addr_isany(&route->source) ? ip_netif_get_local_ip(netif, ip) : &route->source;
     if (!source)
         return -EADDRNOTAVAIL;
     apply(raw);

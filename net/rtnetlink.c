@@ -170,9 +170,9 @@ static void put_address6(struct netlink_writer *writer, const struct netif *neti
     info->ifa_family = ABI_AF_INET6;
     info->ifa_prefixlen = netdev_of(netif) ? 64 : 128;
     info->ifa_flags = (uint8_t)flags;
-    info->ifa_scope = !netdev_of(netif)              ? ABI_RT_SCOPE_HOST :
-                      ip6_addr_islinklocal(address) ? ABI_RT_SCOPE_LINK :
-                                                      ABI_RT_SCOPE_UNIVERSE;
+    info->ifa_scope = !netdev_of(netif)               ? ABI_RT_SCOPE_HOST
+                      : ip6_addr_islinklocal(address) ? ABI_RT_SCOPE_LINK
+                                                      : ABI_RT_SCOPE_UNIVERSE;
     info->ifa_index = netif_get_index(netif);
     netlink_attribute(writer, ABI_IFA_ADDRESS, address->addr, 16);
     netlink_attribute32(writer, ABI_IFA_FLAGS, flags);

@@ -71,7 +71,8 @@ void socket_teardown(struct socket *sock)
 
 /* ---- Wake-ups --------------------------------------------------------------------- */
 
-#define READ_EVENTS  (ABI_POLLIN | ABI_POLLRDNORM | ABI_POLLRDHUP | ABI_POLLHUP | ABI_POLLERR | ABI_POLLPRI)
+#define READ_EVENTS                                                                                \
+    (ABI_POLLIN | ABI_POLLRDNORM | ABI_POLLRDHUP | ABI_POLLHUP | ABI_POLLERR | ABI_POLLPRI)
 #define WRITE_EVENTS (ABI_POLLOUT | ABI_POLLWRNORM | ABI_POLLHUP | ABI_POLLERR)
 
 void socket_wake(struct socket *sock, unsigned events)

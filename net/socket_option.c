@@ -147,9 +147,8 @@ int socket_set_option(struct socket *sock, int name, const void *value, unsigned
 
     switch (name) {
     case ABI_SO_BINDTODEVICE:
-        err = sock->ops->set_option ?
-                  sock->ops->set_option(sock, ABI_SOL_SOCKET, name, value, len) :
-                  -ENOPROTOOPT;
+        err = sock->ops->set_option ? sock->ops->set_option(sock, ABI_SOL_SOCKET, name, value, len)
+                                    : -ENOPROTOOPT;
         return err;
     case ABI_SO_RCVTIMEO:
     case ABI_SO_RCVTIMEO_NEW:
@@ -277,9 +276,8 @@ int socket_get_option(struct socket *sock, int name, void *value, unsigned *len)
             return -EINVAL;
         return option_store(value, len, &sock->id, sizeof(sock->id));
     case ABI_SO_BINDTODEVICE:
-        return sock->ops->get_option ?
-                   sock->ops->get_option(sock, ABI_SOL_SOCKET, name, value, len) :
-                   -ENOPROTOOPT;
+        return sock->ops->get_option ? sock->ops->get_option(sock, ABI_SOL_SOCKET, name, value, len)
+                                     : -ENOPROTOOPT;
     default:
         break;
     }

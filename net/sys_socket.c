@@ -174,8 +174,8 @@ long sys_connect(int fd, const void __app *from, int len)
         return err;
     err = address_from_app(&address, from, len);
     if (!err)
-        err = sock->ops->connect ? sock->ops->connect(sock, &address, is_nonblocking(file, 0)) :
-                                   -EOPNOTSUPP;
+        err = sock->ops->connect ? sock->ops->connect(sock, &address, is_nonblocking(file, 0))
+                                 : -EOPNOTSUPP;
     file_put(file);
     return err;
 }
@@ -336,8 +336,8 @@ static int copy_control(const struct abi_msghdr *header, struct message *message
     uint8_t *control = kmalloc(header->msg_controllen, ALLOC_WAIT);
     if (!control)
         return -ENOBUFS;
-    int err = copy_from_app(control, (const void __app *)header->msg_control,
-                            header->msg_controllen);
+    int err =
+        copy_from_app(control, (const void __app *)header->msg_control, header->msg_controllen);
     if (!err)
         err = check_control(control, header->msg_controllen);
     if (err) {
@@ -584,8 +584,8 @@ long sys_setsockopt(int fd, int level, int name, const void __app *value, int le
     if (!err && level == ABI_SOL_SOCKET)
         err = socket_set_option(sock, name, buf, size);
     else if (!err)
-        err = sock->ops->set_option ? sock->ops->set_option(sock, level, name, buf, size) :
-                                      -EOPNOTSUPP;
+        err = sock->ops->set_option ? sock->ops->set_option(sock, level, name, buf, size)
+                                    : -EOPNOTSUPP;
     file_put(file);
     return err;
 }
@@ -608,8 +608,8 @@ long sys_getsockopt(int fd, int level, int name, void __app *value, void __app *
     if (!err && level == ABI_SOL_SOCKET)
         err = socket_get_option(sock, name, buf, &size);
     else if (!err)
-        err = sock->ops->get_option ? sock->ops->get_option(sock, level, name, buf, &size) :
-                                      -EOPNOTSUPP;
+        err = sock->ops->get_option ? sock->ops->get_option(sock, level, name, buf, &size)
+                                    : -EOPNOTSUPP;
     file_put(file);
     if (err)
         return err;

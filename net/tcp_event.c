@@ -13,8 +13,8 @@
 
 #define INITIAL_WINDOW 10 /* segments (RFC 6928); lwIP begins with 3 */
 
-static const unsigned all_events = ABI_POLLIN | ABI_POLLRDNORM | ABI_POLLRDHUP | ABI_POLLOUT |
-                                   ABI_POLLWRNORM | ABI_POLLHUP;
+static const unsigned all_events =
+    ABI_POLLIN | ABI_POLLRDNORM | ABI_POLLRDHUP | ABI_POLLOUT | ABI_POLLWRNORM | ABI_POLLHUP;
 
 /* ---- Room for sending ----------------------------------------------------------- */
 

@@ -30,7 +30,7 @@ static void adjust_backlog(struct tcp_listener *listener)
     struct tcp_socket *member;
     bool any = false;
 
-    list_for_each(member, &listener->members, member_node)
+    list_for_each (member, &listener->members, member_node)
         any |= has_room(member);
     listener->pcb->backlog = any ? HANDSHAKES_MAX : 0;
 }
@@ -42,8 +42,7 @@ static struct tcp_socket *choose_member(struct tcp_listener *listener)
     struct tcp_socket *chosen = first;
     struct tcp_socket *member;
 
-    list_for_each(member, &listener->members, member_node)
-    {
+    list_for_each (member, &listener->members, member_node) {
         if (has_room(member)) {
             chosen = member;
             break;

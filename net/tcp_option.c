@@ -219,11 +219,16 @@ int tcp_option_set(struct socket *sock, int level, int name, const void *value, 
 static uint8_t linux_state(const struct tcp_socket *tcp)
 {
     static const uint8_t states[] = {
-        [CLOSED] = ABI_TCP_CLOSE,         [LISTEN] = ABI_TCP_LISTEN,
-        [SYN_SENT] = ABI_TCP_SYN_SENT,    [SYN_RCVD] = ABI_TCP_SYN_RECV,
-        [ESTABLISHED] = ABI_TCP_ESTABLISHED, [FIN_WAIT_1] = ABI_TCP_FIN_WAIT1,
-        [FIN_WAIT_2] = ABI_TCP_FIN_WAIT2, [CLOSE_WAIT] = ABI_TCP_CLOSE_WAIT,
-        [CLOSING] = ABI_TCP_CLOSING,      [LAST_ACK] = ABI_TCP_LAST_ACK,
+        [CLOSED] = ABI_TCP_CLOSE,
+        [LISTEN] = ABI_TCP_LISTEN,
+        [SYN_SENT] = ABI_TCP_SYN_SENT,
+        [SYN_RCVD] = ABI_TCP_SYN_RECV,
+        [ESTABLISHED] = ABI_TCP_ESTABLISHED,
+        [FIN_WAIT_1] = ABI_TCP_FIN_WAIT1,
+        [FIN_WAIT_2] = ABI_TCP_FIN_WAIT2,
+        [CLOSE_WAIT] = ABI_TCP_CLOSE_WAIT,
+        [CLOSING] = ABI_TCP_CLOSING,
+        [LAST_ACK] = ABI_TCP_LAST_ACK,
         [TIME_WAIT] = ABI_TCP_TIME_WAIT,
     };
 

@@ -222,8 +222,9 @@ static long send_chunk(struct tcp_socket *tcp, struct message *message)
 
     mutex_lock(&sock->write_lock);
     size_t room = __atomic_load_n(&tcp->room, __ATOMIC_ACQUIRE);
-    int err = room ? fill_chunk(tcp, message->io, MIN(room, message->io->remaining), is_held, &chunk)
-                   : -EAGAIN;
+    int err = room
+                  ? fill_chunk(tcp, message->io, MIN(room, message->io->remaining), is_held, &chunk)
+                  : -EAGAIN;
     if (!err) {
         net_begin();
         err = submit(tcp, &chunk, is_held);

@@ -100,8 +100,8 @@ static int start(struct tcp_socket *tcp, const ip_addr_t *ip, uint16_t port)
 {
     struct inet_socket *inet = &tcp->inet;
 
-    if (ip_addr_ismulticast(ip) || (inet->has_bound_address &&
-                                    IP_IS_V4_VAL(*ip) != IP_IS_V4_VAL(inet->local)))
+    if (ip_addr_ismulticast(ip) ||
+        (inet->has_bound_address && IP_IS_V4_VAL(*ip) != IP_IS_V4_VAL(inet->local)))
         return -ENETUNREACH;
     if (!inet->local_port) {
         int err = ports_bind_for_connect(inet);
@@ -297,8 +297,8 @@ static void tcp_socket_destroy(struct socket *sock)
 static unsigned poll_connection(struct tcp_socket *tcp, enum tcp_phase phase)
 {
     struct socket *sock = &tcp->inet.base;
-    bool at_end = __atomic_load_n(&tcp->got_fin, __ATOMIC_ACQUIRE) ||
-                  socket_is_shut(sock, SHUTDOWN_READ);
+    bool at_end =
+        __atomic_load_n(&tcp->got_fin, __ATOMIC_ACQUIRE) || socket_is_shut(sock, SHUTDOWN_READ);
     bool is_shut = socket_is_shut(sock, SHUTDOWN_WRITE);
     size_t received = __atomic_load_n(&tcp->received, __ATOMIC_ACQUIRE);
     unsigned events = 0;

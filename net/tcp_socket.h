@@ -13,11 +13,11 @@
 #include "net/inet.h"
 
 enum tcp_phase {
-    TCP_PHASE_IDLE,       /* neither connected nor listening */
+    TCP_PHASE_IDLE, /* neither connected nor listening */
     TCP_PHASE_LISTENING,
     TCP_PHASE_CONNECTING,
-    TCP_PHASE_CONNECTED,  /* also half closed */
-    TCP_PHASE_ENDED,      /* was connected or tried to be; the PCB is gone */
+    TCP_PHASE_CONNECTED, /* also half closed */
+    TCP_PHASE_ENDED,     /* was connected or tried to be; the PCB is gone */
 };
 
 /* What sets apart the PCBs of a socket from others in lwIP's lists: additions to its so_options. */
@@ -27,30 +27,30 @@ enum tcp_phase {
 /* A port that is listened on; more than one socket with SO_REUSEPORT. */
 struct tcp_listener {
     struct tcp_pcb_listen *pcb;
-    struct list members;     /* tcp_socket.member_node, in turn */
+    struct list members; /* tcp_socket.member_node, in turn */
 };
 
 struct tcp_socket {
     struct inet_socket inet;
-    enum tcp_phase phase;    /* [a] */
-    struct tcp_pcb *pcb;     /* [n] NULL: lwIP has none, or no longer */
-    bool connect_pending;    /* [n] the outcome of connect(2) has not been told */
+    enum tcp_phase phase; /* [a] */
+    struct tcp_pcb *pcb;  /* [n] NULL: lwIP has none, or no longer */
+    bool connect_pending; /* [n] the outcome of connect(2) has not been told */
 
     /* Received: pbufs linked by next, their tot_len not kept.  Producers append under net_lock and then
      * add to received; the reader, under read_lock, takes what received covers. */
-    struct pbuf *head;       /* [r], and [n] while received is 0 */
-    struct pbuf *tail;       /* [n] */
-    uint16_t head_consumed;  /* [r] bytes of head that have been read */
-    size_t received;         /* [a] unread bytes */
-    size_t true_size;        /* [n] memory they keep */
-    bool got_fin;            /* [a] nothing follows */
+    struct pbuf *head;      /* [r], and [n] while received is 0 */
+    struct pbuf *tail;      /* [n] */
+    uint16_t head_consumed; /* [r] bytes of head that have been read */
+    size_t received;        /* [a] unread bytes */
+    size_t true_size;       /* [n] memory they keep */
+    bool got_fin;           /* [a] nothing follows */
 
-    size_t room;             /* [a] bytes that may be queued for sending */
-    size_t in_flight;        /* [a] queued or sent, not acknowledged */
-    bool wants_room;         /* [a] somebody found room too small */
-    uint16_t segment_size;   /* [a] the most to put into one segment */
-    bool is_held;            /* [n] data waits for more (TCP_CORK, MSG_MORE) */
-    bool has_sent;           /* [n] */
+    size_t room;           /* [a] bytes that may be queued for sending */
+    size_t in_flight;      /* [a] queued or sent, not acknowledged */
+    bool wants_room;       /* [a] somebody found room too small */
+    uint16_t segment_size; /* [a] the most to put into one segment */
+    bool is_held;          /* [n] data waits for more (TCP_CORK, MSG_MORE) */
+    bool has_sent;         /* [n] */
 
     struct tcp_listener *listener; /* [n] listening */
     struct list member_node;       /* [n] */
@@ -59,10 +59,10 @@ struct tcp_socket {
     unsigned naccept;              /* [a] */
     unsigned backlog;              /* [n] */
 
-    bool nodelay, cork;            /* [w] */
+    bool nodelay, cork;                       /* [w] */
     int keep_idle, keep_interval, keep_count; /* [w] seconds, seconds, probes; 0: default */
     int user_timeout, linger2, defer_accept, syn_count, max_segment, window_clamp; /* [w] */
-    int notsent_low, quick_ack, fast_open; /* [w] stored */
+    int notsent_low, quick_ack, fast_open;                                         /* [w] stored */
 };
 
 static inline struct tcp_socket *tcp_of(struct socket *sock)

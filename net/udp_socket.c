@@ -24,7 +24,7 @@
 
 struct udp_socket {
     struct inet_socket inet;
-    struct udp_pcb *pcb;         /* [n] */
+    struct udp_pcb *pcb; /* [n] */
     struct datagram_queue queue;
 };
 

@@ -36,8 +36,7 @@ static struct unix_socket *find_abstract(const struct socket_address *address, i
     struct unix_socket *sock;
 
     assert_held(&unix_lock);
-    list_for_each(sock, &abstract_names, name_node)
-    {
+    list_for_each (sock, &abstract_names, name_node) {
         if (sock->name.len == address->len && (type == 0 || sock->base.type == type) &&
             memcmp(sock->name.bytes, address->bytes, address->len) == 0)
             return sock;

@@ -21,8 +21,8 @@ static int attach_files(const struct abi_cmsghdr *header, struct unix_message *m
         return 0;
     if (message->nfiles + count > ABI_SCM_MAX_FD)
         return -EINVAL;
-    struct file **files = krealloc(message->files, (message->nfiles + count) * sizeof(*files),
-                                   ALLOC_WAIT);
+    struct file **files =
+        krealloc(message->files, (message->nfiles + count) * sizeof(*files), ALLOC_WAIT);
     if (!files)
         return -ENOMEM;
     message->files = files;
@@ -44,8 +44,8 @@ static int attach_credentials(const struct abi_cmsghdr *header, struct unix_mess
     if (header->cmsg_len != sizeof(*header) + sizeof(claim))
         return -EINVAL;
     memcpy(&claim, message_control_data(header), sizeof(claim));
-    bool pid_ok = claim.pid == process_current()->pid ||
-                  (own->cap_effective & 1ULL << ABI_CAP_SYS_ADMIN);
+    bool pid_ok =
+        claim.pid == process_current()->pid || (own->cap_effective & 1ULL << ABI_CAP_SYS_ADMIN);
     bool uid_ok = claim.uid == own->uid || claim.uid == own->euid || claim.uid == own->suid ||
                   (own->cap_effective & 1ULL << ABI_CAP_SETUID);
     bool gid_ok = claim.gid == own->gid || claim.gid == own->egid || claim.gid == own->sgid ||

@@ -84,15 +84,15 @@ int unix_socket_pair(int type, struct socket *pair[2])
 
 /* ---- shutdown(2) ----------------------------------------------------------------------- */
 
-static const unsigned shutdown_events = ABI_POLLIN | ABI_POLLRDNORM | ABI_POLLRDHUP | ABI_POLLOUT |
-                                        ABI_POLLWRNORM | ABI_POLLHUP;
+static const unsigned shutdown_events =
+    ABI_POLLIN | ABI_POLLRDNORM | ABI_POLLRDHUP | ABI_POLLOUT | ABI_POLLWRNORM | ABI_POLLHUP;
 
 static int unix_socket_shutdown(struct socket *base, unsigned how)
 {
     struct unix_socket *sock = unix_of(base);
     struct unix_socket *peer = NULL;
-    unsigned peer_how = (how & SHUTDOWN_READ ? SHUTDOWN_WRITE : 0) |
-                        (how & SHUTDOWN_WRITE ? SHUTDOWN_READ : 0);
+    unsigned peer_how =
+        (how & SHUTDOWN_READ ? SHUTDOWN_WRITE : 0) | (how & SHUTDOWN_WRITE ? SHUTDOWN_READ : 0);
 
     spin_lock(&unix_lock);
     __atomic_or_fetch(&base->shutdown, how, __ATOMIC_ACQ_REL);
@@ -148,8 +148,7 @@ static void leave_peer(struct unix_socket *sock)
     __atomic_store_n(&sock->state, UNIX_IDLE, __ATOMIC_RELEASE);
     __atomic_store_n(&sock->base.shutdown, SHUTDOWN_BOTH, __ATOMIC_RELEASE);
     list_remove(&sock->starved_node);
-    list_for_each_safe(starved, following, &sock->starved, starved_node)
-    {
+    list_for_each_safe (starved, following, &sock->starved, starved_node) {
         list_remove(&starved->starved_node);
         socket_wake(&starved->base, ABI_POLLOUT);
     }

@@ -18,35 +18,35 @@ enum unix_state { UNIX_IDLE, UNIX_LISTENING, UNIX_CONNECTED };
 
 struct unix_socket {
     struct socket base;
-    enum unix_state state;           /* [a] */
-    bool is_closed;                  /* [a] */
-    struct socket_address name;      /* [u] len 0: none */
-    struct list name_node;           /* [u] abstract names; itself when not listed */
-    struct inode *inode;             /* [u] bound in the file system, with a reference */
-    struct unix_socket *peer;        /* [u] with a reference; datagram: where send() goes */
+    enum unix_state state;      /* [a] */
+    bool is_closed;             /* [a] */
+    struct socket_address name; /* [u] len 0: none */
+    struct list name_node;      /* [u] abstract names; itself when not listed */
+    struct inode *inode;        /* [u] bound in the file system, with a reference */
+    struct unix_socket *peer;   /* [u] with a reference; datagram: where send() goes */
 
-    struct list queue;               /* [u] struct unix_message; taken from with [r] as well */
-    unsigned nmessages;              /* [a] */
-    size_t unread;                   /* [a] bytes */
-    size_t in_flight;                /* [a] bytes sent and not yet read by others */
-    struct list starved;             /* [u] datagram senders that found the queue full, by starved_node */
-    struct list starved_node;        /* [u] */
+    struct list queue;        /* [u] struct unix_message; taken from with [r] as well */
+    unsigned nmessages;       /* [a] */
+    size_t unread;            /* [a] bytes */
+    size_t in_flight;         /* [a] bytes sent and not yet read by others */
+    struct list starved;      /* [u] datagram senders that found the queue full, by starved_node */
+    struct list starved_node; /* [u] */
 
-    struct list accept_queue;        /* [u] by accept_node */
-    struct list accept_node;         /* [u] */
-    unsigned naccept;                /* [a] */
-    unsigned backlog;                /* [u] */
-    struct wait_queue connectors;    /* wait for room in accept_queue */
+    struct list accept_queue;     /* [u] by accept_node */
+    struct list accept_node;      /* [u] */
+    unsigned naccept;             /* [a] */
+    unsigned backlog;             /* [u] */
+    struct wait_queue connectors; /* wait for room in accept_queue */
 };
 
 struct unix_message {
     struct list node;
-    struct unix_socket *sender;      /* with a reference */
+    struct unix_socket *sender; /* with a reference */
     struct abi_ucred credentials;
-    struct file **files;             /* with references; NULL: none */
+    struct file **files; /* with references; NULL: none */
     unsigned nfiles;
     size_t charge;
-    size_t len, consumed;            /* [r] */
+    size_t len, consumed; /* [r] */
     uint8_t data[];
 };
 

@@ -281,7 +281,7 @@ long unix_seqpacket_send(struct socket *base, struct message *call)
 struct reading {
     struct message *call;
     size_t copied;
-    bool is_stopped;              /* what follows belongs to another call */
+    bool is_stopped; /* what follows belongs to another call */
     bool has_credentials;
     struct abi_ucred credentials; /* of what has been copied: others are not mixed in */
 };
@@ -315,8 +315,8 @@ static int read_one(struct unix_socket *sock, struct unix_message *message, size
         message->consumed += (size_t)n;
         __atomic_fetch_sub(&sock->unread, (size_t)n, __ATOMIC_RELEASE);
     }
-    bool is_done = is_peek ? message->consumed + skip + (size_t)n == message->len :
-                             message->consumed == message->len;
+    bool is_done = is_peek ? message->consumed + skip + (size_t)n == message->len
+                           : message->consumed == message->len;
     if (is_done && !is_peek)
         unix_queue_pop(sock);
     return is_done && !has_files;
@@ -374,9 +374,9 @@ static long read_stream(struct unix_socket *sock, struct reading *reading)
     struct message *call = reading->call;
     struct socket *base = &sock->base;
     nsec_t deadline = socket_deadline(base->receive_timeout);
-    size_t target = (call->flags & ABI_MSG_WAITALL) ?
-                        call->io->remaining :
-                        MIN(call->io->remaining, (size_t)MAX(READ_ONCE(base->receive_low), 1));
+    size_t target = (call->flags & ABI_MSG_WAITALL)
+                        ? call->io->remaining
+                        : MIN(call->io->remaining, (size_t)MAX(READ_ONCE(base->receive_low), 1));
 
     for (;;) {
         int err = read_queue(sock, reading);
@@ -391,8 +391,8 @@ static long read_stream(struct unix_socket *sock, struct reading *reading)
             return reading->copied ? (long)reading->copied : err;
         err = wait_on(&base->readers, may_read(sock, seen), deadline);
         if (err)
-            return reading->copied ? (long)reading->copied :
-                                     socket_wait_error(err, base->receive_timeout);
+            return reading->copied ? (long)reading->copied
+                                   : socket_wait_error(err, base->receive_timeout);
     }
 }
 

@@ -277,7 +277,8 @@ static void test_readiness(void)
 static void test_edges(void)
 {
     struct sockaddr_in address;
-    int listener = listen_at(&address, 0, 5), client = connected(&address), epoll = epoll_create1(0);
+    int listener = listen_at(&address, 0, 5), client = connected(&address),
+        epoll = epoll_create1(0);
     int server = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
     struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLET | EPOLLRDHUP };
     static char block[100000];

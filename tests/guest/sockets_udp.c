@@ -107,8 +107,10 @@ static void test_many(void)
     for (int i = 0; i < 8; i++) {
         out_part[i] = (struct iovec){ "0123456789", (size_t)i + 1 };
         in_part[i] = (struct iovec){ in_text[i], 10 };
-        out[i].msg_hdr = (struct msghdr){ .msg_name = &b_address, .msg_namelen = sizeof b_address,
-                                          .msg_iov = &out_part[i], .msg_iovlen = 1 };
+        out[i].msg_hdr = (struct msghdr){ .msg_name = &b_address,
+                                          .msg_namelen = sizeof b_address,
+                                          .msg_iov = &out_part[i],
+                                          .msg_iovlen = 1 };
         in[i].msg_hdr = (struct msghdr){ .msg_iov = &in_part[i], .msg_iovlen = 1 };
     }
     CHECK(sendmmsg(a, out, 8, 0) == 8 && out[7].msg_len == 8);
@@ -128,8 +130,9 @@ static void test_control(void)
         struct cmsghdr align;
     } control;
     struct iovec part = { text, sizeof text };
-    struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control,
-                              .msg_controllen = sizeof control };
+    struct msghdr message = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control
+    };
 
     CHECK(!setsockopt(b, IPPROTO_IP, IP_PKTINFO, &one, sizeof one));
     CHECK(!setsockopt(b, IPPROTO_IP, IP_RECVTTL, &one, sizeof one));
@@ -218,7 +221,8 @@ static void test_multicast(void)
     NEED(!bind(fd, (void *)&any, sizeof any) && !getsockname(fd, (void *)&any, &size));
     group.sin_port = any.sin_port;
     CHECK(!setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &request, sizeof request));
-    CHECK_ERRNO(setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &request, sizeof request), EADDRINUSE);
+    CHECK_ERRNO(setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &request, sizeof request),
+                EADDRINUSE);
     CHECK(!setsockopt(sender, IPPROTO_IP, IP_MULTICAST_IF, &request, sizeof request));
     CHECK(sendto(sender, "m", 1, 0, (void *)&group, sizeof group) == 1);
     struct pollfd look = { .fd = fd, .events = POLLIN };
