@@ -3,11 +3,11 @@
 /* ELF-64 (System V ABI, chapters 4 and 5) and the auxiliary vector (uapi/linux/auxvec.h). */
 #include <stdint.h>
 
-#define ABI_ELF_CLASS64   2
-#define ABI_ELF_DATA_LSB  1
-#define ABI_ELF_EXEC      2
-#define ABI_ELF_DYN       3
-#define ABI_ELF_X86_64    62
+#define ABI_ELF_CLASS64  2
+#define ABI_ELF_DATA_LSB 1
+#define ABI_ELF_EXEC     2
+#define ABI_ELF_DYN      3
+#define ABI_ELF_X86_64   62
 
 struct abi_elf_header {
     uint8_t ident[16];
@@ -27,10 +27,10 @@ struct abi_elf_header {
 };
 _Static_assert(sizeof(struct abi_elf_header) == 64, "Elf64_Ehdr");
 
-#define ABI_PT_LOAD      1u
-#define ABI_PT_INTERP    3u
-#define ABI_PT_PHDR      6u
-#define ABI_PT_GNU_STACK 0x6474e551u
+#define ABI_PT_LOAD         1u
+#define ABI_PT_INTERP       3u
+#define ABI_PT_PHDR         6u
+#define ABI_PT_GNU_STACK    0x6474e551u
 #define ABI_PT_GNU_EH_FRAME 0x6474e550u
 
 #define ABI_PF_X 1u
@@ -49,24 +49,24 @@ struct abi_elf_segment {
 };
 _Static_assert(sizeof(struct abi_elf_segment) == 56, "Elf64_Phdr");
 
-#define ABI_AT_NULL          0
-#define ABI_AT_PHDR          3
-#define ABI_AT_PHENT         4
-#define ABI_AT_PHNUM         5
-#define ABI_AT_PAGESZ        6
-#define ABI_AT_BASE          7
-#define ABI_AT_FLAGS         8
-#define ABI_AT_ENTRY         9
-#define ABI_AT_UID           11
-#define ABI_AT_EUID          12
-#define ABI_AT_GID           13
-#define ABI_AT_EGID          14
-#define ABI_AT_PLATFORM      15
-#define ABI_AT_HWCAP         16
-#define ABI_AT_CLKTCK        17
-#define ABI_AT_SECURE        23
-#define ABI_AT_RANDOM        25
-#define ABI_AT_HWCAP2        26
-#define ABI_AT_EXECFN        31
-#define ABI_AT_SYSINFO_EHDR  33
-#define ABI_AT_MINSIGSTKSZ   51
+#define ABI_AT_NULL         0
+#define ABI_AT_PHDR         3
+#define ABI_AT_PHENT        4
+#define ABI_AT_PHNUM        5
+#define ABI_AT_PAGESZ       6
+#define ABI_AT_BASE         7
+#define ABI_AT_FLAGS        8
+#define ABI_AT_ENTRY        9
+#define ABI_AT_UID          11
+#define ABI_AT_EUID         12
+#define ABI_AT_GID          13
+#define ABI_AT_EGID         14
+#define ABI_AT_PLATFORM     15
+#define ABI_AT_HWCAP        16
+#define ABI_AT_CLKTCK       17
+#define ABI_AT_SECURE       23
+#define ABI_AT_RANDOM       25
+#define ABI_AT_HWCAP2       26
+#define ABI_AT_EXECFN       31
+#define ABI_AT_SYSINFO_EHDR 33
+#define ABI_AT_MINSIGSTKSZ  51

@@ -136,14 +136,14 @@ struct abi_cap_data {
     uint32_t inheritable;
 };
 
-#define ABI_SECBIT_NOROOT             0x01u
-#define ABI_SECBIT_NO_SETUID_FIXUP    0x04u
-#define ABI_SECBIT_KEEP_CAPS          0x10u
-#define ABI_SECBIT_NO_CAP_AMBIENT     0x40u
-#define ABI_SECBITS_ALL               0xffu
+#define ABI_SECBIT_NOROOT          0x01u
+#define ABI_SECBIT_NO_SETUID_FIXUP 0x04u
+#define ABI_SECBIT_KEEP_CAPS       0x10u
+#define ABI_SECBIT_NO_CAP_AMBIENT  0x40u
+#define ABI_SECBITS_ALL            0xffu
 
 /* rseq(2) */
-#define ABI_RSEQ_FLAG_UNREGISTER 1
+#define ABI_RSEQ_FLAG_UNREGISTER   1
 #define ABI_RSEQ_CPU_UNINITIALIZED ((uint32_t)-1)
 
 struct abi_rseq {

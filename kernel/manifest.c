@@ -105,8 +105,8 @@ static const char *record_apply(struct manifest *manifest, const struct record *
     else if (strcmp(key, "stdio") == 0)
         return stdio_parse(manifest, value);
     else {
-        format_string(unknown_key, sizeof(unknown_key), "the manifest has an unknown key, \"%.24s\"",
-                      key);
+        format_string(unknown_key, sizeof(unknown_key),
+                      "the manifest has an unknown key, \"%.24s\"", key);
         return unknown_key;
     }
     return NULL;

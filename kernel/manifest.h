@@ -16,10 +16,10 @@
 enum manifest_stdio { STDIO_STREAM, STDIO_TTY, STDIO_NULL };
 
 struct manifest {
-    char *text;           /* the file; the strings below point into it */
+    char *text; /* the file; the strings below point into it */
     const char *program;
-    const char **argv;    /* NULL-terminated */
-    const char **envp;    /* NULL-terminated */
+    const char **argv; /* NULL-terminated */
+    const char **envp; /* NULL-terminated */
     size_t argc, envc;
     const char *cwd;      /* "/" if not given */
     const char *hostname; /* "stout" if not given */
@@ -31,5 +31,5 @@ struct manifest {
 
 /* Parses text[0, len), which must end in NUL; takes text over (kmalloc).  On error *error is
  * a static sentence and -EINVAL or -ENOMEM is returned. */
-int manifest_parse(char *text, size_t len, struct manifest *manifest, const char **error)
-    __must_check;
+int manifest_parse(char *text, size_t len, struct manifest *manifest,
+                   const char **error) __must_check;

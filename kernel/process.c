@@ -4,9 +4,9 @@
  *
  * References.  The table holds one reference on a process from process_publish() until it is
  * reaped; every thread holds one for its whole life (process_create_thread() takes it,
- * thread_signals_fini() drops it when the thread is freed), so thread->process is always valid.  The process in turn holds its
- * leader until it is reaped: a thread's number is given back with the thread, and the number of
- * a zombie must not be used again.
+ * thread_signals_fini() drops it when the thread is freed), so thread->process is always valid.
+ * The process in turn holds its leader until it is reaped: a thread's number is given back with the
+ * thread, and the number of a zombie must not be used again.
  *
  * Locking.  process_table_lock (rwlock) covers the shape: pid tree, parents, children, groups,
  * sessions, thread lists.  The thread list changes with signals.lock held as well, because
@@ -187,7 +187,8 @@ int process_create(struct process *parent, struct process **out)
         process_discard(process);
         return -EAGAIN;
     }
-    process->leader = thread_get(leader); /* besides the running thread's own, which sched_exit() drops */
+    process->leader =
+        thread_get(leader); /* besides the running thread's own, which sched_exit() drops */
     process->pid = leader->tid;
     process->pgid = process->pid;
     process->sid = process->pid;
@@ -332,7 +333,7 @@ nsec_t process_cpu_time(struct process *process)
     unsigned long flags = spin_lock_irq(&process->signals.lock);
     nsec_t total = process->dead_cpu_time;
     struct thread *thread;
-    list_for_each(thread, &process->threads, process_node)
+    list_for_each (thread, &process->threads, process_node)
         total += sched_cpu_time(thread);
     spin_unlock_irq(&process->signals.lock, flags);
     return total;

@@ -35,17 +35,18 @@ struct credentials {
 enum process_state { PROCESS_ALIVE, PROCESS_ZOMBIE, PROCESS_REAPED };
 
 struct process {
-    unsigned refcount;              /* [a] */
-    int pid;                        /* [i] */
-    enum process_state state;       /* [t] */
-    int exit_status;                /* [t] as wait4 reports it */
-    bool is_exiting;                /* [a] exit_group began: every thread leaves */
-    struct process *parent;         /* [t] */
-    struct list children;           /* [t] */
-    struct list sibling_node;       /* [t] */
-    struct list threads;            /* [ts] thread->process_node */
-    unsigned nthreads;              /* [ts] */
-    struct thread *leader;          /* [s] the thread with tid == pid; a reference until reaped keeps the number */
+    unsigned refcount;        /* [a] */
+    int pid;                  /* [i] */
+    enum process_state state; /* [t] */
+    int exit_status;          /* [t] as wait4 reports it */
+    bool is_exiting;          /* [a] exit_group began: every thread leaves */
+    struct process *parent;   /* [t] */
+    struct list children;     /* [t] */
+    struct list sibling_node; /* [t] */
+    struct list threads;      /* [ts] thread->process_node */
+    unsigned nthreads;        /* [ts] */
+    struct thread
+        *leader; /* [s] the thread with tid == pid; a reference until reaped keeps the number */
     struct thread *exec_thread;     /* [a] it runs execve: all others leave */
     bool is_vfork_child;            /* [a] the parent sleeps on thread_event until exec or exit */
     bool has_execed;                /* [t] setpgid by the parent is over */
@@ -55,33 +56,34 @@ struct process {
     struct wait_queue child_event;  /* wait4 and waitid sleep here */
     struct wait_queue thread_event; /* execve and exit wait for other threads */
 
-    struct poll_head exit_poll;     /* pidfd: woken with POLLIN when the process becomes a zombie */
+    struct poll_head exit_poll; /* pidfd: woken with POLLIN when the process becomes a zombie */
 
-    struct vmspace *vmspace;        /* [l] other processes use process_vmspace() and so on */
-    struct fdtable *files;          /* [l] */
-    struct fs_context *fs;          /* [l] */
+    struct vmspace *vmspace;          /* [l] other processes use process_vmspace() and so on */
+    struct fdtable *files;            /* [l] */
+    struct fs_context *fs;            /* [l] */
     struct signal_handlers *handlers; /* changed under [l] and signals.lock; NULL: it is dead */
     struct signal_shared signals;
-    struct credentials creds;       /* [l] */
-    struct rlimit_table limits;     /* [l] */
-    struct mutex lock;              /* RANK_EXEC */
+    struct credentials creds;   /* [l] */
+    struct rlimit_table limits; /* [l] */
+    struct mutex lock;          /* RANK_EXEC */
 
     char comm[16];
-    void *exe;                      /* [l] struct file of the program, with a reference: /proc/PID/exe */
+    void *exe; /* [l] struct file of the program, with a reference: /proc/PID/exe */
     uintptr_t arg_start, arg_end, env_start, env_end; /* /proc/PID/cmdline, environ */
-    uintptr_t auxv[2 * 32];         /* /proc/PID/auxv */
+    uintptr_t auxv[2 * 32];                           /* /proc/PID/auxv */
     nsec_t start_time;
-    nsec_t dead_cpu_time;           /* [t] of threads that have ended */
-    nsec_t children_cpu_time;       /* [t] of reaped children */
-    struct timer_set *timers;       /* POSIX timers and itimers; NULL until used */
+    nsec_t dead_cpu_time;     /* [t] of threads that have ended */
+    nsec_t children_cpu_time; /* [t] of reaped children */
+    struct timer_set *timers; /* POSIX timers and itimers; NULL until used */
     bool is_dumpable;
     bool is_subreaper;
     bool is_thp_disabled;
     int pdeath_signal;
     unsigned personality;
-    int oom_score_adj;              /* [a] /proc/PID/oom_score_adj: kept for those who set and read it */
+    int oom_score_adj; /* [a] /proc/PID/oom_score_adj: kept for those who set and read it */
     uint64_t minor_faults, major_faults;
-    uint64_t dead_nvoluntary, dead_ninvoluntary; /* [t] context switches of threads that have ended */
+    uint64_t dead_nvoluntary,
+        dead_ninvoluntary;          /* [t] context switches of threads that have ended */
     uint64_t peak_resident_pages;   /* [t] saved when the vmspace goes */
     uint64_t children_minor_faults; /* [t] */
     uint64_t children_peak_pages;   /* [t] the largest of the reaped children */
@@ -91,7 +93,8 @@ struct process {
 extern struct rwlock process_table_lock;
 
 void process_init(void);
-extern struct process *process_first; /* pid 1: the program; for its exit and for signals from outside */
+extern struct process
+    *process_first; /* pid 1: the program; for its exit and for signals from outside */
 
 static inline struct process *process_current(void)
 {

@@ -28,8 +28,8 @@ static void siginfo_of_exit(const struct process *process, struct abi_siginfo *i
     int status = process->exit_status;
     nsec_t ticks = process->dead_cpu_time / (NSEC_PER_SEC / 100);
     *info = (struct abi_siginfo){ .si_signo = process->exit_signal };
-    info->si_code = status & 0x7f ? (status & 0x80 ? ABI_CLD_DUMPED : ABI_CLD_KILLED)
-                                  : ABI_CLD_EXITED;
+    info->si_code =
+        status & 0x7f ? (status & 0x80 ? ABI_CLD_DUMPED : ABI_CLD_KILLED) : ABI_CLD_EXITED;
     info->chld.pid = process->pid;
     info->chld.uid = process->creds.uid;
     info->chld.si_status = status & 0x7f ? status & 0x7f : status >> 8 & 0xff;
@@ -112,7 +112,7 @@ static void children_reparent(struct process *process, struct list *reaped)
     struct process *reaper = reaper_find(process);
     if (list_is_empty(&process->children))
         return;
-    list_for_each_safe(child, following, &process->children, sibling_node) {
+    list_for_each_safe (child, following, &process->children, sibling_node) {
         bool is_alive = child->state == PROCESS_ALIVE;
         child_adopt(child, reaper, reaped);
         if (is_alive)
@@ -271,7 +271,7 @@ static void threads_kick_out(struct process *process)
 {
     struct thread *thread;
     process->signals.is_stopping = false;
-    list_for_each(thread, &process->threads, process_node) {
+    list_for_each (thread, &process->threads, process_node) {
         if (thread != thread_current())
             signal_kick(thread, THREAD_WORK_EXIT);
     }

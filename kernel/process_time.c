@@ -41,7 +41,7 @@ void process_usage(struct process *process, struct abi_rusage *usage)
     usage->ru_nvcsw = (int64_t)process->dead_nvoluntary;
     usage->ru_nivcsw = (int64_t)process->dead_ninvoluntary;
     unsigned long flags = spin_lock_irq(&process->signals.lock);
-    list_for_each(thread, &process->threads, process_node)
+    list_for_each (thread, &process->threads, process_node)
         switches_add(usage, thread);
     spin_unlock_irq(&process->signals.lock, flags);
 }

@@ -83,7 +83,9 @@ static bool zombie_take(struct wait_request *request, struct process *parent, st
     if (child->state != PROCESS_ZOMBIE || !(request->options & ABI_WEXITED))
         return false;
     answer_fill(request, child, status,
-                !signo ? ABI_CLD_EXITED : status & 0x80 ? ABI_CLD_DUMPED : ABI_CLD_KILLED,
+                !signo          ? ABI_CLD_EXITED
+                : status & 0x80 ? ABI_CLD_DUMPED
+                                : ABI_CLD_KILLED,
                 signo ? signo : status >> 8 & 0xff);
     if (request->options & ABI_WNOWAIT)
         return true;
@@ -126,7 +128,7 @@ static int children_scan(struct wait_request *request)
     int result = -ECHILD;
 
     write_lock(&process_table_lock);
-    list_for_each(child, &parent->children, sibling_node) {
+    list_for_each (child, &parent->children, sibling_node) {
         if (!child_matches(request, child))
             continue;
         result = 0;
@@ -161,8 +163,8 @@ static long wait_for_child(struct wait_request *request)
 
 long sys_wait4(int pid, void __app *status, unsigned options, void __app *usage)
 {
-    unsigned known = ABI_WNOHANG | ABI_WUNTRACED | ABI_WCONTINUED | ABI_WNOTHREAD | ABI_WCLONE |
-                     ABI_WALL;
+    unsigned known =
+        ABI_WNOHANG | ABI_WUNTRACED | ABI_WCONTINUED | ABI_WNOTHREAD | ABI_WCLONE | ABI_WALL;
     struct wait_request request = { .options = options | ABI_WEXITED };
     if (options & ~known)
         return -EINVAL;

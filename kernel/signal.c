@@ -26,12 +26,12 @@
 #include "kernel/thread.h"
 
 #define UNBLOCKABLE (SIGNAL_BIT(ABI_SIGKILL) | SIGNAL_BIT(ABI_SIGSTOP))
-#define STOPS                                                                     \
-    (SIGNAL_BIT(ABI_SIGSTOP) | SIGNAL_BIT(ABI_SIGTSTP) | SIGNAL_BIT(ABI_SIGTTIN) | \
+#define STOPS                                                                                      \
+    (SIGNAL_BIT(ABI_SIGSTOP) | SIGNAL_BIT(ABI_SIGTSTP) | SIGNAL_BIT(ABI_SIGTTIN) |                 \
      SIGNAL_BIT(ABI_SIGTTOU))
 /* Those that a fault of the thread itself raises are taken first, so that the frame shows the fault. */
-#define SYNCHRONOUS                                                               \
-    (SIGNAL_BIT(ABI_SIGSEGV) | SIGNAL_BIT(ABI_SIGBUS) | SIGNAL_BIT(ABI_SIGILL) |   \
+#define SYNCHRONOUS                                                                                \
+    (SIGNAL_BIT(ABI_SIGSEGV) | SIGNAL_BIT(ABI_SIGBUS) | SIGNAL_BIT(ABI_SIGILL) |                   \
      SIGNAL_BIT(ABI_SIGTRAP) | SIGNAL_BIT(ABI_SIGFPE) | SIGNAL_BIT(ABI_SIGSYS))
 
 enum signal_default signal_default_action(int signo)
@@ -87,7 +87,7 @@ static struct thread *thread_choose(struct process *process, int signo)
     struct thread *thread;
     if (thread_wants(process->leader, signo))
         return process->leader;
-    list_for_each(thread, &process->threads, process_node) {
+    list_for_each (thread, &process->threads, process_node) {
         if (thread_wants(thread, signo))
             return thread;
     }
@@ -97,7 +97,7 @@ static struct thread *thread_choose(struct process *process, int signo)
 static void threads_kick_all(struct process *process)
 {
     struct thread *thread;
-    list_for_each(thread, &process->threads, process_node)
+    list_for_each (thread, &process->threads, process_node)
         signal_kick(thread, THREAD_WORK_SIGNAL);
 }
 
@@ -107,7 +107,7 @@ void signal_retarget(struct process *process, struct thread *leaving, uint64_t s
     set &= process->signals.pending.set;
     if (!set)
         return;
-    list_for_each(thread, &process->threads, process_node) {
+    list_for_each (thread, &process->threads, process_node) {
         uint64_t wants = set & ~(thread->signals.blocked & ~thread->signals.waiting);
         if (thread == leaving || !wants || (READ_ONCE(thread->flags) & THREAD_EXITING))
             continue;
@@ -124,7 +124,7 @@ static void queues_flush(struct process *process, uint64_t mask, struct list *de
 {
     struct thread *thread;
     signal_queue_flush(&process->signals, &process->signals.pending, mask, dead);
-    list_for_each(thread, &process->threads, process_node)
+    list_for_each (thread, &process->threads, process_node)
         signal_queue_flush(&process->signals, &thread->signals.pending, mask, dead);
 }
 
@@ -282,8 +282,8 @@ bool signal_is_fatal_pending(void)
         return true;
     if (!thread->process || !(READ_ONCE(thread->work) & THREAD_WORK_SIGNAL))
         return false;
-    uint64_t set = READ_ONCE(thread->signals.pending.set) |
-                   READ_ONCE(thread->process->signals.pending.set);
+    uint64_t set =
+        READ_ONCE(thread->signals.pending.set) | READ_ONCE(thread->process->signals.pending.set);
     return set & SIGNAL_BIT(ABI_SIGKILL);
 }
 
@@ -413,9 +413,8 @@ void signal_handlers_reset(struct signal_handlers *handlers)
     unsigned long flags = spin_lock_irq(&handlers->lock);
     for (int i = 0; i < ABI_NSIG; i++) {
         uint64_t handler = handlers->action[i].handler;
-        handlers->action[i] = (struct abi_sigaction){
-            .handler = handler == ABI_SIG_IGN ? ABI_SIG_IGN : ABI_SIG_DFL
-        };
+        handlers->action[i] =
+            (struct abi_sigaction){ .handler = handler == ABI_SIG_IGN ? ABI_SIG_IGN : ABI_SIG_DFL };
     }
     spin_unlock_irq(&handlers->lock, flags);
 }

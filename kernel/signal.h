@@ -17,11 +17,11 @@ struct thread;
 struct process;
 struct regs;
 
-#define SIGNAL_BIT(signo) (1ULL << ((signo) - 1))
+#define SIGNAL_BIT(signo) (1ULL << ((signo)-1))
 
 struct signal_queue {
-    uint64_t set;          /* which are pending */
-    struct list entries;   /* their siginfo, oldest first; a lost one still has its bit */
+    uint64_t set;        /* which are pending */
+    struct list entries; /* their siginfo, oldest first; a lost one still has its bit */
 };
 
 /* In struct thread.  [o] the thread itself  [s] process->signals.lock */
@@ -45,19 +45,19 @@ struct signal_handlers {
 struct signal_shared {
     struct spinlock lock;
     struct signal_queue pending;
-    struct poll_head poll;        /* signalfd: POLLIN when something arrives */
-    struct wait_queue arrived;    /* signalfd readers */
+    struct poll_head poll;     /* signalfd: POLLIN when something arrives */
+    struct wait_queue arrived; /* signalfd readers */
 
-    bool is_stopping;             /* [s, read anywhere] job control: every thread parks */
-    unsigned nparked;             /* [s] threads that have */
-    int stop_signal;              /* [s] */
-    bool is_stop_taken;           /* [s] a stop signal was dequeued and no SIGCONT came since */
-    bool is_stop_reported;        /* [s] the stop is complete and its parent was told */
-    bool has_stop_event;          /* [s] for wait4 with WUNTRACED */
-    bool has_continue_event;      /* [s] for wait4 with WCONTINUED */
-    bool must_tell_continue;      /* [s] the next thread to go on tells the parent */
-    struct wait_queue resumed;    /* parked threads */
-    unsigned nqueued;             /* [s] entries of all queues, for RLIMIT_SIGPENDING */
+    bool is_stopping;          /* [s, read anywhere] job control: every thread parks */
+    unsigned nparked;          /* [s] threads that have */
+    int stop_signal;           /* [s] */
+    bool is_stop_taken;        /* [s] a stop signal was dequeued and no SIGCONT came since */
+    bool is_stop_reported;     /* [s] the stop is complete and its parent was told */
+    bool has_stop_event;       /* [s] for wait4 with WUNTRACED */
+    bool has_continue_event;   /* [s] for wait4 with WCONTINUED */
+    bool must_tell_continue;   /* [s] the next thread to go on tells the parent */
+    struct wait_queue resumed; /* parked threads */
+    unsigned nqueued;          /* [s] entries of all queues, for RLIMIT_SIGPENDING */
 };
 
 /* Sends; 0, -ESRCH (it is dying), -EAGAIN (queue limit, real-time only).  Any context.

@@ -58,7 +58,7 @@ void signal_queue_take(struct signal_shared *shared, struct signal_queue *queue,
 {
     struct entry *entry, *found = NULL;
     bool has_more = false;
-    list_for_each(entry, &queue->entries, node) {
+    list_for_each (entry, &queue->entries, node) {
         if (entry->info.si_signo != signo)
             continue;
         if (found) {
@@ -85,7 +85,7 @@ void signal_queue_flush(struct signal_shared *shared, struct signal_queue *queue
     if (!(queue->set & mask))
         return;
     queue->set &= ~mask;
-    list_for_each_safe(entry, following, &queue->entries, node) {
+    list_for_each_safe (entry, following, &queue->entries, node) {
         if (!(SIGNAL_BIT(entry->info.si_signo) & mask))
             continue;
         list_remove(&entry->node);
@@ -97,7 +97,7 @@ void signal_queue_flush(struct signal_shared *shared, struct signal_queue *queue
 void signal_queue_free(struct list *dead)
 {
     struct entry *entry, *following;
-    list_for_each_safe(entry, following, dead, node)
+    list_for_each_safe (entry, following, dead, node)
         kfree(entry);
     list_init(dead);
 }

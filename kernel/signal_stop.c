@@ -26,7 +26,7 @@ void signal_stop(int signo)
         shared->has_continue_event = false;
         shared->must_tell_continue = false;
         shared->stop_signal = signo;
-        list_for_each(thread, &process->threads, process_node)
+        list_for_each (thread, &process->threads, process_node)
             signal_kick(thread, THREAD_WORK_SIGNAL);
     }
     shared->is_stop_taken = false;
@@ -73,8 +73,8 @@ static bool parent_wants_stops(struct process *parent)
 {
     unsigned long flags = spin_lock_irq(&parent->signals.lock);
     const struct signal_handlers *handlers = parent->handlers;
-    bool wants = handlers && !(READ_ONCE(handlers->action[ABI_SIGCHLD - 1].flags) &
-                               ABI_SA_NOCLDSTOP);
+    bool wants =
+        handlers && !(READ_ONCE(handlers->action[ABI_SIGCHLD - 1].flags) & ABI_SA_NOCLDSTOP);
     spin_unlock_irq(&parent->signals.lock, flags);
     return wants;
 }

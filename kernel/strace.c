@@ -33,7 +33,8 @@ static unsigned classes_on;
 
 /* Which printer shows an argument of a kind. */
 #define KIND(kind, type, print) [ARG_##kind] = print,
-static void (*const printers[])(struct strace_line *line, const struct strace_argument *argument) = {
+static void (*const printers[])(struct strace_line *line,
+                                const struct strace_argument *argument) = {
 #include "kernel/syscall_kinds.def"
 };
 #undef KIND
@@ -133,8 +134,8 @@ static void call_print(struct strace_line *line, const struct syscall *row,
 /* Calls that may not return to strace_leave(). */
 static bool is_last_words(const struct syscall *row)
 {
-    static const char *const names[] = { "exit", "exit_group", "execve", "execveat",
-                                         "rt_sigreturn", "reboot" };
+    static const char *const names[] = { "exit",     "exit_group",   "execve",
+                                         "execveat", "rt_sigreturn", "reboot" };
     for (size_t i = 0; row && i < ARRAY_SIZE(names); i++) {
         if (strcmp(row->name, names[i]) == 0)
             return true;

@@ -17,8 +17,8 @@
 #include "kernel/thread.h"
 #include "kernel/usercopy.h"
 
-#define NAMESPACES                                                                     \
-    (ABI_CLONE_NEWNS | ABI_CLONE_NEWCGROUP | ABI_CLONE_NEWUTS | ABI_CLONE_NEWIPC |      \
+#define NAMESPACES                                                                                 \
+    (ABI_CLONE_NEWNS | ABI_CLONE_NEWCGROUP | ABI_CLONE_NEWUTS | ABI_CLONE_NEWIPC |                 \
      ABI_CLONE_NEWUSER | ABI_CLONE_NEWPID | ABI_CLONE_NEWNET | ABI_CLONE_NEWTIME)
 
 struct clone_request {

@@ -11,12 +11,12 @@
 #include "kernel/thread.h"
 #include "kernel/usercopy.h"
 
-#define SET_SIZE 8
+#define SET_SIZE    8
 #define UNBLOCKABLE (SIGNAL_BIT(ABI_SIGKILL) | SIGNAL_BIT(ABI_SIGSTOP))
 
 /* What the kernel keeps of sa_flags; unknown ones are cleared so that programs can ask for them. */
-#define KNOWN_FLAGS                                                                     \
-    (ABI_SA_NOCLDSTOP | ABI_SA_NOCLDWAIT | ABI_SA_SIGINFO | ABI_SA_RESTORER | ABI_SA_ONSTACK | \
+#define KNOWN_FLAGS                                                                                \
+    (ABI_SA_NOCLDSTOP | ABI_SA_NOCLDWAIT | ABI_SA_SIGINFO | ABI_SA_RESTORER | ABI_SA_ONSTACK |     \
      ABI_SA_RESTART | ABI_SA_NODEFER | ABI_SA_RESETHAND)
 
 /* ---- Handlers and masks ---------------------------------------------------------- */
@@ -40,7 +40,7 @@ static void pending_discard(struct process *process, int signo)
     struct thread *thread;
     unsigned long flags = spin_lock_irq(&process->signals.lock);
     signal_queue_flush(&process->signals, &process->signals.pending, SIGNAL_BIT(signo), &dead);
-    list_for_each(thread, &process->threads, process_node)
+    list_for_each (thread, &process->threads, process_node)
         signal_queue_flush(&process->signals, &thread->signals.pending, SIGNAL_BIT(signo), &dead);
     spin_unlock_irq(&process->signals.lock, flags);
     signal_queue_free(&dead);
@@ -62,7 +62,7 @@ long sys_rt_sigaction(int signo, const void __app *new_app, void __app *old_app,
     }
     struct abi_sigaction old = action_exchange(process, signo, new_app ? &new : NULL);
     if (new_app && (new.handler == ABI_SIG_IGN ||
-                    (new.handler == ABI_SIG_DFL && signal_default_action(signo) == SIGNAL_IGNORE)))
+                    (new.handler == ABI_SIG_DFL &&signal_default_action(signo) == SIGNAL_IGNORE)))
         pending_discard(process, signo);
     return old_app ? copy_to_app(old_app, &old, sizeof(old)) : 0;
 }
@@ -346,7 +346,7 @@ static bool is_on_altstack(const struct abi_stack *stack)
 
 static int altstack_set(struct abi_stack *stack, const struct abi_stack *new)
 {
-    uint32_t mode = (uint32_t)new->ss_flags & ~ABI_SS_AUTODISARM;
+    uint32_t mode = (uint32_t) new->ss_flags & ~ABI_SS_AUTODISARM;
     if (is_on_altstack(stack))
         return -EPERM;
     if (mode != ABI_SS_DISABLE && mode != ABI_SS_ONSTACK && mode != 0)
@@ -371,7 +371,7 @@ long sys_sigaltstack(const void __app *new_app, void __app *old_app)
         return -EFAULT;
     struct abi_stack old = *stack;
     uint32_t autodisarm = (uint32_t)old.ss_flags & ABI_SS_AUTODISARM;
-    old.ss_flags = (int32_t)(autodisarm | (!old.ss_size          ? ABI_SS_DISABLE
+    old.ss_flags = (int32_t)(autodisarm | (!old.ss_size            ? ABI_SS_DISABLE
                                            : is_on_altstack(stack) ? ABI_SS_ONSTACK
                                                                    : 0U));
     if (new_app) {

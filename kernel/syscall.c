@@ -14,13 +14,13 @@
 #include "kernel/thread.h"
 
 /* One typed call per line of the table. */
-#define VALUE(i, arg) (TYPE_OF arg)reg[i]
+#define VALUE(i, arg) (TYPE_OF arg) reg[i]
 #define VALUE_EMPTY
-#define SYSCALL(name, result, ...)                      \
-    static long call_##name(const unsigned long reg[6]) \
-    {                                                   \
-        (void)reg;                                      \
-        return sys_##name(MAP(VALUE, ##__VA_ARGS__));   \
+#define SYSCALL(name, result, ...)                                                                 \
+    static long call_##name(const unsigned long reg[6])                                            \
+    {                                                                                              \
+        (void)reg;                                                                                 \
+        return sys_##name(MAP(VALUE, ##__VA_ARGS__));                                              \
     }
 #include "kernel/syscalls.def"
 #undef SYSCALL
@@ -29,14 +29,14 @@
 #define ARG_KIND_EMPTY   0
 #define ARG_NAME(i, arg) TEXT_OF arg
 #define ARG_NAME_EMPTY   NULL
-#define SYSCALL(name_, result_, ...)              \
-    [SYS_##name_] = {                             \
-        .name = #name_,                           \
-        .call = call_##name_,                     \
-        .result = RESULT_##result_,               \
-        .nargs = COUNT_ARGS(__VA_ARGS__),         \
-        .kind = { MAP(ARG_KIND, ##__VA_ARGS__) }, \
-        .arg = { MAP(ARG_NAME, ##__VA_ARGS__) },  \
+#define SYSCALL(name_, result_, ...)                                                               \
+    [SYS_##name_] = {                                                                              \
+        .name = #name_,                                                                            \
+        .call = call_##name_,                                                                      \
+        .result = RESULT_##result_,                                                                \
+        .nargs = COUNT_ARGS(__VA_ARGS__),                                                          \
+        .kind = { MAP(ARG_KIND, ##__VA_ARGS__) },                                                  \
+        .arg = { MAP(ARG_NAME, ##__VA_ARGS__) },                                                   \
     },
 const struct syscall syscalls[SYSCALL_MAX] = {
 #include "kernel/syscalls.def"

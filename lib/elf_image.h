@@ -8,8 +8,8 @@
 #include "abi/elf.h"
 #include "lib/compiler.h"
 
-#define ELF_SEGMENTS_MAX 32          /* PT_LOAD segments; the linkers make at most a handful */
-#define ELF_HEADERS_MAX  65536       /* bytes of program headers, as Linux */
+#define ELF_SEGMENTS_MAX 32    /* PT_LOAD segments; the linkers make at most a handful */
+#define ELF_HEADERS_MAX  65536 /* bytes of program headers, as Linux */
 #define ELF_ADDRESS_MAX  0x7ffffffff000ULL
 
 enum elf_problem {
@@ -19,9 +19,9 @@ enum elf_problem {
     ELF_32_BIT,
     ELF_BIG_ENDIAN,
     ELF_WRONG_MACHINE,
-    ELF_NOT_A_PROGRAM,  /* a relocatable object, a core dump */
+    ELF_NOT_A_PROGRAM, /* a relocatable object, a core dump */
     ELF_BAD_HEADER,
-    ELF_BAD_SEGMENTS,   /* overlapping, misaligned, outside the address space or the file */
+    ELF_BAD_SEGMENTS, /* overlapping, misaligned, outside the address space or the file */
     ELF_BAD_INTERPRETER,
 };
 

@@ -19,9 +19,9 @@ struct program {
 };
 
 struct exec {
-    const char *name;         /* what to open */
-    const char *path;         /* what the program and people are told: AT_EXECFN, comm */
-    char *fd_path;            /* "/dev/fd/N/name" of execveat; kmalloc'ed */
+    const char *name; /* what to open */
+    const char *path; /* what the program and people are told: AT_EXECFN, comm */
+    char *fd_path;    /* "/dev/fd/N/name" of execveat; kmalloc'ed */
     struct exec_strings strings;
     struct program program;
     struct program interpreter; /* file NULL: none */
@@ -29,9 +29,9 @@ struct exec {
     uintptr_t entry, sp;
     uintptr_t arg_start, arg_end, env_start, env_end;
     uintptr_t auxv[2 * 32];
-    bool is_secure;           /* a set-user-id program: AT_SECURE */
-    uint32_t euid, egid;      /* that the program will have */
-    char problem[256];        /* the sentence for people, when it cannot be started */
+    bool is_secure;      /* a set-user-id program: AT_SECURE */
+    uint32_t euid, egid; /* that the program will have */
+    char problem[256];   /* the sentence for people, when it cannot be started */
 };
 
 /* NULL: no memory.  Fill strings, name and path before exec_prepare(). */
@@ -50,7 +50,8 @@ int program_open(struct exec *exec, int dirfd, unsigned flags) __must_check;
 int image_map(struct exec *exec) __must_check;
 /* loader/stack.c: maps the stack and fills it. */
 int stack_build(struct exec *exec, uintptr_t vdso) __must_check;
-/* loader/vdso.c: makes the pages, once, before the first program; then maps them: *base is its ELF header, or 0 if this machine has none. */
+/* loader/vdso.c: makes the pages, once, before the first program; then maps them.  *base is the vDSO's
+ * ELF header, or 0 if there is none. */
 void vdso_init(void);
 int vdso_map(struct vmspace *vm, uintptr_t *base) __must_check;
 /* A random number of pages below 1 << bits, in bytes; 0 if the option aslr=off is set. */

@@ -189,8 +189,8 @@ static int scripts_follow(struct exec *exec, int dirfd, const char *name, unsign
     size_t len;
     int err = step_open(exec, dirfd, name, flags, head, &len);
     if (err)
-        return exec_fail(exec, err, err == -ENOENT ? "%s is not in the image"
-                                                   : "%s cannot be run", exec->path);
+        return exec_fail(exec, err, err == -ENOENT ? "%s is not in the image" : "%s cannot be run",
+                         exec->path);
     for (unsigned depth = 0; len >= 2 && head[0] == '#' && head[1] == '!'; depth++) {
         if (depth == SCRIPT_DEPTH_MAX)
             return exec_fail(exec, -ELOOP, "%s is a script of a script of a script", exec->path);
@@ -198,9 +198,10 @@ static int scripts_follow(struct exec *exec, int dirfd, const char *name, unsign
         if (!err)
             err = step_open(exec, ABI_AT_FDCWD, name, 0, head, &len);
         if (err)
-            return exec_fail(exec, err, err == -ENOENT
-                                 ? "%s is a script for %s, which is not in the image"
-                                 : "%s is a script for %s, which cannot be run", exec->path, name);
+            return exec_fail(exec, err,
+                             err == -ENOENT ? "%s is a script for %s, which is not in the image"
+                                            : "%s is a script for %s, which cannot be run",
+                             exec->path, name);
     }
     return image_read(exec, &exec->program, *owned ? name : exec->path, head, len);
 }

@@ -16,7 +16,7 @@
 #include "kernel/usercopy.h"
 #include "loader/exec.h"
 
-#define STACK_RANDOM_BITS 22        /* 16 GiB */
+#define STACK_RANDOM_BITS 22            /* 16 GiB */
 #define STACK_SLACK       (128UL << 10) /* mapped below what is filled; it grows from there */
 #define CLOCK_TICKS       100
 #define AUXV_MAX          32

@@ -159,7 +159,8 @@ int strings_add_name(struct exec_strings *strings, const char *name)
 int strings_prepend(struct exec_strings *strings, const char *interpreter, const char *argument,
                     const char *script)
 {
-    const char *const new[] = { interpreter, argument ? argument : script, argument ? script : NULL };
+    const char *const new[] = { interpreter, argument ? argument : script,
+                                argument ? script : NULL };
     char *copy[3] = { NULL };
     unsigned n = argument ? 3 : 2;
     if (strings->nprefix + n > SCRIPT_ARGS_MAX)

@@ -13,13 +13,13 @@
 struct exec_strings {
     char *chunk[STRINGS_CHUNKS_MAX];
     unsigned nchunks;
-    size_t chunk_used;   /* bytes in the last chunk */
-    size_t bytes;        /* in all chunks */
-    size_t limit;        /* of bytes and pointers together */
-    size_t argc, envc;   /* strings collected */
-    size_t args_bytes;   /* the part of bytes that argv is */
-    size_t first_bytes;  /* of argv[0] */
-    bool skip_first;     /* a script's interpreter takes argv[0]'s place */
+    size_t chunk_used;  /* bytes in the last chunk */
+    size_t bytes;       /* in all chunks */
+    size_t limit;       /* of bytes and pointers together */
+    size_t argc, envc;  /* strings collected */
+    size_t args_bytes;  /* the part of bytes that argv is */
+    size_t first_bytes; /* of argv[0] */
+    bool skip_first;    /* a script's interpreter takes argv[0]'s place */
     char *prefix[SCRIPT_ARGS_MAX];
     unsigned nprefix;
 };
@@ -27,10 +27,10 @@ struct exec_strings {
 void strings_init(struct exec_strings *strings);
 void strings_fini(struct exec_strings *strings);
 /* -E2BIG, -EFAULT, -ENOMEM.  All argv before the first env; name last. */
-int strings_add_app(struct exec_strings *strings, const void __app *vector, bool is_env)
-    __must_check;
-int strings_add_kernel(struct exec_strings *strings, const char *const *vector, bool is_env)
-    __must_check;
+int strings_add_app(struct exec_strings *strings, const void __app *vector,
+                    bool is_env) __must_check;
+int strings_add_kernel(struct exec_strings *strings, const char *const *vector,
+                       bool is_env) __must_check;
 int strings_add_name(struct exec_strings *strings, const char *name) __must_check;
 /* argv becomes interpreter, argument (if not NULL), script, argv[1]... */
 int strings_prepend(struct exec_strings *strings, const char *interpreter, const char *argument,
@@ -42,8 +42,8 @@ size_t strings_size(const struct exec_strings *strings);
 size_t strings_args_size(const struct exec_strings *strings);
 
 /* Lays the strings out at address; -EFAULT, -ENOMEM. */
-int strings_write(const struct exec_strings *strings, struct vmspace *vm, uintptr_t address)
-    __must_check;
+int strings_write(const struct exec_strings *strings, struct vmspace *vm,
+                  uintptr_t address) __must_check;
 
 /* Goes over the strings in order, prefix first; tells the length of each, NUL included. */
 struct strings_cursor {

@@ -79,8 +79,8 @@ long sys_execve(const char __app *path, const void __app *argv, const void __app
     return exec_run(ABI_AT_FDCWD, path, argv, envp, 0);
 }
 
-long sys_execveat(int dirfd, const char __app *path, const void __app *argv,
-                  const void __app *envp, unsigned flags)
+long sys_execveat(int dirfd, const char __app *path, const void __app *argv, const void __app *envp,
+                  unsigned flags)
 {
     if (flags & ~(ABI_AT_EMPTY_PATH | ABI_AT_SYMLINK_NOFOLLOW))
         return -EINVAL;

@@ -12,10 +12,10 @@
 
 #define NSEC_PER_SEC 1000000000LL
 
-#define CLOCKS_REALTIME                                                             \
+#define CLOCKS_REALTIME                                                                            \
     (1u << ABI_CLOCK_REALTIME | 1u << ABI_CLOCK_REALTIME_COARSE | 1u << ABI_CLOCK_TAI)
-#define CLOCKS_MONOTONIC                                                            \
-    (1u << ABI_CLOCK_MONOTONIC | 1u << ABI_CLOCK_MONOTONIC_RAW |                     \
+#define CLOCKS_MONOTONIC                                                                           \
+    (1u << ABI_CLOCK_MONOTONIC | 1u << ABI_CLOCK_MONOTONIC_RAW |                                   \
      1u << ABI_CLOCK_MONOTONIC_COARSE | 1u << ABI_CLOCK_BOOTTIME)
 #define CLOCKS_COARSE (1u << ABI_CLOCK_REALTIME_COARSE | 1u << ABI_CLOCK_MONOTONIC_COARSE)
 
@@ -61,8 +61,7 @@ static int time_read(unsigned clock, int64_t *ns)
         uint64_t elapsed = counter_read() - data->counter_base;
         if ((int64_t)elapsed < 0)
             elapsed = 0; /* this CPU's counter is a little behind the one that set the base */
-        *ns = data->ns_base +
-              (int64_t)(((unsigned __int128)elapsed * data->mult) >> data->shift);
+        *ns = data->ns_base + (int64_t)(((unsigned __int128)elapsed * data->mult) >> data->shift);
         if (bit & CLOCKS_REALTIME)
             *ns += data->realtime_offset;
         __atomic_thread_fence(__ATOMIC_ACQUIRE);

@@ -125,7 +125,8 @@ static void test_orphans(void)
     CHECK(waitpid(pid, &status, 0) == pid);
     CHECK(read(ends[0], &inner, sizeof(inner)) == sizeof(inner));
     /* It is ours now, and its parent's death killed it. */
-    CHECK(waitpid(inner, &status, 0) == inner && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+    CHECK(waitpid(inner, &status, 0) == inner && WIFSIGNALED(status) &&
+          WTERMSIG(status) == SIGTERM);
     prctl(PR_SET_CHILD_SUBREAPER, 0);
     CHECK_ERRNO(waitpid(-1, &status, 0), ECHILD);
     CHECK_ERRNO(wait4(-1, &status, 0x40, NULL), EINVAL);

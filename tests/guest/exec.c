@@ -84,15 +84,15 @@ static int child_main(int argc, char **argv)
     return 99;
 }
 
-#define RUN(...)                                                                          \
-    ({                                                                                    \
-        fflush(stdout);                                                                   \
-        pid_t pid_ = fork();                                                              \
-        if (pid_ == 0) {                                                                  \
-            execl(self, self, "child", __VA_ARGS__, NULL);                                \
-            _exit(98);                                                                    \
-        }                                                                                 \
-        status_of(pid_);                                                                  \
+#define RUN(...)                                                                                   \
+    ({                                                                                             \
+        fflush(stdout);                                                                            \
+        pid_t pid_ = fork();                                                                       \
+        if (pid_ == 0) {                                                                           \
+            execl(self, self, "child", __VA_ARGS__, NULL);                                         \
+            _exit(98);                                                                             \
+        }                                                                                          \
+        status_of(pid_);                                                                           \
     })
 
 /* ---- Tests ------------------------------------------------------------------------------ */

@@ -90,7 +90,8 @@ static void test_taking(void)
     CHECK(now_ns() - start >= 20000000);
     sigqueue(getpid(), SIGRTMIN, value);
     kill(getpid(), SIGUSR1);
-    CHECK(sigwaitinfo(&set, &info) == SIGUSR1 && info.si_code == SI_USER && info.si_pid == getpid());
+    CHECK(sigwaitinfo(&set, &info) == SIGUSR1 && info.si_code == SI_USER &&
+          info.si_pid == getpid());
     CHECK(sigwaitinfo(&set, &info) == SIGRTMIN && info.si_code == SI_QUEUE &&
           info.si_value.sival_int == 42);
     pid_t pid = fork();

@@ -64,12 +64,12 @@ static void test_good(void)
     CHECK_EQ(image.segment[1].filesz, 0x300);
 }
 
-#define CHECK_BAD(change, problem)                \
-    do {                                          \
-        struct test_file file = good_file();      \
-        struct elf_image image;                   \
-        change;                                   \
-        CHECK_EQ(parse(&file, &image), problem);  \
+#define CHECK_BAD(change, problem)                                                                 \
+    do {                                                                                           \
+        struct test_file file = good_file();                                                       \
+        struct elf_image image;                                                                    \
+        change;                                                                                    \
+        CHECK_EQ(parse(&file, &image), problem);                                                   \
     } while (0)
 
 static void test_bad_headers(void)
@@ -102,10 +102,10 @@ static void test_short_headers(void)
 
 static void test_bad_segments(void)
 {
-    CHECK_BAD(file.segment[1].memsz = 0x1000, ELF_BAD_SEGMENTS);   /* less than its file part */
-    CHECK_BAD(file.segment[1].offset = 0x10, ELF_BAD_SEGMENTS);    /* not congruent */
-    CHECK_BAD(file.segment[1].memsz = 0x3f00, ELF_BAD_SEGMENTS);   /* runs into the next */
-    CHECK_BAD(file.segment[2].vaddr = 0xe00, ELF_BAD_SEGMENTS);    /* descends */
+    CHECK_BAD(file.segment[1].memsz = 0x1000, ELF_BAD_SEGMENTS); /* less than its file part */
+    CHECK_BAD(file.segment[1].offset = 0x10, ELF_BAD_SEGMENTS);  /* not congruent */
+    CHECK_BAD(file.segment[1].memsz = 0x3f00, ELF_BAD_SEGMENTS); /* runs into the next */
+    CHECK_BAD(file.segment[2].vaddr = 0xe00, ELF_BAD_SEGMENTS);  /* descends */
     CHECK_BAD(file.segment[2].filesz = 0x9000; file.segment[2].memsz = 0x9000, ELF_TRUNCATED);
     CHECK_BAD(file.segment[2].offset = UINT64_MAX - 0x1ff, ELF_BAD_SEGMENTS);
     CHECK_BAD(file.segment[2].vaddr = UINT64_MAX - 0x1ff, ELF_BAD_SEGMENTS);
