@@ -33,7 +33,8 @@ static char *map(size_t length, int flags)
 /* Anonymous memory, small or of several large pages. */
 static void do_anonymous(unsigned *state)
 {
-    size_t n = next_random(state) % 4 ? 1 + next_random(state) % 64 : 1024 + next_random(state) % 1024;
+    size_t n =
+        next_random(state) % 4 ? 1 + next_random(state) % 64 : 1024 + next_random(state) % 1024;
     char *p = map(n * PAGE, MAP_PRIVATE);
     unsigned step = n > 100 ? 7 : 1;
     for (size_t i = 0; i < n; i += step)
