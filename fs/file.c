@@ -88,7 +88,8 @@ _Static_assert(offsetof(struct file, refcount) == 0, "file_alloc clears what is 
 
 static int anonymous_statfs(struct superblock *sb, struct abi_statfs *out)
 {
-    out->f_type = ABI_ANON_INODE_MAGIC;
+    if (!out->f_type) /* sockets have inodes here too */
+        out->f_type = ABI_ANON_INODE_MAGIC;
     return 0;
 }
 
@@ -118,6 +119,29 @@ int file_create(const struct file_ops *ops, void *private, unsigned flags, struc
     file->inode = inode_get(anonymous_inode);
     *out = file;
     return 0;
+}
+
+int file_create_with_inode(const struct file_ops *ops, void *private, unsigned flags, unsigned mode,
+                           struct file **out)
+{
+    struct inode *inode;
+    int err = inode_create(&anonymous_sb, mode, &inode);
+
+    if (err)
+        return err;
+    err = file_create(ops, private, flags, out);
+    if (err) {
+        inode_put(inode);
+        return err;
+    }
+    inode_put((*out)->inode);
+    (*out)->inode = inode;
+    return 0;
+}
+
+bool file_is_anonymous(const struct file *file)
+{
+    return file->inode == anonymous_inode;
 }
 
 int file_place(struct file *file, struct path *out)

@@ -117,6 +117,11 @@ bool file_can_write(const struct file *file);
 /* An anonymous file (no name in the tree) with a reference; ops->kind names it. */
 int file_create(const struct file_ops *ops, void *private, unsigned flags,
                 struct file **out) __must_check;
+/* The same with an inode of its own of that mode (sockets: fstat tells S_IFSOCK). */
+int file_create_with_inode(const struct file_ops *ops, void *private, unsigned flags, unsigned mode,
+                           struct file **out) __must_check;
+/* It has no inode of its own but the one that all anonymous files share. */
+bool file_is_anonymous(const struct file *file);
 /* A place to open the file's inode anew from (/proc/self/fd/N followed): the file's path, or for
  * an anonymous file a dentry of its own; opening that asks inode->file_ops.  References taken. */
 int file_place(struct file *file, struct path *out) __must_check;

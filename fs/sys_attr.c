@@ -43,8 +43,11 @@ static int change_descriptor(int fd, struct inode_change *change)
 
     if (!file)
         return -EBADF;
-    int err =
-        file->path.dentry ? vfs_change(&file->path, change) : vfs_change_inode(file->inode, change);
+    int err = -EOPNOTSUPP;
+    if (file->path.dentry)
+        err = vfs_change(&file->path, change);
+    else if (!file_is_anonymous(file))
+        err = vfs_change_inode(file->inode, change);
     file_put(file);
     return err;
 }

@@ -164,8 +164,6 @@ static bool listing_emit(struct dir_context *context, const char *name, size_t l
 
 static long list_directory(struct file *file, struct listing *listing, size_t size)
 {
-    if (!file_can_read(file))
-        return -EBADF;
     if (!file->ops->iterate)
         return -ENOTDIR;
     if (file->path.dentry && file->path.dentry->is_unlinked)

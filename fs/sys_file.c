@@ -201,6 +201,8 @@ long sys_lseek(int fd, long offset, int whence)
         mutex_lock(&file->position_lock);
         result = file->ops->seek(file, offset, whence);
         mutex_unlock(&file->position_lock);
+    } else if (file_is_anonymous(file)) {
+        result = 0; /* eventfd, epoll and the like take it and do nothing */
     }
     file_put(file);
     return result;
@@ -383,16 +385,16 @@ long sys_syncfs(int fd)
 
 long sys_sync_file_range(int fd, long offset, long len, unsigned flags)
 {
-    struct file *file;
+    struct file *file = fd_get(fd);
     long result = -ESPIPE;
 
-    if (flags & ~ABI_SYNC_FILE_RANGE_ALL || offset < 0 || len < 0 || offset > INT64_MAX - len)
-        return -EINVAL;
-    file = fd_get(fd);
     if (!file)
         return -EBADF;
     unsigned type = file->inode->mode & ABI_S_IFMT;
-    if (type == ABI_S_IFREG || type == ABI_S_IFBLK || type == ABI_S_IFDIR || type == ABI_S_IFLNK)
+    if (flags & ~ABI_SYNC_FILE_RANGE_ALL || offset < 0 || len < 0 || offset > INT64_MAX - len)
+        result = -EINVAL;
+    else if (type == ABI_S_IFREG || type == ABI_S_IFBLK || type == ABI_S_IFDIR ||
+             type == ABI_S_IFLNK)
         result = flags && file->ops->fsync ? file->ops->fsync(file, true) : 0;
     file_put(file);
     return result;

@@ -212,11 +212,26 @@ static int64_t statfs_flags(const struct mount *mount)
                      (flags & ABI_MS_NOATIME ? ABI_ST_NOATIME : ABI_ST_RELATIME));
 }
 
-static long statfs_place(const struct mount *mount, struct superblock *sb, void __app *buf)
+/* pipefs and sockfs are not mounted anywhere and have nothing to tell but what they are. */
+static int64_t magic_of(const struct inode *inode)
 {
+    switch (inode->mode & ABI_S_IFMT) {
+    case ABI_S_IFIFO:
+        return ABI_PIPEFS_MAGIC;
+    case ABI_S_IFSOCK:
+        return ABI_SOCKFS_MAGIC;
+    default:
+        return 0;
+    }
+}
+
+static long statfs_place(const struct mount *mount, const struct inode *inode, void __app *buf)
+{
+    struct superblock *sb = inode->sb;
     struct abi_statfs statfs;
 
     memset(&statfs, 0, sizeof(statfs));
+    statfs.f_type = magic_of(inode);
     statfs.f_bsize = PAGE_SIZE;
     statfs.f_frsize = PAGE_SIZE;
     statfs.f_namelen = ABI_NAME_MAX;
@@ -242,7 +257,7 @@ long sys_statfs(const char __app *name, void __app *buf)
     path_name_fini(&text);
     if (result)
         return result;
-    result = statfs_place(path.mount, path.dentry->sb, buf);
+    result = statfs_place(path.mount, path.dentry->inode, buf);
     path_put(&path);
     return result;
 }
@@ -253,7 +268,7 @@ long sys_fstatfs(int fd, void __app *buf)
 
     if (!file)
         return -EBADF;
-    long result = statfs_place(file->path.mount, file->inode->sb, buf);
+    long result = statfs_place(file->path.mount, file->inode, buf);
     file_put(file);
     return result;
 }

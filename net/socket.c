@@ -205,13 +205,15 @@ static const struct file_ops socket_file_ops = {
 
 int socket_file(struct socket *sock, unsigned flags, struct file **out)
 {
-    int err = file_create(&socket_file_ops, sock, ABI_O_RDWR | (flags & ABI_O_NONBLOCK), out);
+    int err = file_create_with_inode(&socket_file_ops, sock, ABI_O_RDWR | (flags & ABI_O_NONBLOCK),
+                                     ABI_S_IFSOCK | 0777, out);
     if (err) {
         sock->ops->close(sock);
         socket_put(sock);
         return err;
     }
     (*out)->poll_head = &sock->poll;
+    (*out)->inode->ino = sock->id; /* as in "socket:[7]" and /proc/net */
     return 0;
 }
 
