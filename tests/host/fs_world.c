@@ -19,6 +19,7 @@
 #include "kernel/log.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/vmspace.h"
+#include "kernel/options.h"
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
 #include "kernel/rlimit.h"
