@@ -127,7 +127,8 @@ def run(options):
         symbols = kernel.removesuffix(".stripped")
         notice(f"waiting for gdb: gdb {symbols} -ex 'target remote 127.0.0.1:1234'")
     log = KernelLog(options.verbose or bool(options.trace), make_symboliser(options, image, kernel))
-    return VirtualMachine(log, options.interactive).run(
+    ports = [forward.host for forward in options.forwards if forward.protocol == "tcp"]
+    return VirtualMachine(log, options.interactive, ports).run(
         lambda chardevs: machine.command(boot, chardevs))
 
 

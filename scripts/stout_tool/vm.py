@@ -22,6 +22,7 @@ from .terminal import RawTerminal
 CHUNK = 1 << 16
 LINGER = 1.0          # after "exit N": how long the machine may take to switch itself off
 PANIC_LINGER = 0.5    # after a panic: for the rest of its report
+BACKLOG_TRIES = 20    # looks for QEMU's listening sockets, one each 50 ms
 
 
 class Stop(BaseException):
@@ -37,8 +38,11 @@ def raise_stop(number, _frame):
 
 
 class VirtualMachine:
-    def __init__(self, log, use_stdin):
+    def __init__(self, log, use_stdin, ports=()):
+        """ports: the forwarded TCP ports of this host."""
         self.log = log
+        self.ports = list(ports)
+        self._tries = BACKLOG_TRIES if self.ports else 0
         self.use_stdin = use_stdin
         self.status = None
         self.sockets = {}
@@ -106,7 +110,7 @@ class VirtualMachine:
 
     def _loop(self, selector, terminal):
         while True:
-            timeout = None
+            timeout = self._widen_backlogs()
             if self._deadline is not None:
                 timeout = self._deadline - time.monotonic()
                 if timeout <= 0:
@@ -124,6 +128,14 @@ class VirtualMachine:
             if ended:
                 self._drain(selector)
                 return
+
+    def _widen_backlogs(self):
+        """The time until the next try, None when there is nothing left to do."""
+        if not self._tries:
+            return None
+        from .backlog import widen
+        self._tries = 0 if widen(self.process.pid, self.ports) else self._tries - 1
+        return 0.05 if self._tries else None
 
     def _drain(self, selector):
         """QEMU is gone; what it wrote is still in the sockets."""

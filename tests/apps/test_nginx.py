@@ -45,7 +45,7 @@ def nginx(machine, tmp_path):
 
 
 def wrk(vm, seconds=5, connections=64):
-    result = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", f"http://127.0.0.1:{vm.port}/"],
+    result = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "15s", f"http://127.0.0.1:{vm.port}/"],
                             capture_output=True, text=True, timeout=seconds + 60, check=True)
     print(result.stdout)
     assert "Socket errors" not in result.stdout and "Non-2xx" not in result.stdout, result.stdout

@@ -195,3 +195,23 @@ def test_qemu_knows_the_options(stout, compiled, kernel):
         result = stout("run", "--machine", machine, program)
         assert result.returncode == 125
         assert b"kernel" in result.stderr.lower(), result.stderr
+
+
+def test_forwarded_port_takes_a_burst_of_clients(environment, kernel, compiled):
+    """The fake QEMU listens as the real one does, with a queue of one, and accepts nobody."""
+    import socket
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    script = (f"s = socket.socket(); s.setsockopt(1, 2, 1); s.bind(('127.0.0.1', {port})); s.listen(1)\n"
+              "time.sleep(30)")
+    process = subprocess.Popen([*ARGS, "-p", f"{port}:80", "--kernel", kernel,
+                                compiled("int main(void) { return 0; }")], env=environment(script))
+    time.sleep(1.5)
+    start = time.monotonic()
+    clients = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(50)]
+    assert time.monotonic() - start < 1
+    for client in clients:
+        client.close()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 130
