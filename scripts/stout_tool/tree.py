@@ -154,13 +154,16 @@ class Tree:
         self.entries[path] = entry
 
     def key(self):
-        """Changes whenever the archive would."""
+        """Changes whenever the archive would, but for the times of directories.
+
+        These change with every file made beside the ones that are taken.
+        """
         digest = hashlib.blake2b(digest_size=20)
         for path in sorted(self.entries):
             entry = self.entries[path]
             digest.update(os.fsencode(repr((
-                path, entry.kind, entry.mode, entry.mtime, entry.uid, entry.gid, entry.size,
-                entry.stamp, entry.source, entry.data))))
+                path, entry.kind, entry.mode, 0 if entry.kind == DIRECTORY else entry.mtime, entry.uid, entry.gid, entry.size,
+                0 if entry.kind == DIRECTORY else entry.stamp, entry.source, entry.data))))
         return digest.hexdigest()
 
     def write(self, writer):
