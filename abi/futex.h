@@ -27,18 +27,18 @@
 #define ABI_FUTEX_OWNER_DIED 0x40000000u
 #define ABI_FUTEX_TID_MASK   0x3fffffffu
 
-#define ABI_FUTEX_OP_SET  0
-#define ABI_FUTEX_OP_ADD  1
-#define ABI_FUTEX_OP_OR   2
-#define ABI_FUTEX_OP_ANDN 3
-#define ABI_FUTEX_OP_XOR  4
+#define ABI_FUTEX_OP_SET       0
+#define ABI_FUTEX_OP_ADD       1
+#define ABI_FUTEX_OP_OR        2
+#define ABI_FUTEX_OP_ANDN      3
+#define ABI_FUTEX_OP_XOR       4
 #define ABI_FUTEX_OP_ARG_SHIFT 8
-#define ABI_FUTEX_OP_CMP_EQ 0
-#define ABI_FUTEX_OP_CMP_NE 1
-#define ABI_FUTEX_OP_CMP_LT 2
-#define ABI_FUTEX_OP_CMP_LE 3
-#define ABI_FUTEX_OP_CMP_GT 4
-#define ABI_FUTEX_OP_CMP_GE 5
+#define ABI_FUTEX_OP_CMP_EQ    0
+#define ABI_FUTEX_OP_CMP_NE    1
+#define ABI_FUTEX_OP_CMP_LT    2
+#define ABI_FUTEX_OP_CMP_LE    3
+#define ABI_FUTEX_OP_CMP_GT    4
+#define ABI_FUTEX_OP_CMP_GE    5
 
 #define ABI_ROBUST_LIST_LIMIT 2048
 

@@ -2,10 +2,10 @@
 #pragma once
 /* mmap(2) and its kin (uapi/asm-generic/mman*.h). */
 
-#define ABI_PROT_NONE  0u
-#define ABI_PROT_READ  1u
-#define ABI_PROT_WRITE 2u
-#define ABI_PROT_EXEC  4u
+#define ABI_PROT_NONE      0u
+#define ABI_PROT_READ      1u
+#define ABI_PROT_WRITE     2u
+#define ABI_PROT_EXEC      4u
 #define ABI_PROT_GROWSDOWN 0x01000000u
 #define ABI_PROT_GROWSUP   0x02000000u
 
@@ -36,28 +36,28 @@
 #define ABI_MS_INVALIDATE 2
 #define ABI_MS_SYNC       4
 
-#define ABI_MADV_NORMAL      0
-#define ABI_MADV_RANDOM      1
-#define ABI_MADV_SEQUENTIAL  2
-#define ABI_MADV_WILLNEED    3
-#define ABI_MADV_DONTNEED    4
-#define ABI_MADV_FREE        8
-#define ABI_MADV_REMOVE      9
-#define ABI_MADV_DONTFORK    10
-#define ABI_MADV_DOFORK      11
-#define ABI_MADV_MERGEABLE   12
-#define ABI_MADV_UNMERGEABLE 13
-#define ABI_MADV_HUGEPAGE    14
-#define ABI_MADV_NOHUGEPAGE  15
-#define ABI_MADV_DONTDUMP    16
-#define ABI_MADV_DODUMP      17
-#define ABI_MADV_WIPEONFORK  18
-#define ABI_MADV_KEEPONFORK  19
-#define ABI_MADV_COLD        20
-#define ABI_MADV_PAGEOUT     21
+#define ABI_MADV_NORMAL         0
+#define ABI_MADV_RANDOM         1
+#define ABI_MADV_SEQUENTIAL     2
+#define ABI_MADV_WILLNEED       3
+#define ABI_MADV_DONTNEED       4
+#define ABI_MADV_FREE           8
+#define ABI_MADV_REMOVE         9
+#define ABI_MADV_DONTFORK       10
+#define ABI_MADV_DOFORK         11
+#define ABI_MADV_MERGEABLE      12
+#define ABI_MADV_UNMERGEABLE    13
+#define ABI_MADV_HUGEPAGE       14
+#define ABI_MADV_NOHUGEPAGE     15
+#define ABI_MADV_DONTDUMP       16
+#define ABI_MADV_DODUMP         17
+#define ABI_MADV_WIPEONFORK     18
+#define ABI_MADV_KEEPONFORK     19
+#define ABI_MADV_COLD           20
+#define ABI_MADV_PAGEOUT        21
 #define ABI_MADV_POPULATE_READ  22
 #define ABI_MADV_POPULATE_WRITE 23
-#define ABI_MADV_COLLAPSE    25
+#define ABI_MADV_COLLAPSE       25
 
 #define ABI_MLOCK_ONFAULT 1
 #define ABI_MCL_CURRENT   1

@@ -3,12 +3,12 @@
 /* sched_setscheduler(2), sched_setattr(2), getpriority(2) (include/uapi/linux/sched.h, sched/types.h). */
 #include <stdint.h>
 
-#define ABI_SCHED_OTHER    0
-#define ABI_SCHED_FIFO     1
-#define ABI_SCHED_RR       2
-#define ABI_SCHED_BATCH    3
-#define ABI_SCHED_IDLE     5
-#define ABI_SCHED_DEADLINE 6
+#define ABI_SCHED_OTHER         0
+#define ABI_SCHED_FIFO          1
+#define ABI_SCHED_RR            2
+#define ABI_SCHED_BATCH         3
+#define ABI_SCHED_IDLE          5
+#define ABI_SCHED_DEADLINE      6
 #define ABI_SCHED_RESET_ON_FORK 0x40000000
 
 #define ABI_SCHED_FLAG_RESET_ON_FORK  0x01

@@ -29,7 +29,7 @@ struct percpu;
 struct thread;
 struct vmspace;
 
-#define PAGE_SHIFT      12
+#define PAGE_SHIFT 12
 #undef PAGE_SIZE /* <limits.h> has one without a type */
 #define PAGE_SIZE       4096UL
 #define LARGE_PAGE_SIZE 0x200000UL
@@ -67,7 +67,7 @@ void arch_call_on_cpus(uint64_t mask, void (*function)(void *), void *arg);
 
 /* ---- Time ---------------------------------------------------------------- */
 
-nsec_t arch_clock_ns(void);      /* monotonic, since boot, the same on all CPUs */
+nsec_t arch_clock_ns(void);         /* monotonic, since boot, the same on all CPUs */
 nsec_t arch_realtime_at_boot(void); /* CLOCK_REALTIME minus arch_clock_ns() */
 /* One timer_interrupt() (kernel/timer.c) on this CPU at deadline; DEADLINE_NONE cancels. */
 void arch_timer_set(nsec_t deadline);
@@ -76,13 +76,12 @@ void arch_timer_set(nsec_t deadline);
 
 typedef void (*irq_handler)(void *arg); /* interrupt level: must not sleep */
 /* A message-signalled interrupt to cpu: fills what the device must write.  Vector or -errno. */
-int arch_msi_alloc(unsigned cpu, irq_handler handler, void *arg, uint64_t *address,
-                   uint32_t *data);
+int arch_msi_alloc(unsigned cpu, irq_handler handler, void *arg, uint64_t *address, uint32_t *data);
 void arch_msi_free(int vector);
 /* A wired interrupt (ACPI global system interrupt number), shared with others if need be.  0 or
  * -errno (-ENODEV: no such line).  A level-triggered one must be silenced by its handler. */
-int arch_irq_connect(unsigned gsi, bool level, bool active_low, irq_handler handler, void *arg)
-    __must_check;
+int arch_irq_connect(unsigned gsi, bool level, bool active_low, irq_handler handler,
+                     void *arg) __must_check;
 /* The global system interrupt behind an ISA interrupt line, and its electrical nature. */
 unsigned arch_isa_irq(unsigned irq, bool *level, bool *active_low);
 
@@ -216,8 +215,8 @@ void arch_kernel_stack_free(void *bottom, size_t size);
 size_t arch_app_copy(void *to, const void *from, size_t n);
 size_t arch_app_zero(void *to, size_t n);
 /* Atomic compare and exchange; *seen is the value found.  0 or -EFAULT. */
-int arch_app_cmpxchg32(uint32_t *address, uint32_t expected, uint32_t desired, uint32_t *seen)
-    __must_check;
+int arch_app_cmpxchg32(uint32_t *address, uint32_t expected, uint32_t desired,
+                       uint32_t *seen) __must_check;
 /* One aligned 32-bit load (futex words; the page may be read-only).  0 or -EFAULT. */
 int arch_app_load32(uint32_t *value, const uint32_t *address) __must_check;
 

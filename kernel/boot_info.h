@@ -25,10 +25,10 @@ struct boot_module {
 };
 
 struct boot_info {
-    const char *loader;       /* "PVH", "multiboot 2", ... for the log */
-    paddr_t kernel_start;     /* where the image really is: [start, end) */
+    const char *loader;   /* "PVH", "multiboot 2", ... for the log */
+    paddr_t kernel_start; /* where the image really is: [start, end) */
     paddr_t kernel_end;
-    paddr_t acpi_rsdp;        /* 0: none handed over, search for it */
+    paddr_t acpi_rsdp; /* 0: none handed over, search for it */
     unsigned nranges;
     unsigned nmodules;
     struct boot_range range[BOOT_RANGES_MAX];

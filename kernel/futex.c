@@ -15,10 +15,11 @@
  * A waiter stands on its thread's stack.  It is woken under the bucket's lock, and takes that lock before it
  * returns, so whoever looks at it never outlives it.
  */
-#include "kernel/futex_internal.h"
+#include "kernel/futex.h"
 
 #include "abi/errno.h"
 #include "abi/futex.h"
+#include "kernel/futex_internal.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/vmspace.h"
 #include "kernel/sleep.h"

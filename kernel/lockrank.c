@@ -7,8 +7,9 @@
  * interrupt itself took count: what it interrupted holds no irq lock, and handlers take no other.
  * A try_lock cannot deadlock, so its order is free; but it is remembered.
  */
-#include "kernel/lockcheck.h"
+#include "kernel/lockrank.h"
 
+#include "kernel/lockcheck.h"
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
 #include "kernel/thread.h"

@@ -25,17 +25,18 @@ struct percpu {
     uintptr_t kernel_stack_top; /* of current */
     uintptr_t scratch;          /* entry code */
     unsigned cpu;
-    bool need_resched;          /* [a] look for another thread before returning to the application */
+    bool need_resched; /* [a] look for another thread before returning to the application */
     bool in_interrupt;
-    bool is_polling;            /* [a] idle, and looks at need_resched by itself */
-    uint8_t lock_depth;         /* spinlocks held: no sleep while nonzero (debug) */
-    nsec_t poll_ns;             /* sched: how long to look before halting */
+    bool is_polling;    /* [a] idle, and looks at need_resched by itself */
+    uint8_t lock_depth; /* spinlocks held: no sleep while nonzero (debug) */
+    nsec_t poll_ns;     /* sched: how long to look before halting */
     struct thread *idle;
-    struct thread *boot_previous; /* sched: the thread that was switched away from */    struct vmspace *vmspace;    /* whose page table is loaded; NULL: the kernel's */
-    bool vmspace_rests;         /* kernel/mm/vmspace.c: the table is loaded but not in use, */
-    uint64_t flushes_seen;      /* and TLB flushes after this one have not reached the CPU */
+    struct thread *boot_previous; /* sched: the thread that was switched away from */
+    struct vmspace *vmspace;      /* whose page table is loaded; NULL: the kernel's */
+    bool vmspace_rests;           /* kernel/mm/vmspace.c: the table is loaded but not in use, */
+    uint64_t flushes_seen;        /* and TLB flushes after this one have not reached the CPU */
     struct runqueue *runqueue;
-    void *arch;                 /* arch/x86_64: descriptors, timer */
+    void *arch; /* arch/x86_64: descriptors, timer */
     uint64_t nsyscalls;
     uint64_t ninterrupts;
     uint64_t nswitches;

@@ -15,7 +15,8 @@ struct timer {
 };
 
 void timer_init(struct timer *timer, void (*function)(struct timer *timer));
-/* Arms, or moves, the timer on this CPU; DEADLINE_NONE disarms.  Calls need not be serialised.  A deadline in the past fires at once. */
+/* Arms, or moves, the timer on this CPU; DEADLINE_NONE disarms.  Calls need not be serialised.  A
+ * deadline in the past fires at once. */
 void timer_set(struct timer *timer, nsec_t deadline);
 /* When it returns the function is neither armed nor running anywhere (unless the caller is
  * the function).  True if it was armed. */

@@ -7,14 +7,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define __must_check __attribute__((warn_unused_result))
+#define __must_check          __attribute__((warn_unused_result))
 #define __printf(text, first) __attribute__((__format__(__printf__, text, first)))
-#define __noreturn   __attribute__((noreturn))
-#define __unused     __attribute__((unused))
-#define __packed     __attribute__((packed))
-#define __aligned(n) __attribute__((aligned(n)))
-#define __cold       __attribute__((cold))
-#define __section(name) __attribute__((section(name)))
+#define __noreturn            __attribute__((noreturn))
+#define __unused              __attribute__((unused))
+#define __packed              __attribute__((packed))
+#define __aligned(n)          __attribute__((aligned(n)))
+#define __cold                __attribute__((cold))
+#define __section(name)       __attribute__((section(name)))
 #undef __always_inline /* glibc has one that does not say inline */
 #define __always_inline inline __attribute__((always_inline))
 
@@ -32,15 +32,15 @@
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define container_of(pointer, type, member) \
-    ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+#define container_of(pointer, type, member)                                                        \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define MAX(a, b) ((a) > (b) ? (a) : (b))
 
 /* Powers of two only. */
-#define ALIGN_UP(x, a)   (((x) + ((a) - 1)) & ~((__typeof__(x))(a) - 1))
-#define ALIGN_DOWN(x, a) ((x) & ~((__typeof__(x))(a) - 1))
+#define ALIGN_UP(x, a)   (((x) + ((a)-1)) & ~((__typeof__(x))(a)-1))
+#define ALIGN_DOWN(x, a) ((x) & ~((__typeof__(x))(a)-1))
 
 /* One access, neither torn nor repeated; ordering is the caller's. */
 #define READ_ONCE(x)     (*(const volatile __typeof__(x) *)&(x))
@@ -53,4 +53,3 @@ typedef int64_t nsec_t;   /* nanoseconds; a deadline is on the monotonic clock *
 #define NSEC_PER_MSEC 1000000LL
 #define NSEC_PER_USEC 1000LL
 #define DEADLINE_NONE INT64_MAX /* wait for ever */
-

@@ -12,7 +12,10 @@ struct list {
     struct list *prev;
 };
 
-#define LIST_INIT(name) { &(name), &(name) }
+#define LIST_INIT(name)                                                                            \
+    {                                                                                              \
+        &(name), &(name)                                                                           \
+    }
 
 static inline void list_init(struct list *list)
 {
@@ -69,15 +72,13 @@ static inline void list_splice_back(struct list *to, struct list *from)
 #define list_first(list, type, member) list_entry((list)->next, type, member)
 #define list_last(list, type, member)  list_entry((list)->prev, type, member)
 
-#define list_for_each(item, list, member)                                    \
-    for (item = list_entry((list)->next, __typeof__(*item), member);         \
-         &item->member != (list);                                            \
+#define list_for_each(item, list, member)                                                          \
+    for (item = list_entry((list)->next, __typeof__(*item), member); &item->member != (list);      \
          item = list_entry(item->member.next, __typeof__(*item), member))
 
 /* The body may remove item, and only item. */
-#define list_for_each_safe(item, following, list, member)                    \
-    for (item = list_entry((list)->next, __typeof__(*item), member),         \
-        following = list_entry(item->member.next, __typeof__(*item), member); \
-         &item->member != (list);                                            \
-         item = following,                                                   \
-        following = list_entry(item->member.next, __typeof__(*item), member))
+#define list_for_each_safe(item, following, list, member)                                          \
+    for (item = list_entry((list)->next, __typeof__(*item), member),                               \
+        following = list_entry(item->member.next, __typeof__(*item), member);                      \
+         &item->member != (list);                                                                  \
+         item = following, following = list_entry(item->member.next, __typeof__(*item), member))

@@ -11,18 +11,40 @@
  */
 #include "lib/x86_length.h"
 
-static const char one_byte[] =
-    "mmmmbz--mmmmbz-0" "mmmmbz--mmmmbz--" "mmmmbzp-mmmmbzp-" "mmmmbzp-mmmmbzp-"
-    "xxxxxxxxxxxxxxxx" "................" "--5mppppzZbB...." "bbbbbbbbbbbbbbbb"
-    "BZ-Bmmmmmmmmmmmm" "..........-....." "aaaa....bz......" "bbbbbbbbqqqqqqqq"
-    "BBw.43BZe.w..b-." "mmmm---.mmmmmmmm" "bbbbbbbbrr-b...." "p.pp..fF......mm";
+static const char one_byte[] = "mmmmbz--mmmmbz-0"
+                               "mmmmbz--mmmmbz--"
+                               "mmmmbzp-mmmmbzp-"
+                               "mmmmbzp-mmmmbzp-"
+                               "xxxxxxxxxxxxxxxx"
+                               "................"
+                               "--5mppppzZbB...."
+                               "bbbbbbbbbbbbbbbb"
+                               "BZ-Bmmmmmmmmmmmm"
+                               "..........-....."
+                               "aaaa....bz......"
+                               "bbbbbbbbqqqqqqqq"
+                               "BBw.43BZe.w..b-."
+                               "mmmm---.mmmmmmmm"
+                               "bbbbbbbbrr-b...."
+                               "p.pp..fF......mm";
 
 /* The page 0f; 38 and 3a lead to the three-byte pages. */
-static const char two_byte[] =
-    "mmmm-.....-.-m.B" "mmmmmmmmmmmmmmmm" "mmmmmmmmmmmmmmmm" "........8-9-----"
-    "mmmmmmmmmmmmmmmm" "mmmmmmmmmmmmmmmm" "mmmmmmmmmmmmmmmm" "BBBBmmm.mmmmmmmm"
-    "rrrrrrrrrrrrrrrr" "mmmmmmmmmmmmmmmm" "...mBmmm...mBmmm" "mmmmmmmmmmBmmmmm"
-    "mmBmBBBm........" "mmmmmmmmmmmmmmmm" "mmmmmmmmmmmmmmmm" "mmmmmmmmmmmmmmmm";
+static const char two_byte[] = "mmmm-.....-.-m.B"
+                               "mmmmmmmmmmmmmmmm"
+                               "mmmmmmmmmmmmmmmm"
+                               "........8-9-----"
+                               "mmmmmmmmmmmmmmmm"
+                               "mmmmmmmmmmmmmmmm"
+                               "mmmmmmmmmmmmmmmm"
+                               "BBBBmmm.mmmmmmmm"
+                               "rrrrrrrrrrrrrrrr"
+                               "mmmmmmmmmmmmmmmm"
+                               "...mBmmm...mBmmm"
+                               "mmmmmmmmmmBmmmmm"
+                               "mmBmBBBm........"
+                               "mmmmmmmmmmmmmmmm"
+                               "mmmmmmmmmmmmmmmm"
+                               "mmmmmmmmmmmmmmmm";
 
 struct decoder {
     const uint8_t *code;
@@ -74,24 +96,49 @@ static void skip_operands(struct decoder *d, char kind)
 {
     unsigned reg;
     switch (kind) {
-    case '.': break;
-    case 'm': skip_modrm(d); break;
-    case 'b': skip(d, 1); break;
-    case 'w': skip(d, 2); break;
-    case 'e': skip(d, 3); break;
-    case 'z': skip(d, size_z(d)); break;
-    case 'r': skip(d, 4); break;
-    case 'q': skip(d, d->has_rex_w ? 8 : size_z(d)); break;
-    case 'a': skip(d, d->has_67 ? 4 : 8); break;
-    case 'B': skip_modrm(d); skip(d, 1); break;
-    case 'Z': skip_modrm(d); skip(d, size_z(d)); break;
+    case '.':
+        break;
+    case 'm':
+        skip_modrm(d);
+        break;
+    case 'b':
+        skip(d, 1);
+        break;
+    case 'w':
+        skip(d, 2);
+        break;
+    case 'e':
+        skip(d, 3);
+        break;
+    case 'z':
+        skip(d, size_z(d));
+        break;
+    case 'r':
+        skip(d, 4);
+        break;
+    case 'q':
+        skip(d, d->has_rex_w ? 8 : size_z(d));
+        break;
+    case 'a':
+        skip(d, d->has_67 ? 4 : 8);
+        break;
+    case 'B':
+        skip_modrm(d);
+        skip(d, 1);
+        break;
+    case 'Z':
+        skip_modrm(d);
+        skip(d, size_z(d));
+        break;
     case 'f':
     case 'F':
         reg = skip_modrm(d);
         if (reg < 2)
             skip(d, kind == 'f' ? 1 : size_z(d));
         break;
-    default: d->is_bad = true; break;
+    default:
+        d->is_bad = true;
+        break;
     }
 }
 

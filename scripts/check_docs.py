@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""The documents agree with the tree: docs/syscalls.md is current, and links and `path/file.c` names exist."""
+"""The documents agree with the tree: the generated pages are current, and links and `path/file.c` names exist."""
 import os
 import re
 import sys
@@ -38,6 +38,7 @@ def check_document(path):
 
 
 def main():
+    import gen_locking_doc
     import gen_syscalls_doc
     problems = []
     for path in documents():
@@ -45,7 +46,7 @@ def main():
             problems += check_document(path)
         else:
             problems.append(f"{path} does not exist")
-    status = gen_syscalls_doc.main(["--check"])
+    status = gen_syscalls_doc.main(["--check"]) | gen_locking_doc.main(["--check"])
     print("\n".join(problems) if problems else "docs: links and names are right")
     return 1 if problems or status else 0
 

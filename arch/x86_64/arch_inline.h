@@ -22,10 +22,10 @@ struct regs {
 };
 
 struct arch_thread {
-    uintptr_t fs_base;   /* the application's TLS */
-    void *xsave;         /* vector state while not running; NULL for kernel threads */
-    int vector_cpu;      /* the CPU whose registers may still hold the state, or -1 */
-    uint64_t trap_cr2;   /* the last fault's address, number and error code: for signal frames */
+    uintptr_t fs_base; /* the application's TLS */
+    void *xsave;       /* vector state while not running; NULL for kernel threads */
+    int vector_cpu;    /* the CPU whose registers may still hold the state, or -1 */
+    uint64_t trap_cr2; /* the last fault's address, number and error code: for signal frames */
     uint64_t trap_number;
     uint64_t trap_error;
 };

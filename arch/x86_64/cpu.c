@@ -137,19 +137,22 @@ struct flag_word {
 
 static const struct flag_word flag_words[] = {
     { 1, 0, 'd',
-      "fpu vme de pse tsc msr pae mce cx8 apic - sep mtrr pge mca cmov pat pse36 pn clflush - dts acpi "
+      "fpu vme de pse tsc msr pae mce cx8 apic - sep mtrr pge mca cmov pat pse36 pn clflush - dts "
+      "acpi "
       "mmx fxsr sse sse2 ss ht tm ia64 pbe" },
     { 0x80000001, 0, 'd',
       "- - - - - - - - - - - syscall - - - - - - - mp nx - mmxext - - fxsr_opt pdpe1gb rdtscp - lm "
       "3dnowext 3dnow" },
     { 1, 0, 'c',
-      "pni pclmulqdq dtes64 - ds_cpl - - est tm2 ssse3 cid sdbg fma cx16 xtpr pdcm - pcid dca sse4_1 "
+      "pni pclmulqdq dtes64 - ds_cpl - - est tm2 ssse3 cid sdbg fma cx16 xtpr pdcm - pcid dca "
+      "sse4_1 "
       "sse4_2 x2apic movbe popcnt tsc_deadline_timer aes xsave - avx f16c rdrand hypervisor" },
     { 0x80000001, 0, 'c',
       "lahf_lm cmp_legacy - extapic cr8_legacy abm sse4a misalignsse 3dnowprefetch osvw ibs xop "
       "skinit wdt - lwp fma4 tce - nodeid_msr - tbm topoext - - - - - - - - -" },
     { 7, 0, 'b',
-      "- tsc_adjust - bmi1 hle avx2 - - bmi2 erms invpcid rtm - - - - avx512f avx512dq rdseed adx - "
+      "- tsc_adjust - bmi1 hle avx2 - - bmi2 erms invpcid rtm - - - - avx512f avx512dq rdseed adx "
+      "- "
       "avx512ifma - clflushopt clwb - avx512pf avx512er avx512cd sha_ni avx512bw avx512vl" },
     { 7, 0, 'c',
       "- avx512vbmi - - - - avx512_vbmi2 - gfni vaes vpclmulqdq avx512_vnni avx512_bitalg - "
@@ -201,8 +204,10 @@ int arch_cpuinfo(unsigned cpu, char *buf, size_t size)
     size_t at = format_string(
         buf, size,
         "processor\t: %u\nvendor_id\t: %s\ncpu family\t: %u\nmodel\t\t: %u\nmodel name\t: %s\n"
-        "stepping\t: %u\ncpu MHz\t\t: %u.000\ncache size\t: 16384 KB\nphysical id\t: 0\nsiblings\t: %u\n"
-        "core id\t\t: %u\ncpu cores\t: %u\napicid\t\t: %u\nfpu\t\t: yes\ncpuid level\t: %u\nwp\t\t: yes\n"
+        "stepping\t: %u\ncpu MHz\t\t: %u.000\ncache size\t: 16384 KB\nphysical id\t: "
+        "0\nsiblings\t: %u\n"
+        "core id\t\t: %u\ncpu cores\t: %u\napicid\t\t: %u\nfpu\t\t: yes\ncpuid level\t: "
+        "%u\nwp\t\t: yes\n"
         "flags\t\t:",
         cpu, vendor, family, (id >> 4 & 15) | (id >> 12 & 0xf0), model, id & 15,
         (unsigned)(clock_tsc_hz() / 1000000), arch_cpu_count(), cpu, arch_cpu_count(), cpu,

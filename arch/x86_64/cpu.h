@@ -36,14 +36,14 @@
 #define CR4_FSGSBASE   0x00010000
 #define CR4_OSXSAVE    0x00040000
 
-#define RFLAGS_CF 0x00000001
-#define RFLAGS_TF 0x00000100
-#define RFLAGS_IF 0x00000200
-#define RFLAGS_DF 0x00000400
+#define RFLAGS_CF   0x00000001
+#define RFLAGS_TF   0x00000100
+#define RFLAGS_IF   0x00000200
+#define RFLAGS_DF   0x00000400
 #define RFLAGS_IOPL 0x00003000
-#define RFLAGS_NT 0x00004000
-#define RFLAGS_RF 0x00010000
-#define RFLAGS_AC 0x00040000
+#define RFLAGS_NT   0x00004000
+#define RFLAGS_RF   0x00010000
+#define RFLAGS_AC   0x00040000
 
 struct cpuid {
     uint32_t eax, ebx, ecx, edx;
@@ -85,16 +85,16 @@ static inline uint64_t rdtsc_ordered(void)
     return rdtsc();
 }
 
-#define CONTROL_REGISTER(name)                                                \
-    static inline uint64_t read_##name(void)                                  \
-    {                                                                         \
-        uint64_t value;                                                       \
-        __asm__ volatile("mov %%" #name ", %0" : "=r"(value));                \
-        return value;                                                         \
-    }                                                                         \
-    static inline void write_##name(uint64_t value)                           \
-    {                                                                         \
-        __asm__ volatile("mov %0, %%" #name ::"r"(value) : "memory");         \
+#define CONTROL_REGISTER(name)                                                                     \
+    static inline uint64_t read_##name(void)                                                       \
+    {                                                                                              \
+        uint64_t value;                                                                            \
+        __asm__ volatile("mov %%" #name ", %0" : "=r"(value));                                     \
+        return value;                                                                              \
+    }                                                                                              \
+    static inline void write_##name(uint64_t value)                                                \
+    {                                                                                              \
+        __asm__ volatile("mov %0, %%" #name ::"r"(value) : "memory");                              \
     }
 CONTROL_REGISTER(cr0)
 CONTROL_REGISTER(cr2)
@@ -147,9 +147,9 @@ static inline void outl(uint16_t port, uint32_t value)
 struct cpu_features {
     bool has_xsave, has_xsaveopt, has_fsgsbase, has_pge, has_nx, has_1g_pages;
     bool has_x2apic, has_tsc_deadline, has_invariant_tsc, has_rdrand, has_rdseed, has_rdtscp;
-    bool is_virtual;              /* CPUID.1:ECX[31], a hypervisor is present */
-    uint64_t xcr0;                /* state components that are enabled */
-    uint32_t xsave_size;          /* bytes of an XSAVE area with them */
+    bool is_virtual;     /* CPUID.1:ECX[31], a hypervisor is present */
+    uint64_t xcr0;       /* state components that are enabled */
+    uint32_t xsave_size; /* bytes of an XSAVE area with them */
     uint8_t physical_bits;
 };
 extern struct cpu_features cpu_features;

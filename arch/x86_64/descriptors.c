@@ -62,8 +62,10 @@ static void idt_fill(void)
                        : i == VECTOR_MACHINE_CHECK ? IST_MACHINE_CHECK
                        : i == VECTOR_DEBUG         ? IST_DEBUG
                                                    : IST_TRAP;
-        idt[i] = (struct gate){ .offset0 = (uint16_t)entry, .selector = KERNEL_CS,
-                                .ist = (uint8_t)ist, .type = 0x8e,
+        idt[i] = (struct gate){ .offset0 = (uint16_t)entry,
+                                .selector = KERNEL_CS,
+                                .ist = (uint8_t)ist,
+                                .type = 0x8e,
                                 .offset1 = (uint16_t)(entry >> 16),
                                 .offset2 = (uint32_t)(entry >> 32) };
     }

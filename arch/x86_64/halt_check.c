@@ -19,9 +19,9 @@
 #include "kernel/usercopy.h"
 #include "lib/x86_length.h"
 
-#define HLT           0xf4
-#define FUNCTION_MAX  4096 /* decode no further than this from a function's start */
-#define HEADERS_MAX   64
+#define HLT            0xf4
+#define FUNCTION_MAX   4096 /* decode no further than this from a function's start */
+#define HEADERS_MAX    64
 #define TABLE_ENCODING 0x3b /* DW_EH_PE_datarel | DW_EH_PE_sdata4 */
 #define COUNT_ENCODING 0x03 /* DW_EH_PE_udata4 */
 

@@ -28,11 +28,11 @@
 #define KERNEL_CS 0x08
 #define KERNEL_DS 0x10
 
-#define IST_TRAP 1
-#define IST_NMI  2
-#define IST_DOUBLE_FAULT 3
+#define IST_TRAP          1
+#define IST_NMI           2
+#define IST_DOUBLE_FAULT  3
 #define IST_MACHINE_CHECK 4
-#define IST_DEBUG 5
+#define IST_DEBUG         5
 
 #define VECTOR_DEBUG         1
 #define VECTOR_NMI           2

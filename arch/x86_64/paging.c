@@ -20,13 +20,14 @@
 #include "kernel/mm/frame.h"
 #include "kernel/panic.h"
 
-#define ENTRIES       512
-#define GIB           (1UL << 30)
-#define TABLE_BITS    (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED)
-#define EARLY_TABLES  16
+#define ENTRIES      512
+#define GIB          (1UL << 30)
+#define TABLE_BITS   (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED)
+#define EARLY_TABLES 16
 
 extern uint64_t boot_pml4[], boot_pdpt_low[], boot_pd_low[], boot_pt[], boot_pdpt_image[];
-extern char vsyscall_page[], image_start[], text_start[], text_end[], rodata_end[], image_end[], boot_stack_guard[];
+extern char vsyscall_page[], image_start[], text_start[], text_end[], rodata_end[], image_end[],
+    boot_stack_guard[];
 
 static uint64_t image_delta;
 static struct arch_pagetable kernel_table;
@@ -338,8 +339,8 @@ void arch_pt_protect(struct arch_pagetable *pt, uintptr_t address, unsigned prot
     do {
         uint64_t kept = old & (PTE_ADDRESS | PTE_ACCESSED | PTE_DIRTY | PTE_LARGE);
         new = kept | bits_of(prot);
-    } while (!__atomic_compare_exchange_n(entry, &old, new, false, __ATOMIC_ACQ_REL,
-                                          __ATOMIC_ACQUIRE));
+    } while (
+        !__atomic_compare_exchange_n(entry, &old, new, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
 }
 
 void arch_pt_clear_flags(struct arch_pagetable *pt, uintptr_t address, bool accessed, bool dirty)

@@ -19,21 +19,22 @@
 #include "kernel/thread.h"
 #include "kernel/usercopy.h"
 
-#define RED_ZONE  128
-#define SHOWN_CS  0x33
-#define SHOWN_SS  0x2b
-#define UC_FLAGS  7 /* UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS */
-#define MAGIC1    0x46505853u
-#define MAGIC2    0x46505845u
-#define LEGACY_SIZE 512
-#define SW_OFFSET   464 /* sw_reserved in the legacy area */
-#define HEADER_SIZE 64
-#define MXCSR_OFFSET 24
+#define RED_ZONE       128
+#define SHOWN_CS       0x33
+#define SHOWN_SS       0x2b
+#define UC_FLAGS       7 /* UC_FP_XSTATE | UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS */
+#define MAGIC1         0x46505853u
+#define MAGIC2         0x46505845u
+#define LEGACY_SIZE    512
+#define SW_OFFSET      464 /* sw_reserved in the legacy area */
+#define HEADER_SIZE    64
+#define MXCSR_OFFSET   24
 /* What sigreturn may change of the flags: CF PF AF ZF SF TF DF OF RF AC. */
 #define FLAGS_RESTORED 0x00050dd5ULL
 
 struct sigcontext {
-    uint64_t r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip, rflags;
+    uint64_t r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx, rsp, rip,
+        rflags;
     uint16_t cs, gs, fs, ss;
     uint64_t err, trapno, oldmask, cr2, fpstate;
     uint64_t reserved[8];
@@ -101,11 +102,31 @@ static void fill_sigcontext(struct sigcontext *sc, const struct regs *r, uint64_
 {
     const struct arch_thread *arch = &thread_current()->arch;
     *sc = (struct sigcontext){
-        .r8 = r->r8, .r9 = r->r9, .r10 = r->r10, .r11 = r->r11, .r12 = r->r12, .r13 = r->r13,
-        .r14 = r->r14, .r15 = r->r15, .rdi = r->rdi, .rsi = r->rsi, .rbp = r->rbp, .rbx = r->rbx,
-        .rdx = r->rdx, .rax = r->rax, .rcx = r->rcx, .rsp = r->rsp, .rip = r->rip,
-        .rflags = r->rflags, .cs = SHOWN_CS, .ss = SHOWN_SS, .err = arch->trap_error,
-        .trapno = arch->trap_number, .oldmask = blocked, .cr2 = arch->trap_cr2, .fpstate = fpstate,
+        .r8 = r->r8,
+        .r9 = r->r9,
+        .r10 = r->r10,
+        .r11 = r->r11,
+        .r12 = r->r12,
+        .r13 = r->r13,
+        .r14 = r->r14,
+        .r15 = r->r15,
+        .rdi = r->rdi,
+        .rsi = r->rsi,
+        .rbp = r->rbp,
+        .rbx = r->rbx,
+        .rdx = r->rdx,
+        .rax = r->rax,
+        .rcx = r->rcx,
+        .rsp = r->rsp,
+        .rip = r->rip,
+        .rflags = r->rflags,
+        .cs = SHOWN_CS,
+        .ss = SHOWN_SS,
+        .err = arch->trap_error,
+        .trapno = arch->trap_number,
+        .oldmask = blocked,
+        .cr2 = arch->trap_cr2,
+        .fpstate = fpstate,
     };
 }
 
@@ -196,10 +217,26 @@ int arch_signal_pop(struct regs *regs, uint64_t *blocked, struct abi_stack *alts
         return -EFAULT;
     uint64_t flags = (regs->rflags & ~FLAGS_RESTORED) | (sc->rflags & FLAGS_RESTORED);
     *regs = (struct regs){
-        .r8 = sc->r8, .r9 = sc->r9, .r10 = sc->r10, .r11 = sc->r11, .r12 = sc->r12, .r13 = sc->r13,
-        .r14 = sc->r14, .r15 = sc->r15, .rdi = sc->rdi, .rsi = sc->rsi, .rbp = sc->rbp,
-        .rbx = sc->rbx, .rdx = sc->rdx, .rax = sc->rax, .rcx = sc->rcx, .rsp = sc->rsp,
-        .rip = sc->rip, .rflags = flags | RFLAGS_IF | 2, .cs = KERNEL_CS, .ss = KERNEL_DS,
+        .r8 = sc->r8,
+        .r9 = sc->r9,
+        .r10 = sc->r10,
+        .r11 = sc->r11,
+        .r12 = sc->r12,
+        .r13 = sc->r13,
+        .r14 = sc->r14,
+        .r15 = sc->r15,
+        .rdi = sc->rdi,
+        .rsi = sc->rsi,
+        .rbp = sc->rbp,
+        .rbx = sc->rbx,
+        .rdx = sc->rdx,
+        .rax = sc->rax,
+        .rcx = sc->rcx,
+        .rsp = sc->rsp,
+        .rip = sc->rip,
+        .rflags = flags | RFLAGS_IF | 2,
+        .cs = KERNEL_CS,
+        .ss = KERNEL_DS,
         .orig_rax = (uint64_t)-1,
     };
     *blocked = uc.sigmask;

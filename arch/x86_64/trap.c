@@ -71,17 +71,33 @@ static uint64_t fixup_find(uint64_t rip)
 
 static const char *trap_name(unsigned vector)
 {
-    static const char *const names[] = {
-        "divide error", "debug", "NMI", "breakpoint", "overflow", "bound range", "invalid opcode",
-        "device not available", "double fault", "coprocessor segment", "invalid TSS",
-        "segment not present", "stack fault", "general protection fault", "page fault", "reserved",
-        "x87 error", "alignment check", "machine check", "SIMD error", "virtualization",
-        "control protection"
-    };
+    static const char *const names[] = { "divide error",
+                                         "debug",
+                                         "NMI",
+                                         "breakpoint",
+                                         "overflow",
+                                         "bound range",
+                                         "invalid opcode",
+                                         "device not available",
+                                         "double fault",
+                                         "coprocessor segment",
+                                         "invalid TSS",
+                                         "segment not present",
+                                         "stack fault",
+                                         "general protection fault",
+                                         "page fault",
+                                         "reserved",
+                                         "x87 error",
+                                         "alignment check",
+                                         "machine check",
+                                         "SIMD error",
+                                         "virtualization",
+                                         "control protection" };
     return vector < ARRAY_SIZE(names) ? names[vector] : "exception";
 }
 
-static __noreturn void kernel_fault(struct regs *regs, unsigned vector, unsigned error, uint64_t cr2)
+static __noreturn void kernel_fault(struct regs *regs, unsigned vector, unsigned error,
+                                    uint64_t cr2)
 {
     arch_regs_print(regs);
     panic("%s in the kernel at %lx, error %x, address %lx", trap_name(vector),
@@ -247,7 +263,9 @@ void exit_to_app(struct regs *regs)
  * every register (rcx is the pc and r11 the flags, as after the syscall instruction). */
 bool syscall_from_app(struct regs *regs)
 {
-    const unsigned long args[6] = { regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9 };
+    const unsigned long args[6] = {
+        regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9
+    };
     /* The number is eax: Linux ignores the upper half. */
     regs->rax = (uint64_t)syscall_dispatch((int)regs->orig_rax, args);
     exit_to_app(regs);

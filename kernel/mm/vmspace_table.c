@@ -4,8 +4,8 @@
  *
  * All entries change under vm->table_lock.  An entry that is cleared or restricted is flushed from the TLBs
  * of all CPUs that have the address space loaded before its frame is given back, so frames
- * are collected in a batch, flushed once, then put (vmspace_flush(), vmspace_rest()).  Empty ranges are skipped by the size of the hole,
- * which makes terabytes of reserved space cheap.
+ * are collected in a batch, flushed once, then put (vmspace_flush(), vmspace_rest()).  Empty ranges are
+ * skipped by the size of the hole, which makes terabytes of reserved space cheap.
  *
  * A large page has one reference, that of its entry: it is split into single frames before it is
  * shared or used in part.
