@@ -20,6 +20,7 @@
 #include "abi/errno.h"
 #include "abi/futex.h"
 #include "kernel/futex_internal.h"
+#include "kernel/futex_internal.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/vmspace.h"
 #include "kernel/sleep.h"
