@@ -60,12 +60,17 @@ class Test:
         os.rename(temporary, self.program)
         return None
 
+    def stdin(self):
+        """Without stdin= it is /dev/null, as in a machine without -i."""
+        if "stdin" in self.settings:
+            return {"input": self.settings["stdin"].encode()}
+        return {"stdin": subprocess.DEVNULL}
+
     def run_linux(self):
         env = dict(ENVIRONMENT, **dict(word.split("=", 1) for word in self.words("env")))
         with tempfile.TemporaryDirectory() as folder:
             result = subprocess.run([self.program, *self.words("args")], cwd=folder, env=env, capture_output=True,
-                                    input=self.settings.get("stdin", "").encode(), check=False,
-                                    timeout=int(self.settings.get("timeout", 20)))
+                                    check=False, timeout=int(self.settings.get("timeout", 20)), **self.stdin())
         return Outcome(result, 128 - result.returncode if result.returncode < 0 else result.returncode)
 
     def run_guest(self):
@@ -82,7 +87,7 @@ class Test:
         timeout = int(self.settings.get("timeout", 20)) + 20
         try:
             result = subprocess.run([*command, self.program, *self.words("args")], capture_output=True, check=False,
-                                    input=self.settings.get("stdin", "").encode(), timeout=timeout)
+                                    timeout=timeout, **self.stdin())
         except subprocess.TimeoutExpired as expired:
             return Outcome(expired, f"still running after {timeout} s")
         return Outcome(result, result.returncode)
