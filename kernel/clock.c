@@ -61,7 +61,7 @@ void clock_set_realtime(nsec_t now)
     __atomic_store_n(&moved_by, offset - realtime_at_boot(), __ATOMIC_RELAXED);
     __atomic_store_n(&is_published, true, __ATOMIC_RELAXED);
     vdso_set_realtime(offset);
-    list_for_each(watcher, &watchers, node)
+    list_for_each (watcher, &watchers, node)
         watcher->notify(watcher);
     spin_unlock_irq(&clock_lock, flags);
 }

@@ -12,11 +12,11 @@
 #include "kernel/thread.h"
 
 /* The bits of a clock number below the inverted pid. */
-#define TYPE_MASK   3
-#define TYPE_COUNT  3 /* PROF, VIRT, SCHED: all the same here; 3 is a descriptor's clock */
-#define IS_THREAD   4
-#define PID_SHIFT   3
-#define LEAST_STEP  NSEC_PER_MSEC
+#define TYPE_MASK  3
+#define TYPE_COUNT 3 /* PROF, VIRT, SCHED: all the same here; 3 is a descriptor's clock */
+#define IS_THREAD  4
+#define PID_SHIFT  3
+#define LEAST_STEP NSEC_PER_MSEC
 
 static int thread_clock_get(int tid, struct cpu_clock *cpu_clock)
 {

@@ -17,7 +17,8 @@ struct cpu_clock {
 
 static inline bool clock_is_cpu(int clock)
 {
-    return clock < 0 || clock == ABI_CLOCK_PROCESS_CPUTIME_ID || clock == ABI_CLOCK_THREAD_CPUTIME_ID;
+    return clock < 0 || clock == ABI_CLOCK_PROCESS_CPUTIME_ID ||
+           clock == ABI_CLOCK_THREAD_CPUTIME_ID;
 }
 
 /* -EINVAL: no such clock. */

@@ -20,7 +20,6 @@
 #include "abi/errno.h"
 #include "abi/futex.h"
 #include "kernel/futex_internal.h"
-#include "kernel/futex_internal.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/vmspace.h"
 #include "kernel/sleep.h"
@@ -200,7 +199,7 @@ static long bucket_wake(struct futex_bucket *bucket, const struct futex_key *key
     struct futex_waiter *waiter, *following;
     long woken = 0;
 
-    list_for_each_safe(waiter, following, &bucket->waiters, node) {
+    list_for_each_safe (waiter, following, &bucket->waiters, node) {
         if (!futex_key_equal(&waiter->key, key) || !(waiter->bitset & bitset))
             continue;
         if (waiter->pi_key)
@@ -252,7 +251,7 @@ static long bucket_requeue(struct futex_bucket *from, const struct futex_key *ke
     bool is_same = futex_key_equal(key, key2);
     int woken = 0, moved = 0;
 
-    list_for_each_safe(waiter, following, &from->waiters, node) {
+    list_for_each_safe (waiter, following, &from->waiters, node) {
         if (!futex_key_equal(&waiter->key, key))
             continue;
         if (woken >= nwake && moved >= nrequeue)

@@ -64,15 +64,16 @@ static void robust_list_walk(struct thread *thread)
     int64_t offset;
 
     if (fetch_pointer(&entry, head + offsetof(struct abi_robust_list_head, next)) ||
-        copy_from_app(&offset,
-                      (const void __app *)(head +
-                                           offsetof(struct abi_robust_list_head, futex_offset)),
-                      sizeof(offset)) ||
+        copy_from_app(
+            &offset,
+            (const void __app *)(head + offsetof(struct abi_robust_list_head, futex_offset)),
+            sizeof(offset)) ||
         fetch_pointer(&pending, head + offsetof(struct abi_robust_list_head, list_op_pending)))
         return;
     for (int i = 0; entry.entry != head && i < ABI_ROBUST_LIST_LIMIT; i++) {
         struct robust_pointer next;
-        int err = fetch_pointer(&next, entry.entry); /* before others may take the lock and move it */
+        int err =
+            fetch_pointer(&next, entry.entry); /* before others may take the lock and move it */
         if (entry.entry != pending.entry &&
             !word_release(thread, entry.entry + (uintptr_t)offset, entry.is_pi, false))
             return;

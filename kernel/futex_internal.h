@@ -11,16 +11,16 @@ struct pagecache;
 
 /* What a futex word is: a place in an address space, or in shared memory. */
 struct futex_key {
-    const void *object;      /* the vmspace or the page cache; compared, not followed */
+    const void *object; /* the vmspace or the page cache; compared, not followed */
     uint64_t offset;
     struct pagecache *cache; /* with a reference; NULL: private */
 };
 
 struct futex_bucket {
-    struct spinlock lock;    /* RANK_FUTEX */
-    uint32_t generation;     /* [a] every change of the lists and every wake-up counts it up */
-    struct list waiters;     /* struct futex_waiter, real time first, then by age */
-    struct list pi_states;   /* struct futex_pi */
+    struct spinlock lock;  /* RANK_FUTEX */
+    uint32_t generation;   /* [a] every change of the lists and every wake-up counts it up */
+    struct list waiters;   /* struct futex_waiter, real time first, then by age */
+    struct list pi_states; /* struct futex_pi */
 } __aligned(64);
 
 /* On the sleeper's stack.  [b] bucket->lock */
@@ -31,8 +31,8 @@ struct futex_waiter {
     struct thread *thread;
     uint32_t bitset;
     int priority;
-    bool is_queued;              /* [b] written under it; false: woken */
-    bool is_requeued;            /* [b] FUTEX_CMP_REQUEUE_PI chose it */
+    bool is_queued;                 /* [b] written under it; false: woken */
+    bool is_requeued;               /* [b] FUTEX_CMP_REQUEUE_PI chose it */
     const struct futex_key *pi_key; /* FUTEX_WAIT_REQUEUE_PI: where to; else NULL */
 };
 
@@ -61,8 +61,8 @@ void bucket_unlock_two(struct futex_bucket *a, struct futex_bucket *b);
 
 void futex_waiter_init(struct futex_waiter *waiter, uint32_t bitset);
 /* Queues the waiter, whose key is set, if the word is expected.  -EAGAIN, -EFAULT. */
-int futex_waiter_queue(struct futex_waiter *waiter, uintptr_t address, uint32_t expected)
-    __must_check;
+int futex_waiter_queue(struct futex_waiter *waiter, uintptr_t address,
+                       uint32_t expected) __must_check;
 /* True if it was still queued, so nobody woke it. */
 bool futex_waiter_unqueue(struct futex_waiter *waiter);
 /* Takes it off its bucket, which is locked, and wakes its thread. */

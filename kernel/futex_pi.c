@@ -30,19 +30,19 @@
 enum pi_status { PI_WAITING, PI_GRANTING, PI_OWNER, PI_DIED, PI_RETRY };
 
 struct futex_pi {
-    struct list node;        /* bucket->pi_states */
-    struct list owner_node;  /* owner->pi_held */
+    struct list node;       /* bucket->pi_states */
+    struct list owner_node; /* owner->pi_held */
     struct futex_bucket *bucket;
-    struct futex_key key;    /* without a reference: every waiter has one */
+    struct futex_key key; /* without a reference: every waiter has one */
     struct thread *owner;
-    struct list waiters;     /* oldest first */
+    struct list waiters; /* oldest first */
 };
 
 struct pi_waiter {
     struct list node;
     struct thread *thread;
-    struct futex_pi *pi;     /* NULL: not in its list any more */
-    enum pi_status status;   /* [a] */
+    struct futex_pi *pi;   /* NULL: not in its list any more */
+    enum pi_status status; /* [a] */
 };
 
 static struct spinlock pi_lock = SPINLOCK_INIT(RANK_FUTEX_PI);
@@ -65,7 +65,7 @@ static struct futex_pi *pi_find(struct futex_bucket *bucket, const struct futex_
 {
     struct futex_pi *pi;
 
-    list_for_each(pi, &bucket->pi_states, node)
+    list_for_each (pi, &bucket->pi_states, node)
         if (futex_key_equal(&pi->key, key))
             return pi;
     return NULL;
@@ -75,7 +75,7 @@ static struct pi_waiter *pi_most_urgent(const struct futex_pi *pi)
 {
     struct pi_waiter *waiter, *best = NULL;
 
-    list_for_each(waiter, &pi->waiters, node)
+    list_for_each (waiter, &pi->waiters, node)
         if (!best || sched_priority(waiter->thread) < sched_priority(best->thread))
             best = waiter;
     return best;
@@ -85,7 +85,7 @@ static bool pi_is_granting(const struct futex_pi *pi)
 {
     struct pi_waiter *waiter;
 
-    list_for_each(waiter, &pi->waiters, node)
+    list_for_each (waiter, &pi->waiters, node)
         if (waiter->status == PI_GRANTING)
             return true;
     return false;
@@ -97,7 +97,7 @@ static void pi_propagate(struct thread *thread)
     for (int i = 0; thread && i < CHAIN_MAX; i++) {
         struct futex_pi *pi;
         int priority = PRIORITY_NONE;
-        list_for_each(pi, &thread->pi_held, owner_node)
+        list_for_each (pi, &thread->pi_held, owner_node)
             priority = MIN(priority, sched_priority(pi_most_urgent(pi)->thread));
         sched_set_inherited(thread, priority);
         thread = thread->pi_waits_for ? thread->pi_waits_for->owner : NULL;
@@ -167,7 +167,7 @@ struct pi_attempt {
     uint32_t __app *word;
     struct futex_key key;
     struct futex_bucket *bucket;
-    struct futex_pi *spare;  /* for pi_enqueue(), which cannot sleep */
+    struct futex_pi *spare; /* for pi_enqueue(), which cannot sleep */
 };
 
 /* 0: changed as wanted; -EAGAIN: it is not old any more; -EFAULT. */
@@ -461,7 +461,7 @@ static bool exit_one(struct thread *thread)
 
     pi_lock_both(bucket);
     struct futex_pi *held;
-    list_for_each(held, &thread->pi_held, owner_node) {
+    list_for_each (held, &thread->pi_held, owner_node) {
         if (held == pi && pi->bucket == bucket) { /* else its waiters have left meanwhile */
             pi_pass_to(pi_most_urgent(pi), PI_DIED);
             bucket_changed(bucket);
@@ -535,7 +535,7 @@ static long bucket_requeue_pi(struct futex_bucket *bucket, const struct futex_ke
     struct futex_waiter *waiter, *following;
     long chosen = 0;
 
-    list_for_each_safe(waiter, following, &bucket->waiters, node) {
+    list_for_each_safe (waiter, following, &bucket->waiters, node) {
         if (!futex_key_equal(&waiter->key, key))
             continue;
         if (!waiter->pi_key || !futex_key_equal(waiter->pi_key, key2))

@@ -22,10 +22,10 @@
 
 /* [l] mutex->lock */
 struct mutex_waiter {
-    struct list node;      /* [l] */
+    struct list node; /* [l] */
     struct thread *thread;
-    bool has_lost;         /* [l] */
-    bool is_owner;         /* [a] the lock was handed over; the node is out of the list */
+    bool has_lost; /* [l] */
+    bool is_owner; /* [a] the lock was handed over; the node is out of the list */
 };
 
 void mutex_init(struct mutex *mutex, enum lock_rank rank)

@@ -58,7 +58,7 @@ void poll_wake(struct poll_head *head, unsigned events)
     struct poll_watcher *watcher, *following;
     unsigned long flags = spin_lock_irq(&head->lock);
 
-    list_for_each_safe(watcher, following, &head->watchers, node)
+    list_for_each_safe (watcher, following, &head->watchers, node)
         watcher->notify(watcher, events);
     spin_unlock_irq(&head->lock, flags);
 }

@@ -29,30 +29,30 @@
 
 /* [i] set at creation  [l] timer_set->lock */
 struct posix_timer {
-    struct list node;          /* [l] timer_set->timers */
-    struct timer_set *set;     /* [i] */
+    struct list node;      /* [l] timer_set->timers */
+    struct timer_set *set; /* [i] */
     struct timer alarm;
     struct clock_watcher clock_watcher;
     struct cpu_clock cpu_clock; /* [i] if the clock is one */
-    int id;                    /* [i] -1: an interval timer */
-    int clock;                 /* [i] */
-    int notify, signo;         /* [i] */
-    uint64_t value;            /* [i] */
-    struct thread *target;     /* [i] SIGEV_THREAD_ID, with a reference */
-    bool is_armed;             /* [l] */
-    bool follows_date;         /* [l] due is a time of CLOCK_REALTIME */
-    bool is_pending;           /* [l] sent and not seen taken */
-    nsec_t due, interval;      /* [l] */
-    uint64_t overrun;          /* [l] of the pending signal */
-    int last_overrun;          /* [l] of the signal taken last */
+    int id;                     /* [i] -1: an interval timer */
+    int clock;                  /* [i] */
+    int notify, signo;          /* [i] */
+    uint64_t value;             /* [i] */
+    struct thread *target;      /* [i] SIGEV_THREAD_ID, with a reference */
+    bool is_armed;              /* [l] */
+    bool follows_date;          /* [l] due is a time of CLOCK_REALTIME */
+    bool is_pending;            /* [l] sent and not seen taken */
+    nsec_t due, interval;       /* [l] */
+    uint64_t overrun;           /* [l] of the pending signal */
+    int last_overrun;           /* [l] of the signal taken last */
 };
 
 struct timer_set {
-    struct spinlock lock;      /* RANK_POSIX_TIMER */
-    struct process *process;   /* [i] it owns the set */
-    struct list timers;        /* [l] made by timer_create */
-    unsigned ntimers;          /* [l] */
-    int next_id;               /* [l] */
+    struct spinlock lock;    /* RANK_POSIX_TIMER */
+    struct process *process; /* [i] it owns the set */
+    struct list timers;      /* [l] made by timer_create */
+    unsigned ntimers;        /* [l] */
+    int next_id;             /* [l] */
     struct posix_timer itimer[NITIMERS];
 };
 
@@ -209,7 +209,7 @@ static struct posix_timer *timer_find(struct timer_set *set, int id)
 {
     struct posix_timer *timer;
 
-    list_for_each(timer, &set->timers, node)
+    list_for_each (timer, &set->timers, node)
         if (timer->id == id)
             return timer;
     return NULL;

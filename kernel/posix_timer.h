@@ -21,7 +21,7 @@ void posix_timer_signal_taken(struct abi_siginfo *info);
 
 /* What a timer is set to; value 0: disarmed. */
 struct timer_setting {
-    nsec_t value;       /* time left; a time of the clock if is_absolute */
+    nsec_t value; /* time left; a time of the clock if is_absolute */
     nsec_t interval;
     bool is_absolute;
 };
@@ -29,12 +29,12 @@ struct timer_setting {
 /* The new timer's id, or -EINVAL, -EAGAIN, -ENOMEM, -EOPNOTSUPP. */
 int posix_timer_create(int clock, const struct abi_sigevent *event) __must_check;
 /* -EINVAL: no such timer.  old may be NULL. */
-int posix_timer_set(int id, const struct timer_setting *setting, struct timer_setting *old)
-    __must_check;
+int posix_timer_set(int id, const struct timer_setting *setting,
+                    struct timer_setting *old) __must_check;
 int posix_timer_get(int id, struct timer_setting *setting) __must_check;
 int posix_timer_overrun(int id);
 int posix_timer_delete(int id);
 /* which: ABI_ITIMER_*.  -ENOMEM. */
-int itimer_set(int which, const struct timer_setting *setting, struct timer_setting *old)
-    __must_check;
+int itimer_set(int which, const struct timer_setting *setting,
+               struct timer_setting *old) __must_check;
 void itimer_get(int which, struct timer_setting *setting);

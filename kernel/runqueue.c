@@ -20,17 +20,16 @@
 
 #include "kernel/panic.h"
 
-#define WEIGHT_ONE    1024
-#define WEIGHT_IDLE   3
-#define NICE_0        120 /* on the scale of priorities */
-#define PICK_LOOKS    16  /* ineligible threads passed over before the search gives up */
+#define WEIGHT_ONE  1024
+#define WEIGHT_IDLE 3
+#define NICE_0      120 /* on the scale of priorities */
+#define PICK_LOOKS  16  /* ineligible threads passed over before the search gives up */
 
 /* Each step of nice is a factor of 1.25, as in Linux. */
 static const int nice_weight[40] = {
-    88761, 71755, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916,
-    9548,  7620,  6100,  4904,  3906,  3121,  2501,  1991,  1586,  1277,
-    1024,  820,   655,   526,   423,   335,   272,   215,   172,   137,
-    110,   87,    70,    56,    45,    36,    29,    23,    18,    15,
+    88761, 71755, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916, 9548, 7620, 6100, 4904,
+    3906,  3121,  2501,  1991,  1586,  1277,  1024,  820,   655,   526,   423,  335,  272,  215,
+    172,   137,   110,   87,    70,    56,    45,    36,    29,    23,    18,   15,
 };
 
 /* ---- Members -------------------------------------------------------------------- */

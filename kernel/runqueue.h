@@ -13,17 +13,17 @@
 #define RR_SLICE_NS (100 * NSEC_PER_MSEC)
 
 struct runqueue {
-    struct spinlock lock;    /* RANK_SCHED */
-    unsigned cpu;            /* [i] */
-    struct thread *idle;     /* [i] */
+    struct spinlock lock; /* RANK_SCHED */
+    unsigned cpu;         /* [i] */
+    struct thread *idle;  /* [i] */
     struct thread *current;
     struct rb_tree fair;     /* ready threads by vdeadline */
     struct rb_tree realtime; /* ready threads by rt_key */
     unsigned nqueued;        /* [a] in both trees; written under lock */
     uint64_t rt_sequence;
-    int64_t zero;            /* the average and all vruntimes are kept as differences to it */
-    int64_t weighted_sum;    /* of weight * (vruntime - zero) over the fair members */
-    int64_t load;            /* sum of their weights */
+    int64_t zero;         /* the average and all vruntimes are kept as differences to it */
+    int64_t weighted_sum; /* of weight * (vruntime - zero) over the fair members */
+    int64_t load;         /* sum of their weights */
     struct timer slice_timer;
 } __aligned(64);
 

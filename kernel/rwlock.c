@@ -48,13 +48,13 @@ static void grant_next(struct rwlock *lock)
     if (lock->writer)
         return;
     if (lock->nwaiting_writers == 0) {
-        list_for_each_safe(waiter, following, &lock->waiters, node)
+        list_for_each_safe (waiter, following, &lock->waiters, node)
             grant(lock, waiter);
         return;
     }
     if (lock->nreaders > 0)
         return;
-    list_for_each(waiter, &lock->waiters, node) {
+    list_for_each (waiter, &lock->waiters, node) {
         if (waiter->is_writer) {
             grant(lock, waiter);
             return;

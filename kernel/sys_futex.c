@@ -18,8 +18,8 @@
 struct futex_call {
     uintptr_t address, address2;
     uint32_t value, value3;
-    int count2;      /* nrequeue or nwake2: the timeout argument's place */
-    unsigned flags;  /* FUTEX_* of kernel/futex.h */
+    int count2;     /* nrequeue or nwake2: the timeout argument's place */
+    unsigned flags; /* FUTEX_* of kernel/futex.h */
     nsec_t deadline;
 };
 
@@ -201,8 +201,8 @@ long sys_futex_waitv(const void __app *waiters, unsigned nwaiters, unsigned flag
         return -ENOMEM;
     result = read_waitv(waiters, nwaiters, entries);
     if (!result)
-        result = futex_wait_any(entries, nwaiters,
-                                clock == ABI_CLOCK_REALTIME ? FUTEX_REALTIME : 0, deadline);
+        result = futex_wait_any(entries, nwaiters, clock == ABI_CLOCK_REALTIME ? FUTEX_REALTIME : 0,
+                                deadline);
     kfree(entries);
     return result == -EINTR ? -ERESTARTSYS : result;
 }

@@ -13,8 +13,8 @@
 #include "kernel/syscall.h"
 #include "kernel/usercopy.h"
 
-#define NICE_MIN (-20)
-#define NICE_MAX 19
+#define NICE_MIN        (-20)
+#define NICE_MAX        19
 #define RT_PRIORITY_MAX 99
 
 static struct thread *target_get(int pid)
@@ -339,9 +339,9 @@ long sys_sched_rr_get_interval(int pid, void __app *ts_to)
 struct nice_walk {
     int which, who;
     bool sets;
-    int nice;      /* to set */
-    int lowest;    /* found */
-    int result;    /* -ESRCH until one is found; then 0, or an error of one of them */
+    int nice;   /* to set */
+    int lowest; /* found */
+    int result; /* -ESRCH until one is found; then 0, or an error of one of them */
 };
 
 static void nice_visit(struct nice_walk *walk, struct thread *thread)
@@ -368,7 +368,7 @@ static bool nice_visit_process(struct process *process, void *arg)
                                                 : (int)process->creds.uid == walk->who;
 
     if (matches)
-        list_for_each(thread, &process->threads, process_node)
+        list_for_each (thread, &process->threads, process_node)
             nice_visit(walk, thread);
     return true;
 }

@@ -204,9 +204,8 @@ static long sleep_relative(nsec_t deadline, uintptr_t remaining)
         return 0;
     if (remaining_to_app(remaining, left))
         return -EFAULT;
-    thread_current()->restart = (struct restart){ .function = sleep_restart,
-                                                  .address = remaining,
-                                                  .deadline = deadline };
+    thread_current()->restart =
+        (struct restart){ .function = sleep_restart, .address = remaining, .deadline = deadline };
     return -ERESTART_RESTARTBLOCK;
 }
 
@@ -232,10 +231,9 @@ static long cpu_sleep(int clock, nsec_t target, bool is_absolute, uintptr_t rema
         return -ERESTARTNOHAND;
     if (remaining_to_app(remaining, left))
         return -EFAULT;
-    thread_current()->restart = (struct restart){ .function = cpu_sleep_restart,
-                                                  .address = remaining,
-                                                  .deadline = target,
-                                                  .clock = clock };
+    thread_current()->restart = (struct restart){
+        .function = cpu_sleep_restart, .address = remaining, .deadline = target, .clock = clock
+    };
     return -ERESTART_RESTARTBLOCK;
 }
 

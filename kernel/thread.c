@@ -108,8 +108,8 @@ void thread_list(struct thread *thread)
 void thread_unlist(struct thread *thread)
 {
     unsigned long flags = spin_lock_irq(&thread_lock);
-    bool was_listed = __atomic_fetch_and(&thread->flags, ~THREAD_LISTED, __ATOMIC_RELAXED) &
-                      THREAD_LISTED;
+    bool was_listed =
+        __atomic_fetch_and(&thread->flags, ~THREAD_LISTED, __ATOMIC_RELAXED) & THREAD_LISTED;
     if (was_listed)
         rb_remove(&tid_tree, &thread->tid_node);
     spin_unlock_irq(&thread_lock, flags);

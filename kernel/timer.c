@@ -18,9 +18,9 @@
 
 struct timer_base {
     struct spinlock lock;
-    struct rb_tree timers;  /* by deadline */
-    struct timer *running;  /* [a] its function is being called */
-    nsec_t programmed;      /* what the hardware is set to; DEADLINE_NONE: nothing */
+    struct rb_tree timers; /* by deadline */
+    struct timer *running; /* [a] its function is being called */
+    nsec_t programmed;     /* what the hardware is set to; DEADLINE_NONE: nothing */
 } __aligned(64);
 
 static struct timer_base bases[CPUS_MAX] = {

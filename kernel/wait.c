@@ -30,7 +30,7 @@ void wake_all(struct wait_queue *queue)
     struct waiter *waiter;
     unsigned long flags = spin_lock_irq(&queue->lock);
 
-    list_for_each(waiter, &queue->waiters, node)
+    list_for_each (waiter, &queue->waiters, node)
         waiter_wake(waiter);
     spin_unlock_irq(&queue->lock, flags);
 }
@@ -40,7 +40,7 @@ void wake_one(struct wait_queue *queue)
     struct waiter *waiter;
     unsigned long flags = spin_lock_irq(&queue->lock);
 
-    list_for_each(waiter, &queue->waiters, node)
+    list_for_each (waiter, &queue->waiters, node)
         if (waiter_wake(waiter))
             break;
     spin_unlock_irq(&queue->lock, flags);

@@ -21,7 +21,8 @@
 #ifdef HAS_ASAN
 #include <sanitizer/common_interface_defs.h>
 #else
-#define __sanitizer_start_switch_fiber(fake, bottom, size) ((void)(fake), (void)(bottom), (void)(size))
+#define __sanitizer_start_switch_fiber(fake, bottom, size)                                         \
+    ((void)(fake), (void)(bottom), (void)(size))
 #define __sanitizer_finish_switch_fiber(fake, bottom, size) ((void)(fake))
 #endif
 

@@ -23,7 +23,7 @@
 #include "kernel/thread.h"
 
 #define CLOCK_STEP     20
-#define RUN_LENGTH_MAX 24  /* chances to change the CPU until it is changed */
+#define RUN_LENGTH_MAX 24 /* chances to change the CPU until it is changed */
 #define REALTIME_BASE  (1700000000 * NSEC_PER_SEC)
 #define FIBER_STACK    (256 * 1024)
 
@@ -38,7 +38,7 @@ struct host_cpu {
     bool irq_enabled;
     bool is_halted;
     bool has_resched;
-    nsec_t timer;        /* DEADLINE_NONE: not set */
+    nsec_t timer; /* DEADLINE_NONE: not set */
     struct host_call call;
 };
 

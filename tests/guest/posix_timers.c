@@ -76,7 +76,8 @@ static void test_once(void)
     nsignals = 0;
     set(timer, 20, 0);
     CHECK(!timer_gettime(timer, &spec));
-    CHECK(spec.it_value.tv_sec == 0 && spec.it_value.tv_nsec > 0 && spec.it_value.tv_nsec <= 20 * MS);
+    CHECK(spec.it_value.tv_sec == 0 && spec.it_value.tv_nsec > 0 &&
+          spec.it_value.tv_nsec <= 20 * MS);
     sleep_ms(60);
     CHECK(nsignals == 1 && last_value == 42 && last_code == SI_TIMER && last_overrun == 0);
     CHECK(!timer_gettime(timer, &spec) && spec.it_value.tv_nsec == 0);

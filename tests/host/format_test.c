@@ -12,22 +12,22 @@ static char ours[256], theirs[256];
 
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 
-#define SAME(...)                                                              \
-    do {                                                                       \
-        int len_ = format_string(ours, sizeof(ours), __VA_ARGS__);             \
-        CHECK_EQ(len_, snprintf(theirs, sizeof(theirs), __VA_ARGS__));         \
-        if (strcmp(ours, theirs) != 0)                                         \
-            fprintf(stderr, "ours '%s', theirs '%s'\n", ours, theirs);         \
-        CHECK(strcmp(ours, theirs) == 0);                                      \
+#define SAME(...)                                                                                  \
+    do {                                                                                           \
+        int len_ = format_string(ours, sizeof(ours), __VA_ARGS__);                                 \
+        CHECK_EQ(len_, snprintf(theirs, sizeof(theirs), __VA_ARGS__));                             \
+        if (strcmp(ours, theirs) != 0)                                                             \
+            fprintf(stderr, "ours '%s', theirs '%s'\n", ours, theirs);                             \
+        CHECK(strcmp(ours, theirs) == 0);                                                          \
     } while (0)
 
 static void test_numbers(void)
 {
-    static const char *const formats[] = { "%ld",   "%5ld",   "%-5ld|", "%05ld",   "%+ld",   "% ld",
+    static const char *const formats[] = { "%ld",   "%5ld",   "%-5ld|",   "%05ld",  "%+ld", "% ld",
                                            "%.3ld", "%8.3ld", "%-8.3ld|", "%+08ld", "%.0ld" };
-    static const char *const bases[] = { "%lx",  "%lX",    "%#lx",  "%#12lx", "%-#12lx|", "%#012lx",
-                                         "%lo",  "%#lo",   "%#.5lo", "%lu",   "%20lu",    "%.7lx",
-                                         "%#.0lo" };
+    static const char *const bases[] = { "%lx",     "%lX",   "%#lx",  "%#12lx", "%-#12lx|",
+                                         "%#012lx", "%lo",   "%#lo",  "%#.5lo", "%lu",
+                                         "%20lu",   "%.7lx", "%#.0lo" };
     static const long values[] = { 0, 1, -1, 7, -42, 1234567, LONG_MAX, LONG_MIN };
 
     for (unsigned v = 0; v < ARRAY_SIZE(values); v++) {

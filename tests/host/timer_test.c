@@ -151,5 +151,6 @@ static void test(void)
 
 int main(int argc, char **argv)
 {
-    machine_run(argc > 1 ? (unsigned)atoi(argv[1]) : 3, argc > 2 ? (uint64_t)atoi(argv[2]) : 1, test);
+    machine_run(argc > 1 ? (unsigned)atoi(argv[1]) : 3, argc > 2 ? (uint64_t)atoi(argv[2]) : 1,
+                test);
 }
