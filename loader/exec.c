@@ -232,7 +232,7 @@ int exec_commit(struct exec *exec, struct regs *regs)
         replacement_drop(&new);
         return err;
     }
-    futex_thread_exit(thread); /* it wakes who waits in the old memory */
+    futex_thread_exec(thread); /* it wakes who waits in the old memory */
     objects_exchange(process, &new);
     replacement_drop(&new);
     posix_timers_exec(process);
