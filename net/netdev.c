@@ -37,6 +37,8 @@
 #include "netif/ethernet.h"
 
 #define COPY_LIMIT  256 /* packets up to this size are copied */
+#define FRAME_MIN   34  /* Ethernet and IPv4 headers; lwIP looks at that much unasked */
+#define HEADERS_MIN 128 /* what the first buffer has to hold, for the same reason */
 #define POLL_BUDGET 64
 #define PIECES_MAX  16
 
@@ -326,10 +328,12 @@ void netdev_deliver(struct netdev *dev, struct netdev_buffer *packet,
     dev->rx_bytes += len;
 
     struct pbuf *p = NULL;
-    if (len > UINT16_MAX)
+    if (len < FRAME_MIN || len > UINT16_MAX)
         release_all(packet);
+    else if (len <= COPY_LIMIT || packet->len < HEADERS_MIN)
+        p = copy_packet(packet, len);
     else
-        p = len <= COPY_LIMIT ? copy_packet(packet, len) : wrap_packet(packet);
+        p = wrap_packet(packet);
     if (!p) {
         dev->rx_dropped++;
         return;

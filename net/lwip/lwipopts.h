@@ -87,7 +87,6 @@
 #define TCP_LISTEN_BACKLOG                1
 /* Also how long an unanswered FIN is kept; TIME-WAIT ends sooner, in net/timers.c. */
 #define TCP_MSL                           30000UL
-#define LWIP_TCP_RTO_TIME                 1000
 #define TCP_MAXRTX                        12
 #define TCP_SYNMAXRTX                     6
 #define TCP_LOCAL_PORT_RANGE_START        32768

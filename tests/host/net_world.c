@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: MIT
+#include "tests/host/net_world.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "abi/errno.h"
+#include "kernel/clock.h"
+#include "kernel/entropy.h"
+#include "kernel/manifest.h"
+#include "kernel/mm/heap.h"
+#include "kernel/poll.h"
+#include "kernel/sched.h"
+#include "kernel/thread.h"
+#include "net/net.h"
+#include "net/netdev.h"
+#include "net/timers.h"
+
+#define FRAMES_MAX 4096
+
+struct frame_copy {
+    size_t len;
+    uint8_t data[];
+};
+
+struct received {
+    struct netdev_buffer buffer;
+    uint8_t data[];
+};
+
+unsigned net_world_nbuffers;
+bool net_world_is_full;
+static bool was_full; /* and somebody was told so */
+static nsec_t now = NSEC_PER_SEC;
+static struct frame_copy *sent[FRAMES_MAX];
+static size_t first_sent, nsent;
+static void (*pending_done)(void *cookie);
+static void *pending_cookie;
+
+/* ---- The device ------------------------------------------------------------------------ */
+
+/* The last frame is kept until the next one or a poll, as a ring keeps it. */
+static void finish_pending(void)
+{
+    if (pending_done)
+        pending_done(pending_cookie);
+    pending_done = NULL;
+}
+
+static int fake_transmit(struct netdev *dev, const struct netdev_piece *piece, unsigned npieces,
+                         const struct netdev_offload *offload, void (*done)(void *cookie),
+                         void *cookie)
+{
+    size_t len = 0;
+
+    was_full |= net_world_is_full;
+    if (net_world_is_full)
+        return -ENOSPC;
+    for (unsigned i = 0; i < npieces; i++)
+        len += piece[i].len;
+    finish_pending();
+    pending_done = done;
+    pending_cookie = cookie;
+    if (nsent == FRAMES_MAX)
+        return 0;
+    struct frame_copy *copy = malloc(sizeof(*copy) + len);
+    copy->len = 0;
+    for (unsigned i = 0; i < npieces; i++) {
+        memcpy(copy->data + copy->len, piece[i].data, piece[i].len);
+        copy->len += piece[i].len;
+    }
+    sent[(first_sent + nsent++) % FRAMES_MAX] = copy;
+    return 0;
+}
+
+static void fake_kick(struct netdev *dev)
+{
+}
+
+static unsigned fake_poll(struct netdev *dev, unsigned budget)
+{
+    finish_pending();
+    if (was_full && !net_world_is_full) {
+        was_full = false;
+        netdev_tx_ready(dev);
+    }
+    return 0;
+}
+
+static bool fake_enable_interrupt(struct netdev *dev)
+{
+    return false;
+}
+
+static const struct netdev_ops fake_ops = {
+    .transmit = fake_transmit,
+    .kick = fake_kick,
+    .poll = fake_poll,
+    .enable_interrupt = fake_enable_interrupt,
+};
+
+static struct netdev fake = {
+    .mac = { 2, 0, 0, 0, 0, 15 },
+    .mtu = 1500,
+    .features = NETDEV_TX_CHECKSUM,
+    .is_link_up = true,
+    .ops = &fake_ops,
+};
+
+size_t net_world_sent(void *frame, size_t size)
+{
+    if (nsent == 0)
+        return 0;
+    struct frame_copy *copy = sent[first_sent];
+    size_t len = copy->len;
+    memcpy(frame, copy->data, MIN(len, size));
+    free(copy);
+    first_sent = (first_sent + 1) % FRAMES_MAX;
+    nsent--;
+    return len;
+}
+
+static void release(struct netdev_buffer *buffer)
+{
+    net_world_nbuffers--;
+    free(container_of(buffer, struct received, buffer));
+}
+
+static struct netdev_buffer *make_buffer(const uint8_t *data, size_t len)
+{
+    struct received *received = malloc(sizeof(*received) + len);
+
+    net_world_nbuffers++;
+    received->buffer = (struct netdev_buffer){
+        .data = received->data,
+        .len = len,
+        .true_size = 2048,
+        .release = release,
+    };
+    memcpy(received->data, data, len);
+    return &received->buffer;
+}
+
+void net_world_inject(const void *frame, size_t len, size_t split)
+{
+    struct netdev_offload offload = { .checksum_ok = true };
+    const uint8_t *data = frame;
+
+    split = split ? MIN(split, len) : len;
+    struct netdev_buffer *first = make_buffer(data, split);
+    if (split < len)
+        first->next = make_buffer(data + split, len - split);
+    net_begin();
+    netdev_deliver(&fake, first, &offload);
+    net_end();
+    world_check_idle();
+}
+
+/* ---- Time ---------------------------------------------------------------------------------- */
+
+void net_world_advance(nsec_t duration)
+{
+    nsec_t end = now + duration;
+
+    while (now < end) {
+        net_begin();
+        nsec_t due = MAX(timers_deadline(), now + 1);
+        now = MIN(due, end);
+        netdev_poll_soon();
+        (void)netdev_poll();
+        timers_run(now);
+        net_end();
+    }
+    world_check_idle();
+}
+
+nsec_t clock_monotonic(void)
+{
+    return now;
+}
+
+nsec_t deadline_after(nsec_t timeout)
+{
+    return now + timeout;
+}
+
+int deadline_from_app(const void __app *timespec, nsec_t *deadline)
+{
+    *deadline = DEADLINE_NONE;
+    return 0;
+}
+
+/* ---- The rest of the kernel ------------------------------------------------------------------ */
+
+uint64_t random64(void)
+{
+    static uint64_t state = 88172645463325252ULL; /* xorshift: the same in every run */
+
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return state;
+}
+
+void random_bytes(void *buf, size_t len)
+{
+    uint8_t *to = buf;
+
+    while (len--)
+        *to++ = (uint8_t)random64();
+}
+
+/* The network thread is net_world_advance(). */
+struct thread *thread_create_kernel(const char *name, void (*function)(void *), void *arg)
+{
+    static struct thread thread;
+    return &thread;
+}
+
+void thread_start(struct thread *thread)
+{
+}
+
+void thread_put(struct thread *thread)
+{
+}
+
+void sched_set_nice(struct thread *thread, int nice)
+{
+}
+
+bool signal_is_pending(void)
+{
+    return false;
+}
+
+void net_world_init(void)
+{
+    struct manifest manifest = { .net = "static:10.0.2.15/24:10.0.2.2:10.0.2.3",
+                                 .hostname = "test" };
+
+    world_init(64 << 20);
+    net_init();
+    if (netdev_register(&fake))
+        abort();
+    net_configure(&manifest);
+    world_check_idle();
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/*
+ * fs_world.h with a network: lwIP, the sockets, loopback, and one Ethernet device whose other end is the
+ * test.  Time stands still until the test moves it.
+ */
+#include "kernel/netdev.h"
+#include "tests/host/fs_world.h"
+
+#define WORLD_ADDRESS 0x0a00020fu /* 10.0.2.15/24; the gateway is 10.0.2.2 */
+#define WORLD_PEER    0x0a000202u
+
+/* world_init() and the network; the device vouches for checksums. */
+void net_world_init(void);
+/* Moves time on in steps of the stack's timers. */
+void net_world_advance(nsec_t duration);
+/* A frame arrives, in one buffer or cut after split bytes. */
+void net_world_inject(const void *frame, size_t len, size_t split);
+/* The oldest frame that was sent; its length, or 0. */
+size_t net_world_sent(void *frame, size_t size);
+/* How many buffers of frames the stack still has. */
+extern unsigned net_world_nbuffers;
+/* The next frames are refused: the ring is full. */
+extern bool net_world_is_full;

@@ -1,0 +1,486 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Sockets by their system calls, over loopback and over a device whose other end is this test.  The world has
+ * one thread: what would wait ends with -ERESTARTSYS.
+ */
+#include <string.h>
+
+#include "abi/errno.h"
+#include "abi/fcntl.h"
+#include "abi/inet.h"
+#include "abi/netdevice.h"
+#include "abi/netlink.h"
+#include "abi/poll.h"
+#include "abi/socket.h"
+#include "fs/file.h"
+#include "kernel/mm/heap.h"
+#include "kernel/syscall.h"
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/prot/ethernet.h"
+#include "lwip/prot/ip4.h"
+#include "lwip/prot/tcp.h"
+#include "tests/host/check.h"
+#include "tests/host/net_world.h"
+
+#define LOOPBACK 0x7f000001u
+
+static struct abi_sockaddr_in at(uint32_t address, unsigned port)
+{
+    return (struct abi_sockaddr_in){ .sin_family = ABI_AF_INET,
+                                     .sin_addr = lwip_htonl(address),
+                                     .sin_port = lwip_htons((uint16_t)port) };
+}
+
+static int tcp(void)
+{
+    return (int)sys_socket(ABI_AF_INET, ABI_SOCK_STREAM | ABI_SOCK_NONBLOCK, 0);
+}
+
+static int listener(unsigned port)
+{
+    struct abi_sockaddr_in address = at(0, port);
+    int fd = tcp();
+    CHECK_EQ(sys_bind(fd, &address, sizeof(address)), 0);
+    CHECK_EQ(sys_listen(fd, 5), 0);
+    return fd;
+}
+
+static void pair(int fd[2])
+{
+    struct abi_sockaddr_in address = at(LOOPBACK, 5000);
+    int listening = listener(5000);
+    fd[0] = tcp();
+    CHECK_EQ(sys_connect(fd[0], &address, sizeof(address)), -EINPROGRESS);
+    fd[1] = (int)sys_accept4(listening, NULL, NULL, ABI_SOCK_NONBLOCK);
+    CHECK(fd[1] >= 0);
+    CHECK_EQ(sys_connect(fd[0], &address, sizeof(address)), 0);
+    CHECK_EQ(sys_connect(fd[0], &address, sizeof(address)), -EISCONN);
+    sys_close(listening);
+}
+
+static unsigned ready(int fd)
+{
+    struct file *file = fd_get(fd);
+    unsigned events = file_poll(file) & ~(ABI_POLLRDNORM | ABI_POLLWRNORM | ABI_POLLWRBAND);
+    file_put(file);
+    return events;
+}
+
+/* ---- TCP over loopback ------------------------------------------------------------------- */
+
+static void test_stream(void)
+{
+    static uint8_t out[100000], in[100000];
+    int fd[2];
+
+    pair(fd);
+    size_t sent = 0, received = 0;
+    for (int round = 0; round < 300; round++) {
+        size_t size = (size_t)(round * 37 % 3000) + 1;
+        long n = sys_sendto(fd[0], out + sent % 50000, size, round % 3 ? 0 : ABI_MSG_MORE, NULL, 0);
+        CHECK_EQ(n, size);
+        sent += size;
+        net_world_advance(round % 10 == 9 ? 2 * NSEC_PER_SEC : 0);
+        if (round % 10 != 9)
+            continue;
+        while ((n = sys_recvfrom(fd[1], in, sizeof(in), 0, NULL, NULL)) > 0)
+            received += (size_t)n;
+        CHECK_EQ(n, -EAGAIN);
+        CHECK_EQ(received, sent);
+    }
+    sys_close(fd[0]), sys_close(fd[1]);
+}
+
+static void test_content(void)
+{
+    static uint8_t out[3 << 20], in[3 << 20];
+    int fd[2];
+    size_t sent = 0, received = 0;
+
+    pair(fd);
+    for (size_t i = 0; i < sizeof(out); i++)
+        out[i] = (uint8_t)(i * 7 + (i >> 8));
+    while (received < sizeof(out)) {
+        long n = sys_sendto(fd[0], out + sent, sizeof(out) - sent, 0, NULL, 0);
+        CHECK(n > 0 || n == -EAGAIN || sent == sizeof(out));
+        sent += n > 0 ? (size_t)n : 0;
+        if (n == -EAGAIN)
+            CHECK_EQ(ready(fd[0]) & ABI_POLLOUT, 0);
+        n = sys_recvfrom(fd[1], in + received, 70001, 0, NULL, NULL);
+        CHECK(n > 0);
+        received += (size_t)n;
+    }
+    CHECK(!memcmp(in, out, sizeof(out)));
+    CHECK_EQ(ready(fd[0]), ABI_POLLOUT);
+    sys_close(fd[0]);
+    CHECK_EQ(sys_recvfrom(fd[1], in, 1, 0, NULL, NULL), 0);
+    sys_close(fd[1]);
+}
+
+static void test_bad_memory(void)
+{
+    char buffer[10] = { 0 };
+    int fd[2];
+
+    pair(fd);
+    CHECK_EQ(sys_sendto(fd[0], (void *)16, 10, 0, NULL, 0), -EFAULT);
+    CHECK_EQ(sys_sendto(fd[0], "abc", 3, 0, NULL, 0), 3);
+    CHECK_EQ(sys_recvfrom(fd[1], (void *)16, 10, 0, NULL, NULL), -EFAULT);
+    CHECK_EQ(sys_recvfrom(fd[1], buffer, 10, 0, NULL, NULL), 3); /* nothing was lost */
+    CHECK_EQ(sys_getsockname(fd[0], (void *)16, (void *)16), -EFAULT);
+    CHECK_EQ(sys_recvmsg(fd[0], (void *)16, 0), -EFAULT);
+    CHECK_EQ(sys_sendmsg(fd[0], (void *)16, 0), -EFAULT);
+    CHECK_EQ(sys_setsockopt(fd[0], ABI_SOL_SOCKET, ABI_SO_KEEPALIVE, (void *)16, 4), -EFAULT);
+    CHECK_EQ(sys_bind(fd[0], (void *)16, 16), -EFAULT);
+    sys_close(fd[0]), sys_close(fd[1]);
+}
+
+/* ---- TCP over the device --------------------------------------------------------------------- */
+
+struct segment {
+    struct eth_hdr eth;
+    struct ip_hdr ip;
+    struct tcp_hdr tcp;
+    uint8_t data[100];
+} __packed;
+
+/* The next TCP segment that was sent; other frames (ARP, IPv6) are answered or dropped. */
+static bool next_segment(struct segment *segment)
+{
+    size_t len;
+    while ((len = net_world_sent(segment, sizeof(*segment))) > 0) {
+        if (segment->eth.type == PP_HTONS(ETHTYPE_IP) && IPH_PROTO(&segment->ip) == IP_PROTO_TCP)
+            return true;
+    }
+    return false;
+}
+
+static void send_segment(uint32_t seq, uint32_t ack, unsigned flags, unsigned local,
+                         unsigned remote, const void *data, size_t len)
+{
+    struct segment segment = { 0 };
+
+    memcpy(segment.eth.dest.addr, "\2\0\0\0\0\17", 6);
+    memcpy(segment.eth.src.addr, "\2\0\0\0\0\2", 6);
+    segment.eth.type = PP_HTONS(ETHTYPE_IP);
+    IPH_VHL_SET(&segment.ip, 4, 5);
+    IPH_LEN_SET(&segment.ip, lwip_htons((u16_t)(40 + len)));
+    IPH_TTL_SET(&segment.ip, 64);
+    IPH_PROTO_SET(&segment.ip, IP_PROTO_TCP);
+    segment.ip.src.addr = lwip_htonl(WORLD_PEER);
+    segment.ip.dest.addr = lwip_htonl(WORLD_ADDRESS);
+    IPH_CHKSUM_SET(&segment.ip, 0);
+    IPH_CHKSUM_SET(&segment.ip, (u16_t)~lwip_port_checksum(&segment.ip, 20));
+    segment.tcp.src = lwip_htons((u16_t)remote);
+    segment.tcp.dest = lwip_htons((u16_t)local);
+    segment.tcp.seqno = lwip_htonl(seq);
+    segment.tcp.ackno = lwip_htonl(ack);
+    TCPH_HDRLEN_FLAGS_SET(&segment.tcp, 5, flags);
+    segment.tcp.wnd = lwip_htons(30000);
+    memcpy(segment.data, data, len);
+    net_world_inject(&segment, sizeof(segment) - sizeof(segment.data) + len, 0);
+}
+
+/* Resolves the peer's address, so that packets leave at once. */
+static void answer_arp(void)
+{
+    static const uint8_t reply[42] = { 2,  0, 0, 0, 0, 15, 2, 0, 0, 0,  0,  2, 8, 6,
+                                       0,  1, 8, 0, 6, 4,  0, 2, 2, 0,  0,  0, 0, 2,
+                                       10, 0, 2, 2, 2, 0,  0, 0, 0, 15, 10, 0, 2, 15 };
+    net_world_inject(reply, sizeof(reply), 0);
+}
+
+static int accept_from_peer(uint32_t *seq, uint32_t *ack, unsigned remote)
+{
+    struct segment segment;
+    int listening = listener(8080);
+
+    send_segment(1000, 0, TCP_SYN, 8080, remote, "", 0);
+    answer_arp();
+    CHECK(next_segment(&segment));
+    CHECK_EQ(TCPH_FLAGS(&segment.tcp), TCP_SYN | TCP_ACK);
+    *ack = lwip_ntohl(segment.tcp.seqno) + 1;
+    *seq = 1001;
+    send_segment(*seq, *ack, TCP_ACK, 8080, remote, "", 0);
+    int fd = (int)sys_accept4(listening, NULL, NULL, ABI_SOCK_NONBLOCK);
+    CHECK(fd >= 0);
+    sys_close(listening);
+    return fd;
+}
+
+static void test_device(void)
+{
+    struct segment segment;
+    uint32_t seq, ack;
+    char buffer[100];
+    int fd = accept_from_peer(&seq, &ack, 7000);
+
+    send_segment(seq, ack, TCP_ACK | TCP_PSH, 8080, 7000, "GET", 3);
+    CHECK_EQ(sys_recvfrom(fd, buffer, 100, 0, NULL, NULL), 3);
+    CHECK_EQ(sys_sendto(fd, "answer", 6, 0, NULL, 0), 6);
+    CHECK(next_segment(&segment));
+    CHECK_EQ(lwip_ntohl(segment.tcp.ackno), seq + 3);
+    CHECK(!memcmp(segment.data, "answer", 6));
+    /* It is lost: sent again after a while. */
+    net_world_advance(4 * NSEC_PER_SEC);
+    CHECK(next_segment(&segment));
+    CHECK_EQ(lwip_ntohl(segment.tcp.seqno), ack);
+    CHECK(!memcmp(segment.data, "answer", 6));
+    send_segment(seq + 3, ack + 6, TCP_ACK, 8080, 7000, "", 0);
+    /* A forged reset beside the window does nothing; the exact one does. */
+    send_segment(seq + 300, 0, TCP_RST, 8080, 7000, "", 0);
+    CHECK_EQ(sys_recvfrom(fd, buffer, 100, 0, NULL, NULL), -EAGAIN);
+    send_segment(seq + 3, 0, TCP_RST, 8080, 7000, "", 0);
+    CHECK_EQ(ready(fd) & (ABI_POLLERR | ABI_POLLHUP), ABI_POLLERR | ABI_POLLHUP);
+    CHECK_EQ(sys_recvfrom(fd, buffer, 100, 0, NULL, NULL), -ECONNRESET);
+    sys_close(fd);
+    while (next_segment(&segment))
+        ;
+}
+
+static void test_time_wait(void)
+{
+    struct segment segment;
+    uint32_t seq, ack;
+    int fd = accept_from_peer(&seq, &ack, 7001);
+
+    sys_close(fd);
+    send_segment(seq, ack + 1, TCP_ACK | TCP_FIN, 8080, 7001, "", 0);
+    CHECK(tcp_tw_pcbs != NULL);
+    while (next_segment(&segment))
+        ;
+    /* The same port again, beyond the old numbers: a new connection at once. */
+    int listening = listener(8081); /* another one: nobody answers on 8080 */
+    send_segment(seq + 100000, 0, TCP_SYN, 8080, 7001, "", 0);
+    CHECK(next_segment(&segment));
+    CHECK(TCPH_FLAGS(&segment.tcp) & TCP_RST);
+    CHECK(tcp_tw_pcbs == NULL);
+    sys_close(listening);
+    fd = accept_from_peer(&seq, &ack, 7002);
+    sys_close(fd);
+    send_segment(seq, ack + 1, TCP_ACK | TCP_FIN, 8080, 7002, "", 0);
+    CHECK(tcp_tw_pcbs != NULL);
+    net_world_advance(4 * NSEC_PER_SEC);
+    CHECK(tcp_tw_pcbs == NULL);
+}
+
+static void test_connect_timeout(void)
+{
+    struct abi_sockaddr_in address = at(WORLD_PEER, 9);
+    struct segment segment;
+    char c;
+    int fd = tcp();
+
+    answer_arp();
+    while (next_segment(&segment))
+        ;
+    CHECK_EQ(sys_connect(fd, &address, sizeof(address)), -EINPROGRESS);
+    CHECK_EQ(sys_connect(fd, &address, sizeof(address)), -EALREADY);
+    CHECK_EQ(ready(fd), 0);
+    CHECK(next_segment(&segment));
+    CHECK_EQ(TCPH_FLAGS(&segment.tcp), TCP_SYN);
+    for (int i = 0; i < 100 && !ready(fd); i++) {
+        net_world_advance(3 * NSEC_PER_SEC);
+        answer_arp();
+    }
+    CHECK_EQ(sys_recvfrom(fd, &c, 1, 0, NULL, NULL), -ETIMEDOUT);
+    sys_close(fd);
+    while (next_segment(&segment))
+        ;
+}
+
+static void test_full_ring(void)
+{
+    struct segment segment;
+    uint32_t seq, ack;
+    int fd = accept_from_peer(&seq, &ack, 7003);
+
+    net_world_is_full = true;
+    CHECK_EQ(sys_sendto(fd, "later", 5, 0, NULL, 0), 5);
+    CHECK(!next_segment(&segment));
+    net_world_is_full = false;
+    net_world_advance(NSEC_PER_SEC);
+    CHECK(next_segment(&segment) && !memcmp(segment.data, "later", 5));
+    send_segment(seq, 0, TCP_RST, 8080, 7003, "", 0);
+    sys_close(fd);
+}
+
+/* ---- UNIX ------------------------------------------------------------------------------------------ */
+
+union control {
+    uint8_t bytes[64];
+    struct abi_cmsghdr header;
+};
+
+static void send_fd(int through, int fd)
+{
+    union control control = { .header = { 20, ABI_SOL_SOCKET, ABI_SCM_RIGHTS } };
+    struct abi_iovec part = { (uintptr_t) "x", 1 };
+    struct abi_msghdr message = { .msg_iov = (uintptr_t)&part,
+                                  .msg_iovlen = 1,
+                                  .msg_control = (uintptr_t)&control,
+                                  .msg_controllen = 24 };
+
+    memcpy(control.bytes + 16, &fd, sizeof(fd));
+    CHECK_EQ(sys_sendmsg(through, &message, 0), 1);
+}
+
+static int receive_fd(int through)
+{
+    union control control;
+    char c;
+    struct abi_iovec part = { (uintptr_t)&c, 1 };
+    struct abi_msghdr message = { .msg_iov = (uintptr_t)&part,
+                                  .msg_iovlen = 1,
+                                  .msg_control = (uintptr_t)&control,
+                                  .msg_controllen = sizeof(control) };
+    int fd;
+
+    CHECK_EQ(sys_recvmsg(through, &message, 0), 1);
+    CHECK_EQ(message.msg_controllen, 24);
+    memcpy(&fd, control.bytes + 16, sizeof(fd));
+    return fd;
+}
+
+static void test_rights(void)
+{
+    char buffer[10];
+    int fd[2], inner[2];
+
+    CHECK_EQ(sys_socketpair(ABI_AF_UNIX, ABI_SOCK_STREAM, 0, fd), 0);
+    CHECK_EQ(sys_socketpair(ABI_AF_UNIX, ABI_SOCK_STREAM, 0, inner), 0);
+    send_fd(fd[0], inner[0]);
+    sys_close(inner[0]);
+    int got = receive_fd(fd[1]);
+    CHECK_EQ(sys_sendto(got, "hi", 2, 0, NULL, 0), 2);
+    CHECK_EQ(sys_recvfrom(inner[1], buffer, 10, 0, NULL, NULL), 2);
+    sys_close(got), sys_close(inner[1]);
+
+    /* A chain: each end travels in the queue of the one before.  Closing the first frees all, without
+     * recursion. */
+    CHECK_EQ(sys_socketpair(ABI_AF_UNIX, ABI_SOCK_STREAM, 0, inner), 0);
+    for (int i = 0; i < 3000; i++) {
+        int next[2];
+        CHECK_EQ(sys_socketpair(ABI_AF_UNIX, ABI_SOCK_STREAM, 0, next), 0);
+        send_fd(next[0], inner[0]);
+        send_fd(next[0], inner[1]);
+        sys_close(inner[0]), sys_close(inner[1]);
+        inner[0] = next[0], inner[1] = next[1];
+    }
+    sys_close(inner[0]), sys_close(inner[1]);
+    sys_close(fd[0]), sys_close(fd[1]);
+}
+
+static void test_unix_names(void)
+{
+    struct {
+        uint16_t family;
+        char path[20];
+    } name = { ABI_AF_UNIX, "/sock" };
+    char buffer[10];
+    int a = (int)sys_socket(ABI_AF_UNIX, ABI_SOCK_DGRAM | ABI_SOCK_NONBLOCK, 0),
+        b = (int)sys_socket(ABI_AF_UNIX, ABI_SOCK_DGRAM | ABI_SOCK_NONBLOCK, 0);
+
+    CHECK_EQ(sys_connect(b, &name, 8), -ENOENT);
+    CHECK_EQ(sys_bind(a, &name, 8), 0);
+    CHECK_EQ(sys_bind(b, &name, 8), -EADDRINUSE);
+    CHECK_EQ(sys_sendto(b, "one", 3, 0, &name, 8), 3);
+    CHECK_EQ(sys_recvfrom(a, buffer, 10, 0, NULL, NULL), 3);
+    sys_close(a);
+    CHECK_EQ(sys_sendto(b, "two", 3, 0, &name, 8), -ECONNREFUSED);
+    memcpy(name.path, "\0abstract", 9);
+    a = (int)sys_socket(ABI_AF_UNIX, ABI_SOCK_DGRAM | ABI_SOCK_NONBLOCK, 0);
+    CHECK_EQ(sys_bind(a, &name, 11), 0);
+    CHECK_EQ(sys_connect(b, &name, 11), 0);
+    long n;
+    int count = 0;
+    while ((n = sys_sendto(b, "full?", 5, 0, NULL, 0)) == 5)
+        count++;
+    CHECK_EQ(n, -EAGAIN);
+    CHECK(count > 10 && !(ready(b) & ABI_POLLOUT));
+    while (sys_recvfrom(a, buffer, 10, 0, NULL, NULL) == 5)
+        count--;
+    CHECK_EQ(count, 0);
+    CHECK(ready(b) & ABI_POLLOUT);
+    sys_close(a), sys_close(b);
+}
+
+/* ---- Memory that runs out ------------------------------------------------------------------------------ */
+
+static void everything(void)
+{
+    struct abi_sockaddr_in address = at(LOOPBACK, 6000);
+    struct abi_nlmsghdr request = { 20, ABI_RTM_GETADDR, ABI_NLM_F_REQUEST | ABI_NLM_F_DUMP, 1, 0 };
+    uint8_t padded[20] = { 0 };
+    static char buffer[20000];
+    int fd[8], pair_fd[2] = { -1, -1 };
+
+    memset(fd, -1, sizeof(fd));
+    fd[0] = tcp();
+    (void)sys_bind(fd[0], &address, sizeof(address));
+    (void)sys_listen(fd[0], 5);
+    fd[1] = tcp();
+    (void)sys_connect(fd[1], &address, sizeof(address));
+    fd[2] = (int)sys_accept4(fd[0], NULL, NULL, ABI_SOCK_NONBLOCK);
+    (void)sys_sendto(fd[1], buffer, sizeof(buffer), ABI_MSG_NOSIGNAL, NULL, 0);
+    (void)sys_recvfrom(fd[2], buffer, sizeof(buffer), 0, NULL, NULL);
+    fd[3] = (int)sys_socket(ABI_AF_INET, ABI_SOCK_DGRAM | ABI_SOCK_NONBLOCK, 0);
+    (void)sys_bind(fd[3], &address, sizeof(address));
+    (void)sys_sendto(fd[3], buffer, 5000, 0, &address, sizeof(address));
+    (void)sys_recvfrom(fd[3], buffer, sizeof(buffer), 0, NULL, NULL);
+    if (sys_socketpair(ABI_AF_UNIX, ABI_SOCK_STREAM | ABI_SOCK_NONBLOCK, 0, pair_fd) == 0) {
+        (void)sys_sendto(pair_fd[0], buffer, 100, 0, NULL, 0);
+        (void)sys_recvfrom(pair_fd[1], buffer, 100, 0, NULL, NULL);
+        sys_close(pair_fd[0]), sys_close(pair_fd[1]);
+    }
+    fd[4] = (int)sys_socket(ABI_AF_NETLINK, ABI_SOCK_RAW | ABI_SOCK_NONBLOCK, 0);
+    memcpy(padded, &request, sizeof(request));
+    (void)sys_sendto(fd[4], padded, sizeof(padded), 0, NULL, 0);
+    (void)sys_recvfrom(fd[4], buffer, sizeof(buffer), 0, NULL, NULL);
+    for (int i = 0; i < 8; i++) {
+        if (fd[i] >= 0)
+            sys_close(fd[i]);
+    }
+    world_check_idle();
+}
+
+static void test_failures(void)
+{
+    for (unsigned n = 1; n < 150; n++) {
+        heap_fail_from(n);
+        everything();
+        heap_fail_from(0);
+        net_world_advance(20 * NSEC_PER_SEC);
+    }
+    everything();
+}
+
+/* ---- Silence --------------------------------------------------------------------------------------------- */
+
+static void test_nothing_remains(void)
+{
+    struct segment segment;
+
+    net_world_advance(200 * NSEC_PER_SEC);
+    CHECK(!tcp_active_pcbs && !tcp_tw_pcbs && !tcp_listen_pcbs.pcbs);
+    CHECK_EQ(net_world_nbuffers, 0);
+    while (next_segment(&segment))
+        ;
+}
+
+int main(void)
+{
+    net_world_init();
+    test_stream();
+    test_content();
+    test_bad_memory();
+    test_device();
+    test_time_wait();
+    test_connect_timeout();
+    test_full_ring();
+    test_rights();
+    test_unix_names();
+    test_failures();
+    test_nothing_remains();
+    return 0;
+}
