@@ -80,7 +80,7 @@ class Bench:
         control, output = self.path("control"), self.path("stdout")
         chardevs = {"stdout": f"file,path={output}", "stderr": f"file,path={self.path('stderr')}",
                     "control": f"file,path={control}", "log": f"file,path={self.path('log')}"}
-        command = qemu.Machine(options, "tcg").command(boot_arguments(options, kernel, archive, ""), chardevs)
+        command = qemu.Machine(options, "tcg").command(boot_arguments(options, kernel, archive), chardevs)
         return command, control, output
 
     def time_to_exit(self, command, timeout=60):

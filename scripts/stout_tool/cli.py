@@ -31,7 +31,7 @@ def image_options(command):
         click.option("--net", type=click.Choice(["user", "none"]), default="user", show_default=True,
                      help="The network: QEMU's user network, or none."),
         click.option("-v", "--verbose", is_flag=True, help="Show the kernel's log and what was packed."),
-        click.option("--kernel", metavar="FILE", envvar="STOUT_KERNEL", help="Start another kernel image."),
+        click.option("--kernel", metavar="FILE", help="Start another kernel image."),
         click.option("--kernel-option", "kernel_options", multiple=True, metavar="NAME[=VALUE]",
                      help="An option for the kernel."),
         click.argument("program"),
