@@ -11,7 +11,7 @@ sys.path.insert(0, os.path.join(TOP, "scripts"))
 from stout_tool import bench  # noqa: E402
 
 
-@pytest.mark.parametrize("name", ["kernel image", "instructions", "least memory: static hello"])
+@pytest.mark.parametrize("name", ["kernel image", "guest instructions", "least memory: static hello"])
 def test_target(name):
     figure = next(figure for figure in bench.FIGURES if figure.name.startswith(name))
     result = figure.measure(bench.Bench())
