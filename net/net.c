@@ -18,6 +18,7 @@
 #include "lwip/init.h"
 #include "net/config.h"
 #include "net/netdev.h"
+#include "net/proc_net.h"
 #include "net/socket.h"
 #include "net/timers.h"
 
@@ -108,5 +109,6 @@ void net_init(void)
 
 void net_configure(const struct manifest *manifest)
 {
+    proc_net_init();
     config_apply(manifest);
 }

@@ -216,7 +216,7 @@ int tcp_option_set(struct socket *sock, int level, int name, const void *value, 
 
 /* ---- getsockopt(2) ----------------------------------------------------------------------- */
 
-static uint8_t linux_state(const struct tcp_socket *tcp)
+uint8_t tcp_option_state(enum tcp_state state)
 {
     static const uint8_t states[] = {
         [CLOSED] = ABI_TCP_CLOSE,
@@ -232,9 +232,14 @@ static uint8_t linux_state(const struct tcp_socket *tcp)
         [TIME_WAIT] = ABI_TCP_TIME_WAIT,
     };
 
+    return states[state];
+}
+
+static uint8_t socket_state(const struct tcp_socket *tcp)
+{
     if (tcp->phase == TCP_PHASE_LISTENING)
         return ABI_TCP_LISTEN;
-    return tcp->pcb ? states[tcp->pcb->state] : ABI_TCP_CLOSE;
+    return tcp->pcb ? tcp_option_state(tcp->pcb->state) : ABI_TCP_CLOSE;
 }
 
 static void fill_from_pcb(const struct tcp_pcb *pcb, struct abi_tcp_info *info)
@@ -274,7 +279,7 @@ static int get_info(struct tcp_socket *tcp, void *value, unsigned *len)
     struct abi_tcp_info info = { 0 };
 
     net_begin();
-    info.tcpi_state = linux_state(tcp);
+    info.tcpi_state = socket_state(tcp);
     if (tcp->pcb)
         fill_from_pcb(tcp->pcb, &info);
     net_end();

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "abi/errno.h"
+#include "fs/procfs.h"
 #include "kernel/clock.h"
 #include "kernel/entropy.h"
 #include "kernel/manifest.h"
@@ -232,6 +233,27 @@ void sched_set_nice(struct thread *thread, int nice)
 bool signal_is_pending(void)
 {
     return false;
+}
+
+static int (*show[16])(struct text *text);
+static size_t nshow;
+
+int procfs_net_register(const char *name, int (*function)(struct text *text))
+{
+    if (nshow == ARRAY_SIZE(show))
+        return -ENOSPC;
+    show[nshow++] = function;
+    return 0;
+}
+
+void net_world_show_all(void)
+{
+    for (size_t i = 0; i < nshow; i++) {
+        struct text text;
+        text_init(&text);
+        (void)show[i](&text);
+        text_fini(&text);
+    }
 }
 
 void net_world_init(void)

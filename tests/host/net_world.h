@@ -18,6 +18,8 @@ void net_world_advance(nsec_t duration);
 void net_world_inject(const void *frame, size_t len, size_t split);
 /* The oldest frame that was sent; its length, or 0. */
 size_t net_world_sent(void *frame, size_t size);
+/* Writes every file of /proc/net, and drops the text. */
+void net_world_show_all(void);
 /* How many buffers of frames the stack still has. */
 extern unsigned net_world_nbuffers;
 /* The next frames are refused: the ring is full. */

@@ -437,6 +437,7 @@ static void everything(void)
     memcpy(padded, &request, sizeof(request));
     (void)sys_sendto(fd[4], padded, sizeof(padded), 0, NULL, 0);
     (void)sys_recvfrom(fd[4], buffer, sizeof(buffer), 0, NULL, NULL);
+    net_world_show_all();
     for (int i = 0; i < 8; i++) {
         if (fd[i] >= 0)
             sys_close(fd[i]);
@@ -446,7 +447,7 @@ static void everything(void)
 
 static void test_failures(void)
 {
-    for (unsigned n = 1; n < 150; n++) {
+    for (unsigned n = 1; n < 200; n++) {
         heap_fail_from(n);
         everything();
         heap_fail_from(0);
