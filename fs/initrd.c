@@ -102,43 +102,47 @@ static int copy_range(struct inode *inode, size_t offset, const unsigned char *d
     return 0;
 }
 
-/* The frame at paddr as the file's page; tail: how much of it is file. */
-static int adopt_page(struct unpacker *u, struct inode *inode, uint64_t index, paddr_t paddr,
-                      size_t used)
+/* The frames at paddr become the file's pages from offset on.  How many did; 0: none can; -ENOMEM. */
+static long adopt_run(struct unpacker *u, struct inode *inode, size_t offset, paddr_t paddr)
 {
-    if (paddr + PAGE_SIZE > u->adoptable)
-        return -ENOENT;
-    struct later *later = used < PAGE_SIZE ? later_add(u) : NULL;
-    if (used < PAGE_SIZE && !later)
-        return -ENOMEM;
-    struct frame *frame = frame_adopt(paddr);
-    if (!frame)
-        return -ENOENT;
-    int err = pagecache_insert(inode->cache, index, frame);
-    if (err) {
-        frame_put(frame);
+    size_t wanted = ALIGN_UP(u->entry.size - offset, PAGE_SIZE) / PAGE_SIZE;
+    size_t ours = paddr < u->adoptable ? (u->adoptable - paddr) / PAGE_SIZE : 0;
+    struct frame *frames;
+
+    size_t npages = ours ? frame_adopt(paddr, MIN(wanted, ours), &frames) : 0;
+    if (npages == 0)
+        return 0;
+    int err = pagecache_insert(inode->cache, offset / PAGE_SIZE, frames, npages);
+    if (err)
         return err;
+    u->nadopted += npages;
+    if (npages == wanted && u->entry.size % PAGE_SIZE != 0) {
+        struct later *later = later_add(u);
+        if (!later)
+            return -ENOMEM;
+        later->frame = frame_get(&frames[npages - 1]);
+        later->tail = u->entry.size % PAGE_SIZE;
     }
-    if (later) {
-        later->frame = frame_get(frame);
-        later->tail = used;
-    }
-    u->nadopted++;
-    return 0;
+    return (long)npages;
 }
 
 static int adopt_or_copy(struct unpacker *u, struct inode *inode)
 {
     const struct cpio_entry *entry = &u->entry;
     paddr_t paddr = u->start + (paddr_t)(entry->data - u->reader.base);
+    long npages;
 
-    for (size_t offset = 0; offset < entry->size; offset += PAGE_SIZE) {
-        size_t used = MIN(entry->size - offset, PAGE_SIZE);
-        int err = adopt_page(u, inode, offset / PAGE_SIZE, paddr + offset, used);
-        if (err == -ENOENT)
-            err = copy_range(inode, offset, entry->data + offset, used);
+    for (size_t offset = 0; offset < entry->size; offset += (size_t)npages * PAGE_SIZE) {
+        npages = adopt_run(u, inode, offset, paddr + offset);
+        if (npages < 0)
+            return (int)npages;
+        if (npages > 0)
+            continue;
+        int err =
+            copy_range(inode, offset, entry->data + offset, MIN(entry->size - offset, PAGE_SIZE));
         if (err)
             return err;
+        npages = 1;
     }
     return 0;
 }

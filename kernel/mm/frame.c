@@ -328,24 +328,23 @@ void frame_set_kind(struct frame *frame, enum frame_kind kind)
     frame->kind = kind;
 }
 
-struct frame *frame_adopt(paddr_t paddr)
+size_t frame_adopt(paddr_t paddr, size_t npages, struct frame **first)
 {
+    size_t n = 0, nmax = MIN(npages, CHUNK_PAGES - (paddr >> PAGE_SHIFT) % CHUNK_PAGES);
     unsigned long irq = spin_lock_irq(&frame_lock);
-    struct frame *frame = frame_section_open(paddr);
+    struct frame *frames = frame_section_open(paddr);
 
-    if (frame && !(frame->flags & FRAME_RESERVED))
-        frame = NULL;
-    if (frame) {
-        frame->flags = FRAME_ADOPTED;
-        frame->order = 0;
-        frame->kind = FRAME_KERNEL;
-        frame->refcount = 1;
-        handed_pages++;
+    for (; frames && n < nmax && frames[n].flags & FRAME_RESERVED; n++) {
+        frames[n].flags = FRAME_ADOPTED;
+        frames[n].order = 0;
+        frames[n].kind = FRAME_KERNEL;
+        frames[n].refcount = 1;
     }
+    handed_pages += n;
     spin_unlock_irq(&frame_lock, irq);
-    if (frame)
-        __atomic_fetch_add(&kind_pages[FRAME_KERNEL], 1, __ATOMIC_RELAXED);
-    return frame;
+    __atomic_fetch_add(&kind_pages[FRAME_KERNEL], n, __ATOMIC_RELAXED);
+    *first = frames;
+    return n;
 }
 
 void frame_release_range(paddr_t start, paddr_t end)

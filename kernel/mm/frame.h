@@ -65,9 +65,10 @@ void frame_split(struct frame *frame);
 /* Gives what is left of [start, end), which frame_init() left out (a boot module), to the
  * allocator: all but the pages that were adopted. */
 void frame_release_range(paddr_t start, paddr_t end);
-/* The frame of a page of a boot module, adopted with refcount 1 (loader of the boot archive).
- * NULL: no memory to describe it, or adopted before; copy the page then. */
-struct frame *frame_adopt(paddr_t paddr);
+/* Adopts pages of a boot module, each with refcount 1 (loader of the boot archive): up to npages from paddr
+ * on, whose frames follow *first.  How many; 0: no memory to describe the first one, or it was adopted
+ * before; copy it then. */
+size_t frame_adopt(paddr_t paddr, size_t npages, struct frame **first);
 
 struct frame *frame_of(paddr_t paddr); /* NULL: not RAM that is managed */
 paddr_t frame_paddr(const struct frame *frame);

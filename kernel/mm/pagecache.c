@@ -132,11 +132,18 @@ static int insert_locked(struct pagecache *cache, uint64_t index, struct frame *
     return 0;
 }
 
-int pagecache_insert(struct pagecache *cache, uint64_t index, struct frame *frame)
+int pagecache_insert(struct pagecache *cache, uint64_t index, struct frame *frames, size_t npages)
 {
+    size_t n = 0;
+    int err = 0;
+
     mutex_lock(&cache->lock);
-    int err = pagetree_get(&cache->pages, index) ? -EEXIST : insert_locked(cache, index, frame);
+    for (; n < npages && !err; n++)
+        err = pagetree_get(&cache->pages, index + n) ? -EEXIST
+                                                     : insert_locked(cache, index + n, &frames[n]);
     mutex_unlock(&cache->lock);
+    for (n -= err != 0; n < npages; n++)
+        frame_put(&frames[n]);
     return err;
 }
 

@@ -46,8 +46,10 @@ void pagecache_put(struct pagecache *cache);
  * 0; -ENOENT: a hole and !create; -ENOMEM; -EIO. */
 int pagecache_page(struct pagecache *cache, uint64_t index, bool create,
                    struct frame **out) __must_check;
-/* Enters a frame (its reference is taken over); -EEXIST. */
-int pagecache_insert(struct pagecache *cache, uint64_t index, struct frame *frame) __must_check;
+/* Enters npages frames that follow each other, as the pages from index on.  The references are taken over, also by
+ * a failure, which leaves those in that came first.  -EEXIST, -ENOMEM. */
+int pagecache_insert(struct pagecache *cache, uint64_t index, struct frame *frames,
+                     size_t npages) __must_check;
 /* Changes the size: drops pages behind the new end, zeroes the rest of the last one, and unmaps
  * them everywhere. */
 void pagecache_set_size(struct pagecache *cache, uint64_t size_bytes);

@@ -176,19 +176,25 @@ static void test_map(void)
     CHECK(!frame_of(41 * MIB));
     char *module = arch_direct_map(41 * MIB);
     memset(module, 0x77, PAGE_SIZE);
-    struct frame *adopted = frame_adopt(41 * MIB);
+    struct frame *adopted = NULL, *again;
+    CHECK_EQ(frame_adopt(41 * MIB, 1, &adopted), 1);
     CHECK(adopted && frame_of(41 * MIB) == adopted && adopted->refcount == 1);
-    CHECK(!frame_adopt(41 * MIB));
+    CHECK_EQ(frame_adopt(41 * MIB, 1, &again), 0);
+    /* A run ends where the array's next chunk begins, and before a page that is taken. */
+    CHECK_EQ(frame_adopt(44 * MIB - 2 * PAGE_SIZE, 5, &again), 2);
+    CHECK_EQ(frame_adopt(44 * MIB - 3 * PAGE_SIZE, 5, &again), 1);
+    for (unsigned i = 0; i < 3; i++)
+        frame_put(&again[i]);
     CHECK_EQ(module[0], 0x77);
     frame_get_stats(&stats);
     uint64_t free_before = stats.free_pages;
     frame_release_range(40 * MIB + 512, 60 * MIB + 512);
     frame_get_stats(&stats);
-    CHECK_EQ(stats.free_pages - free_before, 20 * MIB / PAGE_SIZE - 2);
+    CHECK_EQ(stats.free_pages - free_before, 20 * MIB / PAGE_SIZE - 5);
     CHECK(frame_of(41 * MIB) == adopted && adopted->refcount == 1);
     frame_put(adopted);
     frame_get_stats(&stats);
-    CHECK_EQ(stats.free_pages - free_before, 20 * MIB / PAGE_SIZE - 1);
+    CHECK_EQ(stats.free_pages - free_before, 20 * MIB / PAGE_SIZE - 4);
 
     for (unsigned i = 0; i < 150000; i++) {
         frame = frame_alloc(0, ALLOC_WAIT);
