@@ -134,15 +134,17 @@ bool mutex_try_lock(struct mutex *mutex)
     return true;
 }
 
+/* Wakes without mutex->lock, for which the woken thread would spin while the interrupt is being sent. */
 static void unlock_slowly(struct mutex *mutex)
 {
+    struct thread *thread = NULL;
     unsigned long flags = spin_lock_irq(&mutex->lock);
 
     if (list_is_empty(&mutex->waiters)) {
         owner_set(mutex, NULL);
     } else {
         struct mutex_waiter *first = list_first(&mutex->waiters, struct mutex_waiter, node);
-        struct thread *thread = first->thread;
+        thread = first->thread;
         if (first->has_lost) {
             list_remove(&first->node);
             owner_set(mutex, thread);
@@ -150,9 +152,13 @@ static void unlock_slowly(struct mutex *mutex)
         } else {
             owner_set(mutex, NULL);
         }
-        thread_wake(thread); /* it needs mutex->lock before it can go away */
+        thread_get(thread); /* it may have the lock, and end, before it is woken */
     }
     spin_unlock_irq(&mutex->lock, flags);
+    if (thread) {
+        thread_wake(thread);
+        thread_put(thread);
+    }
 }
 
 void mutex_unlock(struct mutex *mutex)
