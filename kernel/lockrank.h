@@ -7,8 +7,8 @@
  */
 enum lock_rank {
     RANK_PSEUDO_POSITION, /* fs/pseudo.c: RANK_FILE_POSITION of files whose text asks all that follows (mutex) */
-    RANK_PSEUDO_FILE,   /* fs/pseudo.c: the text of an open file (mutex) */
-    RANK_PSEUDO_INODE,  /* fs/pseudo.c: RANK_INODE of /proc and /sys: lookup asks the process table (mutex) */
+    RANK_PSEUDO_FILE, /* fs/pseudo.c: the text of an open file (mutex) */
+    RANK_PSEUDO_INODE, /* fs/pseudo.c: RANK_INODE of /proc and /sys: lookup asks the process table (mutex) */
     RANK_PROCESS_TABLE, /* kernel/process.c: pid table, parents, children, groups */
     RANK_EXEC,          /* one execve or thread-group change of a process at a time */
     RANK_EPOLL_NEST,    /* fs/epoll.c: adding epoll to epoll */
@@ -21,12 +21,12 @@ enum lock_rank {
     RANK_RENAME,        /* fs/dcache.c: the shape of the directory tree */
     RANK_FILE_POSITION, /* fs/file.c: a file's offset (mutex; held over read and write) */
     RANK_TTY,           /* fs/tty.c: line discipline (mutex) */
-    RANK_TTY_OUTPUT,    /* fs/tty.c: the order of output, and its column (mutex; no application memory) */
-    RANK_PTY,           /* fs/pty.c: a pair's output ring and its ends (mutex) */
-    RANK_INODE,         /* fs/inode.h: data and entries; parent before child (mutex) */
-    RANK_PIPE,          /* fs/pipe.c: the ring (mutex; held over user copies) */
-    RANK_OBJECT,        /* small file objects: eventfd, timerfd, inotify, memfd (mutex) */
-    RANK_VMSPACE,       /* kernel/mm/vmspace.c: the mappings (rwlock; taken by faults) */
+    RANK_TTY_OUTPUT, /* fs/tty.c: the order of output, and its column (mutex; no application memory) */
+    RANK_PTY,        /* fs/pty.c: a pair's output ring and its ends (mutex) */
+    RANK_INODE,      /* fs/inode.h: data and entries; parent before child (mutex) */
+    RANK_PIPE,       /* fs/pipe.c: the ring (mutex; held over user copies) */
+    RANK_OBJECT,     /* small file objects: eventfd, timerfd, inotify, memfd (mutex) */
+    RANK_VMSPACE,    /* kernel/mm/vmspace.c: the mappings (rwlock; taken by faults) */
     RANK_PAGECACHE,     /* kernel/mm/pagecache.c: pages and mappings of a file (mutex) */
     RANK_VMSPACE_TABLE, /* kernel/mm: page-table pages of a vmspace (mutex) */
     RANK_NET,           /* net/net.c: net_lock, all of lwIP (mutex) */
@@ -39,36 +39,36 @@ enum lock_rank {
     RANK_TTY_LIST,      /* fs/tty_job.c: terminals and their sessions (spinlock) */
     RANK_INOTIFY,       /* fs/inotify.c: watches and queues (spinlock) */
     RANK_POSIX_TIMER,   /* kernel/posix_timer.c: a process's timers (irq spinlock) */
-    RANK_CLOCK,         /* kernel/clock.c: who wants to know that the clock was set (irq spinlock) */
-    RANK_UNIX,          /* net/unix_socket.c: names, peers and queues of all UNIX sockets (spinlock) */
-    RANK_NETLINK,       /* net/netlink.c: a socket's queue (spinlock) */
-    RANK_POLL_DETACH,   /* kernel/poll.c: a watcher leaves, or a poll_head goes away (irq spinlock) */
-    RANK_POLL,          /* kernel/poll.h: a poll_head's watchers (irq spinlock) */
-    RANK_POLL_1,        /* fs/epoll.c: the poll_head of an epoll; 2 of one that watches such, and so on */
+    RANK_CLOCK,   /* kernel/clock.c: who wants to know that the clock was set (irq spinlock) */
+    RANK_UNIX,    /* net/unix_socket.c: names, peers and queues of all UNIX sockets (spinlock) */
+    RANK_NETLINK, /* net/netlink.c: a socket's queue (spinlock) */
+    RANK_POLL_DETACH, /* kernel/poll.c: a watcher leaves, or a poll_head goes away (irq spinlock) */
+    RANK_POLL,        /* kernel/poll.h: a poll_head's watchers (irq spinlock) */
+    RANK_POLL_1, /* fs/epoll.c: the poll_head of an epoll; 2 of one that watches such, and so on */
     RANK_POLL_2,
     RANK_POLL_3,
     RANK_POLL_4,
     RANK_POLL_5,
-    RANK_EPOLL_FILE,    /* fs/epoll.c: all files' lists of who watches them (spinlock) */
-    RANK_EVENT,         /* fs/eventfd.c, fs/timerfd.c: counts (irq spinlock) */
-    RANK_EPOLL_READY,   /* fs/epoll.c: the ready list (irq spinlock) */
-    RANK_FUTEX,         /* kernel/futex.c: a hash bucket (two by address) */
-    RANK_FUTEX_PI,      /* kernel/futex_pi.c: who owns and who waits for PI locks */
-    RANK_SIGNAL,        /* kernel/signal.c: handlers and queues (irq spinlock) */
-    RANK_WAIT,          /* kernel/wait.h: a wait queue (irq spinlock) */
-    RANK_SCHED,         /* kernel/sched.c: a run queue (irq spinlock; two by CPU number) */
-    RANK_TIMER,         /* kernel/timer.c: a CPU's timers (irq spinlock) */
-    RANK_THREAD,        /* kernel/thread.c: tids, threads to be freed (irq spinlock) */
-    RANK_RECLAIM,       /* kernel/mm/pagecache.c: the list of frames that can be reclaimed (irq spinlock) */
-    RANK_KERNEL_MAP,    /* arch: kernel half of the page tables (irq spinlock) */
-    RANK_HEAP,          /* kernel/mm/heap.c: slabs (irq spinlock) */
-    RANK_FRAME,         /* kernel/mm/frame.c: the buddy lists (irq spinlock) */
-    RANK_IRQ,           /* arch/x86_64/irq.c, ioapic.c: vectors and wired lines (irq spinlock) */
-    RANK_IPI,           /* arch: calls on other CPUs */
-    RANK_TSC,           /* arch/x86_64/clock.c: refinement of the TSC's rate (irq spinlock, tried) */
-    RANK_ENTROPY,       /* kernel/entropy.c */
-    RANK_VDSO,          /* kernel/vdso_data.c: the clock page (irq spinlock) */
-    RANK_HOSTNAME,      /* kernel/sys_info.c: uname's names (irq spinlock) */
-    RANK_LOG,           /* kernel/log.c (irq spinlock) */
+    RANK_EPOLL_FILE,  /* fs/epoll.c: all files' lists of who watches them (spinlock) */
+    RANK_EVENT,       /* fs/eventfd.c, fs/timerfd.c: counts (irq spinlock) */
+    RANK_EPOLL_READY, /* fs/epoll.c: the ready list (irq spinlock) */
+    RANK_FUTEX,       /* kernel/futex.c: a hash bucket (two by address) */
+    RANK_FUTEX_PI,    /* kernel/futex_pi.c: who owns and who waits for PI locks */
+    RANK_SIGNAL,      /* kernel/signal.c: handlers and queues (irq spinlock) */
+    RANK_WAIT,        /* kernel/wait.h: a wait queue (irq spinlock) */
+    RANK_SCHED,       /* kernel/sched.c: a run queue (irq spinlock; two by CPU number) */
+    RANK_TIMER,       /* kernel/timer.c: a CPU's timers (irq spinlock) */
+    RANK_THREAD,      /* kernel/thread.c: tids, threads to be freed (irq spinlock) */
+    RANK_RECLAIM, /* kernel/mm/pagecache.c: the list of frames that can be reclaimed (irq spinlock) */
+    RANK_KERNEL_MAP, /* arch: kernel half of the page tables (irq spinlock) */
+    RANK_HEAP,       /* kernel/mm/heap.c: slabs (irq spinlock) */
+    RANK_FRAME,      /* kernel/mm/frame.c: the buddy lists (irq spinlock) */
+    RANK_IRQ,        /* arch/x86_64/irq.c, ioapic.c: vectors and wired lines (irq spinlock) */
+    RANK_IPI,        /* arch: calls on other CPUs */
+    RANK_TSC,        /* arch/x86_64/clock.c: refinement of the TSC's rate (irq spinlock, tried) */
+    RANK_ENTROPY,    /* kernel/entropy.c */
+    RANK_VDSO,       /* kernel/vdso_data.c: the clock page (irq spinlock) */
+    RANK_HOSTNAME,   /* kernel/sys_info.c: uname's names (irq spinlock) */
+    RANK_LOG,        /* kernel/log.c (irq spinlock) */
     RANK_COUNT
 };

@@ -80,15 +80,15 @@ static void boot_thread(void *arg)
 
     entropy_init();
     process_init();
-    vfs_init();             /* an empty root in RAM */
-    net_init();             /* lwIP, loopback, the receive thread */
-    drivers_init();         /* buses and their devices; from here on the console has its channels */
+    vfs_init();     /* an empty root in RAM */
+    net_init();     /* lwIP, loopback, the receive thread */
+    drivers_init(); /* buses and their devices; from here on the console has its channels */
     if (initrd_load(boot, &error)) /* the boot archive becomes the root's content */
         boot_failed(error);
-    special_mounts_init();  /* /dev /proc /sys */
+    special_mounts_init(); /* /dev /proc /sys */
     load_manifest(&manifest);
     net_configure(&manifest);
-    arch_smp_start();       /* the other CPUs */
+    arch_smp_start();                   /* the other CPUs */
     if (process_start_first(&manifest)) /* the program, as pid 1 */
         boot_failed("there is not enough memory to start the program");
     sched_exit();
@@ -96,14 +96,14 @@ static void boot_thread(void *arg)
 
 void kernel_main(const struct boot_info *boot)
 {
-    uart_early_init();      /* the log has somewhere to go */
+    uart_early_init(); /* the log has somewhere to go */
     options_init(boot->cmdline);
     log_set_level((enum log_level)option_number("loglevel", LOG_WARNING));
     log_info("Stout, started by %s", boot->loader);
-    frame_init(boot);       /* physical memory */
+    frame_init(boot); /* physical memory */
     heap_init();
-    sched_init();           /* this stack is a thread now */
-    arch_init(boot);        /* interrupt controllers, clocks */
+    sched_init();    /* this stack is a thread now */
+    arch_init(boot); /* interrupt controllers, clocks */
 
     struct thread *thread = thread_create_kernel("boot", boot_thread, (void *)boot);
     if (!thread)

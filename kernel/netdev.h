@@ -18,11 +18,11 @@ struct netdev;
 
 /* Checksum and segmentation state of a packet, as virtio-net's header tells it (virtio 1.2, 5.1.6). */
 struct netdev_offload {
-    bool checksum_ok;      /* received: the device verified it, or it never left the host */
-    bool needs_checksum;   /* partial: fold from csum_start, store at csum_start + csum_offset */
+    bool checksum_ok;    /* received: the device verified it, or it never left the host */
+    bool needs_checksum; /* partial: fold from csum_start, store at csum_start + csum_offset */
     uint16_t csum_start;
     uint16_t csum_offset;
-    uint8_t gso_type;      /* 0 none, 1 TCPv4, 4 TCPv6, 3 UDP */
+    uint8_t gso_type; /* 0 none, 1 TCPv4, 4 TCPv6, 3 UDP */
     uint16_t gso_size;
     uint16_t header_len;
 };
@@ -35,10 +35,10 @@ struct netdev_piece {
 
 /* A received buffer: data[0, len) lies in memory that release(buffer) gives back. */
 struct netdev_buffer {
-    struct netdev_buffer *next;  /* further pieces of the same packet */
+    struct netdev_buffer *next; /* further pieces of the same packet */
     void *data;
     size_t len;
-    size_t true_size;            /* memory it keeps */
+    size_t true_size;                              /* memory it keeps */
     void (*release)(struct netdev_buffer *buffer); /* any thread context */
 };
 
@@ -48,7 +48,7 @@ struct netdev_ops {
      * is room); -EMSGSIZE.  net_lock is held. */
     int (*transmit)(struct netdev *dev, const struct netdev_piece *piece, unsigned npieces,
                     const struct netdev_offload *offload, void (*done)(void *cookie), void *cookie);
-    void (*kick)(struct netdev *dev);   /* after a batch of transmits */
+    void (*kick)(struct netdev *dev);                      /* after a batch of transmits */
     unsigned (*poll)(struct netdev *dev, unsigned budget); /* receive and transmit completions */
     bool (*enable_interrupt)(struct netdev *dev);
 };
@@ -59,20 +59,20 @@ struct netdev_ops {
 
 struct netdev {
     struct list node;
-    char name[16];               /* "eth0", given by netdev_register */
+    char name[16]; /* "eth0", given by netdev_register */
     uint8_t mac[6];
     uint16_t mtu;
-    unsigned features;           /* NETDEV_TX_* */
+    unsigned features; /* NETDEV_TX_* */
     bool is_link_up;
     const struct netdev_ops *ops;
-    void *driver;                /* the driver's own */
-    void *net;                   /* net's own */
+    void *driver; /* the driver's own */
+    void *net;    /* net's own */
     uint64_t rx_packets, rx_bytes, rx_dropped, tx_packets, tx_bytes, tx_dropped;
 };
 
 /* Implemented in net/netif.c; called by drivers. */
 int netdev_register(struct netdev *dev) __must_check;
-void netdev_wake(struct netdev *dev);               /* interrupt level */
+void netdev_wake(struct netdev *dev); /* interrupt level */
 void netdev_deliver(struct netdev *dev, struct netdev_buffer *packet,
                     const struct netdev_offload *offload);
 void netdev_tx_ready(struct netdev *dev);

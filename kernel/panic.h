@@ -8,10 +8,10 @@
 
 __noreturn __cold void panic(const char *format, ...) __printf(1, 2);
 
-#define assert(condition)                                                      \
-    do {                                                                       \
-        if (unlikely(!(condition)))                                            \
-            panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #condition); \
+#define assert(condition)                                                                          \
+    do {                                                                                           \
+        if (unlikely(!(condition)))                                                                \
+            panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #condition);                  \
     } while (0)
 
 #ifdef STOUT_DEBUG

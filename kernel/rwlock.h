@@ -9,7 +9,7 @@
 struct thread;
 
 struct rwlock {
-    struct spinlock lock;   /* guards the rest */
+    struct spinlock lock; /* guards the rest */
     unsigned nreaders;
     unsigned nwaiting_writers;
     struct thread *writer;
@@ -22,5 +22,5 @@ void read_lock(struct rwlock *lock);
 void read_unlock(struct rwlock *lock);
 void write_lock(struct rwlock *lock);
 void write_unlock(struct rwlock *lock);
-void write_downgrade(struct rwlock *lock); /* writer becomes a reader, without a gap */
+void write_downgrade(struct rwlock *lock);         /* writer becomes a reader, without a gap */
 bool rwlock_is_written(const struct rwlock *lock); /* by the running thread */

@@ -31,23 +31,24 @@ enum thread_state { THREAD_NEW, THREAD_READY, THREAD_RUNNING, THREAD_SLEEPING, T
 
 /* The scheduler's part of a thread.  [q] lock of the run queue it is on */
 struct sched_entity {
-    struct rb_node node;     /* [q] in the run queue by virtual deadline */
-    int64_t vruntime;        /* [q] weighted ns run; off the queue: relative to the queue's average */
-    int64_t vdeadline;       /* [q] where its slice ends; FIFO and RR: in cpu_time */
-    nsec_t slice_start;      /* [q] since when its time is not yet accounted; off the queue: when it left */
-    nsec_t cpu_time;         /* [q] total ns run */
-    int64_t weight;          /* nice 0: 1024 */
+    struct rb_node node; /* [q] in the run queue by virtual deadline */
+    int64_t vruntime;    /* [q] weighted ns run; off the queue: relative to the queue's average */
+    int64_t vdeadline;   /* [q] where its slice ends; FIFO and RR: in cpu_time */
+    nsec_t
+        slice_start; /* [q] since when its time is not yet accounted; off the queue: when it left */
+    nsec_t cpu_time; /* [q] total ns run */
+    int64_t weight;  /* nice 0: 1024 */
     int nice;
-    int policy;              /* SCHED_POLICY_* */
-    int rt_priority;         /* 1-99 for FIFO and RR, else 0 */
-    int inherited;           /* [q] priority lent by waiters of PI futexes, or PRIORITY_NONE */
-    uint64_t rt_key;         /* [q] order in the real-time queue; 0: not real time */
+    int policy;      /* SCHED_POLICY_* */
+    int rt_priority; /* 1-99 for FIFO and RR, else 0 */
+    int inherited;   /* [q] priority lent by waiters of PI futexes, or PRIORITY_NONE */
+    uint64_t rt_key; /* [q] order in the real-time queue; 0: not real time */
     bool reset_on_fork;
-    int cpu;                 /* the run queue it is on or was on last */
-    bool is_queued;          /* [q] */
-    bool on_cpu;             /* [a] still on its stack; a waker on another CPU waits for false */
-    uint64_t affinity;       /* bit n: may run on CPU n */
-    uint64_t nvoluntary;     /* context switches */
+    int cpu;             /* the run queue it is on or was on last */
+    bool is_queued;      /* [q] */
+    bool on_cpu;         /* [a] still on its stack; a waker on another CPU waits for false */
+    uint64_t affinity;   /* bit n: may run on CPU n */
+    uint64_t nvoluntary; /* context switches */
     uint64_t ninvoluntary;
 };
 

@@ -16,7 +16,10 @@ struct spinlock {
     uint16_t cpu; /* owner + 1 while held: debug builds and assert_held */
 };
 
-#define SPINLOCK_INIT(rank_) { .rank = (rank_) }
+#define SPINLOCK_INIT(rank_)                                                                       \
+    {                                                                                              \
+        .rank = (rank_)                                                                            \
+    }
 
 static inline void spin_init(struct spinlock *lock, enum lock_rank rank)
 {

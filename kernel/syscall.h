@@ -33,8 +33,8 @@ enum arg_kind {
 #define TEXT_OF(kind, name) #name
 
 /* Prototypes: long sys_read(arg_FD fd, arg_OUT buf, arg_SIZE count); */
-#define PARAM(i, arg) TYPE_OF arg NAME_OF arg
-#define PARAM_EMPTY   void
+#define PARAM(i, arg)              TYPE_OF arg NAME_OF arg
+#define PARAM_EMPTY                void
 #define SYSCALL(name, result, ...) long sys_##name(MAP(PARAM, ##__VA_ARGS__));
 #include "kernel/syscalls.def"
 #undef SYSCALL

@@ -26,8 +26,8 @@ struct vmspace;
  */
 struct restart {
     long (*function)(struct restart *restart); /* NULL: nothing to go on with, -EINTR */
-    uintptr_t address;      /* of the application: a futex word, or where the remaining time goes */
-    nsec_t deadline;        /* on the clock of the call */
+    uintptr_t address; /* of the application: a futex word, or where the remaining time goes */
+    nsec_t deadline;   /* on the clock of the call */
     int clock;
     unsigned flags;
     uint32_t value, bitset;
@@ -40,24 +40,24 @@ struct thread {
     uintptr_t kernel_sp;           /* saved by arch_switch() */
     uintptr_t kernel_stack_bottom; /* [i] */
     uintptr_t kernel_stack_top;    /* [i] */
-    uint32_t work;                 /* [a] THREAD_WORK_*: why not to go straight back to the application */
-    uint32_t flags;                /* [a] THREAD_* */
+    uint32_t work;  /* [a] THREAD_WORK_*: why not to go straight back to the application */
+    uint32_t flags; /* [a] THREAD_* */
     struct arch_thread arch;
 
-    unsigned refcount;             /* [a] */
-    enum thread_state state;       /* [a] see kernel/sched.h */
+    unsigned refcount;       /* [a] */
+    enum thread_state state; /* [a] see kernel/sched.h */
     struct sched_entity sched;
     struct timer sleep_timer;
     void (*start_function)(void *); /* [i] where it begins: thread_set_entry() */
     void *start_arg;
-    struct list free_node;         /* waits for its memory to be freed: kernel/thread.c */
+    struct list free_node; /* waits for its memory to be freed: kernel/thread.c */
 
-    int tid;                       /* [i] but see thread_exchange_tid(); 0 in kernel threads */
-    char name[16];                 /* comm */
-    struct process *process;       /* [i] NULL for kernel threads */
-    struct vmspace *vmspace;       /* the process's; execve replaces it.  NULL for kernel threads */
-    struct list process_node;      /* [t] process->threads */
-    struct rb_node tid_node;       /* [t] all threads by tid */
+    int tid;                  /* [i] but see thread_exchange_tid(); 0 in kernel threads */
+    char name[16];            /* comm */
+    struct process *process;  /* [i] NULL for kernel threads */
+    struct vmspace *vmspace;  /* the process's; execve replaces it.  NULL for kernel threads */
+    struct list process_node; /* [t] process->threads */
+    struct rb_node tid_node;  /* [t] all threads by tid */
 
     struct thread_signals signals; /* kernel/signal.h */
     uintptr_t clear_child_tid;     /* [o] set_tid_address */
@@ -66,15 +66,15 @@ struct thread {
     struct futex_pi *pi_waits_for; /* futex: the PI lock it sleeps for */
     struct restart restart;        /* [o] */
     int exit_status;
-    uintptr_t rseq_area;           /* [o] */
+    uintptr_t rseq_area; /* [o] */
     uint32_t rseq_signature;
     uint32_t rseq_len;
-    unsigned rseq_cpu;             /* the number that rseq_area shows */
-    uint16_t mempolicy;            /* [o] set_mempolicy(2), kernel/mm/sys_mempolicy.c */
-    bool is_in_syscall;            /* [o] tracing, /proc/PID/syscall */
+    unsigned rseq_cpu;  /* the number that rseq_area shows */
+    uint16_t mempolicy; /* [o] set_mempolicy(2), kernel/mm/sys_mempolicy.c */
+    bool is_in_syscall; /* [o] tracing, /proc/PID/syscall */
     long syscall_nr;
     nsec_t start_time;
-    uint8_t nlocks;                /* [o] debug builds: sleeping locks held, outermost first */
+    uint8_t nlocks; /* [o] debug builds: sleeping locks held, outermost first */
     const void *locks[THREAD_LOCKS_MAX];
     uint8_t lock_ranks[THREAD_LOCKS_MAX];
 };
@@ -85,9 +85,9 @@ struct thread {
 #define THREAD_WORK_RSEQ    4u
 #define THREAD_WORK_EXIT    8u /* the process is dying: leave */
 
-#define THREAD_TRACED  1u /* strace lines */
-#define THREAD_EXITING 2u
-#define THREAD_LISTED  4u /* thread_find() finds it */
+#define THREAD_TRACED     1u /* strace lines */
+#define THREAD_EXITING    2u
+#define THREAD_LISTED     4u /* thread_find() finds it */
 #define THREAD_OWNS_NO_PI 8u /* futex: on its way out, it gave its PI locks away */
 
 static inline struct thread *thread_current(void)

@@ -25,7 +25,10 @@ struct wait_queue {
     struct list waiters;
 };
 
-#define WAIT_QUEUE_INIT(name) { SPINLOCK_INIT(RANK_WAIT), LIST_INIT((name).waiters) }
+#define WAIT_QUEUE_INIT(name)                                                                      \
+    {                                                                                              \
+        SPINLOCK_INIT(RANK_WAIT), LIST_INIT((name).waiters)                                        \
+    }
 void wait_queue_init(struct wait_queue *queue);
 
 /* Any context, interrupt level included.  wake_one wakes the longest waiter. */
@@ -43,25 +46,25 @@ void wait_begin(struct wait_queue *queue, struct waiter *waiter); /* on the queu
 int wait_sleep(struct waiter *waiter, nsec_t deadline, bool interruptible);
 void wait_end(struct wait_queue *queue, struct waiter *waiter); /* off it */
 
-#define WAIT_LOOP(queue_, condition, deadline_, interruptible_)                 \
-    ({                                                                          \
-        struct wait_queue *wq_ = (queue_);                                      \
-        nsec_t until_ = (deadline_);                                            \
-        struct waiter waiter_;                                                  \
-        int result_ = 0;                                                        \
-        bool holds_ = (condition);                                              \
-        while (!holds_ && result_ == 0) {                                       \
-            wait_begin(wq_, &waiter_);                                          \
-            holds_ = (condition);                                               \
-            if (!holds_)                                                        \
-                result_ = wait_sleep(&waiter_, until_, interruptible_);         \
-            wait_end(wq_, &waiter_);                                            \
-            if (result_ != 0)                                                   \
-                holds_ = (condition);                                           \
-        }                                                                       \
-        holds_ ? 0 : result_;                                                   \
+#define WAIT_LOOP(queue_, condition, deadline_, interruptible_)                                    \
+    ({                                                                                             \
+        struct wait_queue *wq_ = (queue_);                                                         \
+        nsec_t until_ = (deadline_);                                                               \
+        struct waiter waiter_;                                                                     \
+        int result_ = 0;                                                                           \
+        bool holds_ = (condition);                                                                 \
+        while (!holds_ && result_ == 0) {                                                          \
+            wait_begin(wq_, &waiter_);                                                             \
+            holds_ = (condition);                                                                  \
+            if (!holds_)                                                                           \
+                result_ = wait_sleep(&waiter_, until_, interruptible_);                            \
+            wait_end(wq_, &waiter_);                                                               \
+            if (result_ != 0)                                                                      \
+                holds_ = (condition);                                                              \
+        }                                                                                          \
+        holds_ ? 0 : result_;                                                                      \
     })
 
-#define wait_on(queue, condition, deadline) WAIT_LOOP(queue, condition, deadline, true)
+#define wait_on(queue, condition, deadline)        WAIT_LOOP(queue, condition, deadline, true)
 /* Signals do not end it (only for waits that end soon by themselves). */
 #define wait_on_always(queue, condition, deadline) WAIT_LOOP(queue, condition, deadline, false)

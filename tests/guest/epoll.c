@@ -175,7 +175,9 @@ static void test_poll(void)
     FD_SET(ends[1], &set);
     CHECK(select(ends[1] + 1, NULL, &set, NULL, NULL) == 1 && FD_ISSET(ends[1], &set));
     FD_ZERO(&set);
-    FD_SET(62, &set); /* within the smallest descriptor table: Linux ignores what lies behind the table */
+    FD_SET(
+        62,
+        &set); /* within the smallest descriptor table: Linux ignores what lies behind the table */
     CHECK_ERRNO(select(63, &set, NULL, NULL, &time), EBADF);
     CHECK_ERRNO(select(-1, NULL, NULL, NULL, &time), EINVAL);
     CHECK_ERRNO(poll((void *)64, 1, 0), EFAULT);
