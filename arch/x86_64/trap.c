@@ -141,11 +141,9 @@ static bool kernel_page_fault(struct regs *regs, unsigned error, uint64_t cr2)
     return true;
 }
 
-static int simd_code(void)
+/* Of the exception flags that are raised and not masked: x87's and SSE's lie in the same order. */
+static int float_code(unsigned raised)
 {
-    uint32_t mxcsr;
-    __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
-    uint32_t raised = mxcsr & ~(mxcsr >> 7) & 0x3f;
     if (raised & 1)
         return ABI_FPE_FLTINV;
     if (raised & 4)
@@ -155,19 +153,19 @@ static int simd_code(void)
     return raised & 0x12 ? ABI_FPE_FLTUND : ABI_FPE_FLTRES;
 }
 
+static int simd_code(void)
+{
+    uint32_t mxcsr;
+    __asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+    return float_code(mxcsr & ~(mxcsr >> 7) & 0x3f);
+}
+
 static int x87_code(void)
 {
     uint16_t status, control;
     __asm__ volatile("fnstsw %0" : "=m"(status));
     __asm__ volatile("fnstcw %0" : "=m"(control));
-    uint16_t raised = status & ~control & 0x3f;
-    if (raised & 1)
-        return ABI_FPE_FLTINV;
-    if (raised & 4)
-        return ABI_FPE_FLTDIV;
-    if (raised & 8)
-        return ABI_FPE_FLTOVF;
-    return raised & 0x12 ? ABI_FPE_FLTUND : ABI_FPE_FLTRES;
+    return float_code(status & ~control & 0x3fu);
 }
 
 static void app_exception(struct regs *regs, unsigned vector, unsigned error)

@@ -18,6 +18,43 @@
  */
 #include "offsets.h"
 
+/* The general registers of struct regs, in its order from the top down and back. */
+    .macro PUSH_REGS
+    pushq %rdi
+    pushq %rsi
+    pushq %rdx
+    pushq %rcx
+    pushq %rax
+    pushq %r8
+    pushq %r9
+    pushq %r10
+    pushq %r11
+    pushq %rbx
+    pushq %rbp
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    .endm
+
+    .macro POP_REGS
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %rbp
+    popq %rbx
+    popq %r11
+    popq %r10
+    popq %r9
+    popq %r8
+    popq %rax
+    popq %rcx
+    popq %rdx
+    popq %rsi
+    popq %rdi
+    .endm
+
     .section .text.entry, "ax"
 
 /* ---- The 256 stubs: [vector] [error code] on top of the CPU's frame. ---- */
@@ -111,21 +148,7 @@ move:
 
     .globl trap_return
 trap_return:
-    popq %r15
-    popq %r14
-    popq %r13
-    popq %r12
-    popq %rbp
-    popq %rbx
-    popq %r11
-    popq %r10
-    popq %r9
-    popq %r8
-    popq %rax
-    popq %rcx
-    popq %rdx
-    popq %rsi
-    popq %rdi
+    POP_REGS
     addq $8, %rsp
     iretq
 
@@ -143,21 +166,7 @@ trap_debug:
 
 trap_stay:
     pushq $-1                   /* orig_rax; the frame above is: vector error rip ... */
-    pushq %rdi
-    pushq %rsi
-    pushq %rdx
-    pushq %rcx
-    pushq %rax
-    pushq %r8
-    pushq %r9
-    pushq %r10
-    pushq %r11
-    pushq %rbx
-    pushq %rbp
-    pushq %r12
-    pushq %r13
-    pushq %r14
-    pushq %r15
+    PUSH_REGS
     movq %rsp, %rbx
     movq 128(%rbx), %rdi        /* vector */
     leaq 144(%rbx), %rsi        /* the CPU's frame: rip cs rflags rsp ss */
@@ -165,21 +174,7 @@ trap_stay:
     cld
     call trap_on_own_stack
     movq %rbx, %rsp
-    popq %r15
-    popq %r14
-    popq %r13
-    popq %r12
-    popq %rbp
-    popq %rbx
-    popq %r11
-    popq %r10
-    popq %r9
-    popq %r8
-    popq %rax
-    popq %rcx
-    popq %rdx
-    popq %rsi
-    popq %rdi
+    POP_REGS
     addq $24, %rsp              /* orig_rax, vector, error */
     iretq
 
@@ -209,41 +204,13 @@ syscall_entry:
     pushq $KERNEL_CS
     pushq %rcx
     pushq %rax                  /* orig_rax */
-    pushq %rdi
-    pushq %rsi
-    pushq %rdx
-    pushq %rcx
-    pushq %rax
-    pushq %r8
-    pushq %r9
-    pushq %r10
-    pushq %r11
-    pushq %rbx
-    pushq %rbp
-    pushq %r12
-    pushq %r13
-    pushq %r14
-    pushq %r15
+    PUSH_REGS
     sti
     movq %rsp, %rdi
     call syscall_from_app       /* returns with interrupts off: al = 1, the short way back will do */
     testb %al, %al
     jz trap_return
-    popq %r15
-    popq %r14
-    popq %r13
-    popq %r12
-    popq %rbp
-    popq %rbx
-    popq %r11
-    popq %r10
-    popq %r9
-    popq %r8
-    popq %rax
-    popq %rcx
-    popq %rdx
-    popq %rsi
-    popq %rdi
+    POP_REGS
     /* orig_rax rip cs rflags rsp ss: flags without IF were checked to be harmless. */
     movq %r11, REGS_ORIG_RAX - 120(%rsp)
     andl $~0x200, REGS_ORIG_RAX - 120(%rsp)
