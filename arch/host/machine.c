@@ -187,8 +187,17 @@ void arch_idle(void)
     cpu->irq_enabled = false;
 }
 
+static void (*reschedule_watch)(void);
+
+void machine_watch_reschedule(void (*watch)(void))
+{
+    reschedule_watch = watch;
+}
+
 void arch_send_reschedule(unsigned cpu)
 {
+    if (reschedule_watch)
+        reschedule_watch();
     cpus[cpu].has_resched = true;
 }
 

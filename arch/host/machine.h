@@ -10,6 +10,8 @@
 __noreturn void machine_run(unsigned ncpus, uint64_t seed, void (*test)(void));
 /* From now on CPUs are switched only where one waits: for tests that measure. */
 void machine_set_calm(bool is_calm);
+/* watch is called on the sender's CPU with each interrupt that asks another CPU to reschedule. */
+void machine_watch_reschedule(void (*watch)(void));
 /* Lets time pass on the running CPU, as a computation of the application would: interrupts come in. */
 void machine_compute(nsec_t duration);
 /* Memory that stands for the application's; everything else is a bad address to it. */
