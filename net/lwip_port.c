@@ -170,11 +170,9 @@ static bool restore_segment(struct tcp_hdr *header, u16_t optlen, struct pbuf *p
  * answer with an ACK and cost the peer a second; Linux takes a SYN beyond the old sequence
  * numbers as a new connection (RFC 1122, 4.2.2.13), and so do we.
  */
-err_t lwip_port_tcp_packet(struct tcp_pcb *pcb, struct tcp_hdr *header, u16_t optlen,
-                           struct pbuf *p)
+static err_t check_time_wait(struct tcp_pcb *pcb, struct tcp_hdr *header, u16_t optlen,
+                             struct pbuf *p)
 {
-    if (pcb->state != TIME_WAIT)
-        return ERR_OK;
     if ((TCPH_FLAGS(header) & (TCP_SYN | TCP_ACK | TCP_RST)) != TCP_SYN)
         return ERR_OK;
     if (!TCP_SEQ_GT(header->seqno, pcb->rcv_nxt))
@@ -186,6 +184,31 @@ err_t lwip_port_tcp_packet(struct tcp_pcb *pcb, struct tcp_hdr *header, u16_t op
     pbuf_ref(p);    /* tcp_input() frees it, and so does our caller */
     tcp_input(p, ip_current_input_netif());
     return ERR_ABRT;
+}
+
+/*
+ * A segment out of order that reaches beyond the window: lwIP would keep it whole, and find out that it
+ * does not fit when the gap before it is filled (an assertion).  No honest peer sends one.
+ */
+static bool overruns_window(const struct tcp_pcb *pcb, const struct tcp_hdr *header,
+                            const struct pbuf *p)
+{
+    u32_t len = p->tot_len + ((TCPH_FLAGS(header) & (TCP_FIN | TCP_SYN)) ? 1U : 0U);
+
+    if (pcb->state < ESTABLISHED || len == 0)
+        return false;
+    return TCP_SEQ_GT(header->seqno, pcb->rcv_nxt) &&
+           TCP_SEQ_GT(header->seqno + len, pcb->rcv_nxt + pcb->rcv_wnd);
+}
+
+err_t lwip_port_tcp_packet(struct tcp_pcb *pcb, struct tcp_hdr *header, u16_t optlen,
+                           struct pbuf *p)
+{
+    if (pcb->state == TIME_WAIT)
+        return check_time_wait(pcb, header, optlen, p);
+    if (pcb->state != LISTEN && overruns_window(pcb, header, p))
+        return ERR_VAL; /* dropped */
+    return ERR_OK;
 }
 
 int lwip_port_ip4_input(struct pbuf *p, struct netif *netif)

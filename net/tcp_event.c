@@ -141,6 +141,7 @@ err_t tcp_event_connected(void *arg, struct tcp_pcb *pcb, err_t err)
     assert_held(&net_lock);
     pcb->cwnd = (tcpwnd_size_t)(INITIAL_WINDOW * pcb->mss);
     tcp_option_apply(tcp, pcb);
+    tcp_option_limit_window(tcp, pcb);
     tcp_event_update_room(tcp);
     tcp->inet.is_connected = true;
     tcp_socket_set_phase(tcp, TCP_PHASE_CONNECTED);

@@ -73,6 +73,7 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
     tcp->inet.is_connected = true;
     tcp_event_attach(tcp, pcb);
     tcp_option_apply(tcp, pcb);
+    tcp_option_limit_window(tcp, pcb);
     tcp_event_update_room(tcp);
     tcp_socket_set_phase(tcp, TCP_PHASE_CONNECTED);
 

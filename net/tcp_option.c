@@ -10,7 +10,7 @@
 #include "net/net.h"
 #include "net/tcp_socket.h"
 
-#define RECEIVE_WINDOW_MIN (8 * TCP_MSS)
+#define RECEIVE_WINDOW_MIN 65535  /* what the handshake has announced */
 #define CONGESTION_NAME    "reno" /* lwIP's (RFC 5681) */
 #define KEEP_MAX_SECONDS   32767
 #define KEEP_MAX_COUNT     127
@@ -28,12 +28,11 @@ static void apply_keepalive(const struct tcp_socket *tcp, struct tcp_pcb *pcb)
     pcb->keep_cnt = tcp->keep_count ? (u32_t)tcp->keep_count : TCP_KEEPCNT_DEFAULT;
 }
 
-/* SO_RCVBUF makes the window smaller; once, since it may not shrink later. */
-static void apply_window(const struct tcp_socket *tcp, struct tcp_pcb *pcb)
+void tcp_option_limit_window(const struct tcp_socket *tcp, struct tcp_pcb *pcb)
 {
     unsigned size = tcp->inet.base.receive_buffer;
 
-    if (size == RECEIVE_BUFFER_DEFAULT || pcb->rcv_wnd != TCP_WND_MAX(pcb))
+    if (size == RECEIVE_BUFFER_DEFAULT)
         return;
     pcb->rcv_wnd = LWIP_MIN(pcb->rcv_wnd, (tcpwnd_size_t)LWIP_MAX(size / 2, RECEIVE_WINDOW_MIN));
 }
@@ -57,8 +56,6 @@ void tcp_option_apply(struct tcp_socket *tcp, struct tcp_pcb *pcb)
     apply_keepalive(tcp, pcb);
     if (tcp->max_segment)
         pcb->mss = LWIP_MIN(pcb->mss, (u16_t)tcp->max_segment);
-    if (pcb->state >= ESTABLISHED)
-        apply_window(tcp, pcb);
 }
 
 void tcp_option_inherit(struct tcp_socket *tcp, const struct tcp_socket *listener)
@@ -257,7 +254,7 @@ static void fill_from_pcb(const struct tcp_pcb *pcb, struct abi_tcp_info *info)
     info->tcpi_ato = 40000;
     info->tcpi_snd_mss = pcb->mss;
     info->tcpi_rcv_mss = pcb->mss;
-    info->tcpi_advmss = TCP_MSS;
+    info->tcpi_advmss = pcb->mss;
     info->tcpi_pmtu = (uint32_t)pcb->mss + 40;
     for (const struct tcp_seg *seg = pcb->unacked; seg; seg = seg->next)
         info->tcpi_unacked++;

@@ -81,6 +81,12 @@ static void open_window(struct tcp_pcb *pcb, size_t n)
         tcp_recved(pcb, part);
         n -= part;
     }
+    /* lwIP waits until there is room for a whole segment; a small SO_RCVBUF never has as much. */
+    if (pcb->rcv_ann_wnd < pcb->rcv_wnd / 2) {
+        pcb->rcv_ann_wnd = pcb->rcv_wnd;
+        tcp_ack_now(pcb);
+        tcp_output(pcb);
+    }
 }
 
 /* The first n bytes have been read. */

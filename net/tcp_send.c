@@ -19,7 +19,8 @@
 #include "net/net.h"
 #include "net/tcp_socket.h"
 
-#define CHUNK_SEGMENTS 45 /* one trip through the loop: 64 KiB */
+#define CHUNK_SEGMENTS 45   /* one trip through the loop: 64 KiB on Ethernet */
+#define SPARE_MAX      1460 /* room for later small writes */
 
 /* Segments that have been filled but not queued. */
 struct chunk {
@@ -77,7 +78,7 @@ static int fill_chunk(struct tcp_socket *tcp, struct io *io, size_t len, bool is
     for (unsigned i = 0; i < CHUNK_SEGMENTS && len && !err; i++) {
         struct tcp_seg *seg;
         size_t part = MIN(len, segment);
-        size_t capacity = wants_spare(tcp, is_held) ? segment : part;
+        size_t capacity = wants_spare(tcp, is_held) ? MIN(segment, part + SPARE_MAX) : part;
         err = fill_segment(io, part, capacity, &seg);
         if (err < 0)
             break;

@@ -119,6 +119,8 @@ int tcp_option_get(struct socket *sock, int level, int name, void *value, unsign
 void tcp_option_changed(struct socket *sock, int name);
 /* All options to a PCB that the socket has just got.  net_lock is held. */
 void tcp_option_apply(struct tcp_socket *tcp, struct tcp_pcb *pcb);
+/* SO_RCVBUF makes the window of a new connection smaller; later it may not shrink. */
+void tcp_option_limit_window(const struct tcp_socket *tcp, struct tcp_pcb *pcb);
 /* ABI_TCP_* for lwIP's state. */
 uint8_t tcp_option_state(enum tcp_state state);
 /* The options that an accepted connection has from its listener. */

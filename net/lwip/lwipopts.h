@@ -69,14 +69,18 @@
 #define LWIP_TCP                          1
 #define SO_REUSE                          1 /* the rules of bind(2) are checked in net/ports.c */
 #define SO_REUSE_RXTOALL                  1
-#define TCP_MSS                           1460
+/* An interface's MTU makes it smaller (1460 on Ethernet); this is loopback's, so that a segment with all
+ * headers fits into four pages. */
+#define TCP_MSS                           16256
+#define TCP_OVERSIZE                      1460
+#define PBUF_POOL_BUFSIZE                 1600
 #define LWIP_WND_SCALE                    1
 #define TCP_RCV_SCALE                     4
 #define TCP_WND                           (512 * 1024)
-#define TCP_WND_UPDATE_THRESHOLD          (8 * TCP_MSS)
+#define TCP_WND_UPDATE_THRESHOLD          (8 * 1460)
 #define TCP_SND_BUF                       (512 * 1024)
 #define TCP_SND_QUEUELEN                  4096
-#define TCP_SNDLOWAT                      (32 * 1024) /* of lwIP's own API; ours is in net/tcp_send.c */
+#define TCP_SNDLOWAT                      256 /* of lwIP's own API; ours is in net/tcp_send.c */
 #define TCP_SNDQUEUELOWAT                 (TCP_SND_QUEUELEN / 2)
 #define TCP_QUEUE_OOSEQ                   1
 #define TCP_OOSEQ_MAX_BYTES               TCP_WND

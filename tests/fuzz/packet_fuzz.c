@@ -77,7 +77,7 @@ static void inject_tcp(struct input *input)
     unsigned options = take(input) % 11;
     unsigned flags = take(input);
     size_t len = take(input) % 32;
-    uint32_t seq = 1000, ack = 0;
+    uint32_t seq = 1000, ack = 0, scale = take(input) & 1 ? 20 : 4110; /* to beyond the window */
 
     net_begin();
     const struct tcp_pcb *pcb = tcp_active_pcbs;
@@ -97,7 +97,7 @@ static void inject_tcp(struct input *input)
     set_ip(&frame.ip, 40 + len, IP_PROTO_TCP);
     frame.tcp.src = lwip_htons(remote);
     frame.tcp.dest = lwip_htons(local);
-    frame.tcp.seqno = lwip_htonl(seq + (uint32_t)(int8_t)take(input) * 100);
+    frame.tcp.seqno = lwip_htonl(seq + (uint32_t)(int8_t)take(input) * scale);
     frame.tcp.ackno = lwip_htonl(ack + (uint32_t)(int8_t)take(input));
     frame.tcp.wnd = lwip_htons((u16_t)(take(input) << 8));
     TCPH_HDRLEN_FLAGS_SET(&frame.tcp, 5 + options, flags & 0x3f);
