@@ -276,7 +276,10 @@ class Image:
         """Drops the images that were not used for the longest time."""
         items = []
         for item in os.scandir(folder):
-            info = item.stat()
+            try:
+                info = item.stat()
+            except OSError:
+                continue  # another stout made room, too
             items.append((info.st_mtime, info.st_size, item.path))
         total = sum(size for _, size, _ in items) + self.tree.total
         for _, size, path in sorted(items):
