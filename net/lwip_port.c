@@ -20,6 +20,7 @@
 #include "lwip/sys.h"
 #include "net/icmp_error.h"
 #include "net/net.h"
+#include "net/tcp_table.h"
 
 void *lwip_port_malloc(size_t size)
 {
@@ -149,6 +150,16 @@ u32_t lwip_port_tcp_isn(const ip_addr_t *local_ip, u16_t local_port, const ip_ad
 }
 
 /* ---- Packets ---------------------------------------------------------------- */
+
+struct tcp_pcb *lwip_port_find_pcb(const struct tcp_hdr *header)
+{
+    struct tcp_pcb *pcb =
+        tcp_table_find(ip_current_dest_addr(), header->dest, ip_current_src_addr(), header->src);
+    if (pcb && pcb->netif_idx != NETIF_NO_INDEX &&
+        pcb->netif_idx != netif_get_index(ip_current_input_netif()))
+        return NULL;
+    return pcb;
+}
 
 /* Back to how the segment looked before tcp_input() took it apart. */
 static bool restore_segment(struct tcp_hdr *header, u16_t optlen, struct pbuf *p)

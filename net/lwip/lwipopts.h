@@ -119,5 +119,7 @@
     lwip_port_tcp_isn(local_ip, local_port, remote_ip, remote_port)
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, header, optlen, opt1len, opt2, p)                          \
     lwip_port_tcp_packet(pcb, header, optlen, p)
-#define LWIP_HOOK_IP4_INPUT(p, netif) lwip_port_ip4_input(p, netif)
-#define LWIP_HOOK_IP6_INPUT(p, netif) lwip_port_ip6_input(p, netif)
+#define LWIP_HOOK_IP4_INPUT(p, netif)  lwip_port_ip4_input(p, netif)
+#define LWIP_HOOK_IP6_INPUT(p, netif)  lwip_port_ip6_input(p, netif)
+/* Ours: net/lwip/tcp_find.sed. */
+#define LWIP_HOOK_TCP_FIND_PCB(header) lwip_port_find_pcb(header)
