@@ -70,7 +70,8 @@ class Test:
         env = dict(ENVIRONMENT, **dict(word.split("=", 1) for word in self.words("env")))
         with tempfile.TemporaryDirectory() as folder:
             result = subprocess.run([self.program, *self.words("args")], cwd=folder, env=env, capture_output=True,
-                                    check=False, timeout=int(self.settings.get("timeout", 20)), **self.stdin())
+                                    check=False, timeout=int(self.settings.get("timeout", 20)),
+                                    preexec_fn=usual_priority, **self.stdin())
         return Outcome(result, 128 - result.returncode if result.returncode < 0 else result.returncode)
 
     def run_guest(self):
@@ -91,6 +92,14 @@ class Test:
         except subprocess.TimeoutExpired as expired:
             return Outcome(expired, f"still running after {timeout} s")
         return Outcome(result, result.returncode)
+
+
+def usual_priority():
+    """In a machine the program is the first process; here the whole run may have been started by nice."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, 0)
+    except PermissionError:
+        pass
 
 
 class Outcome:
