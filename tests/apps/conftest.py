@@ -27,13 +27,13 @@ def free_port():
 class Machine:
     """A running machine; `port` on this host leads to the guest's port."""
 
-    def __init__(self, args, guest_port=None, options=(), timeout=120):
+    def __init__(self, args, guest_port=None, options=(), timeout=120, stdin=subprocess.DEVNULL):
         self.port = free_port() if guest_port else None
         command = [STOUT, "run", "--accel", ACCEL, *options]
         if guest_port:
             command += ["-p", f"{self.port}:{guest_port}"]
         self.output = tempfile.TemporaryFile()
-        self.process = subprocess.Popen([*command, *args], stdin=subprocess.DEVNULL, stdout=self.output,
+        self.process = subprocess.Popen([*command, *args], stdin=stdin, stdout=self.output,
                                         stderr=subprocess.STDOUT)
         self.deadline = time.monotonic() + timeout
         # A machine that hangs must not hang the test.
