@@ -44,17 +44,22 @@ class Machine:
         self.output.seek(0)
         return self.output.read().decode("utf-8", "replace")
 
+    def wait_for(self, look, what):
+        """Until look() is true; a connection that fails is a no."""
+        while True:
+            try:
+                if result := look():
+                    return result
+            except (OSError, http.client.HTTPException):
+                pass
+            self._check_alive(what)
+
     def wait_for_text(self, text):
-        while text not in self.text():
-            self._check_alive(f"the text {text!r}")
+        self.wait_for(lambda: text in self.text(), f"the text {text!r}")
         return self
 
     def wait_for_http(self, path="/"):
-        while True:
-            try:
-                return self.get(path)
-            except (OSError, http.client.HTTPException):
-                self._check_alive("an answer")
+        return self.wait_for(lambda: self.get(path), "an answer")
 
     def _check_alive(self, what):
         if self.process.poll() is not None:
