@@ -37,8 +37,7 @@ class Shell(Machine):
 
     def sh_until(self, command, seconds=60):
         """Repeats the command inside, until it succeeds."""
-        steps = seconds * 10
-        return self.sh(f"for i in $(seq {steps}) x; do {command} && break; [ $i != x ] && sleep 0.1; done")
+        return self.sh(f"for ((i = {seconds * 10}; i; i--)); do {command} && break; sleep 0.1; done; ((i))")
 
     def exit(self, status=0):
         """Ends the shell, and with it the machine."""
