@@ -10,6 +10,9 @@
 
 int eventfd_create(uint64_t count, unsigned flags, bool is_semaphore,
                    struct file **out) __must_check;
+bool file_is_eventfd(const struct file *file);
+/* Adds one for the kernel, never waiting.  Threads only. */
+void eventfd_signal(struct file *file);
 
 #define ABI_TFD_TIMER_ABSTIME       1
 #define ABI_TFD_TIMER_CANCEL_ON_SET 2

@@ -103,6 +103,23 @@ static const struct file_ops eventfd_ops = {
     .kind = "eventfd",
 };
 
+bool file_is_eventfd(const struct file *file)
+{
+    return file->ops == &eventfd_ops;
+}
+
+void eventfd_signal(struct file *file)
+{
+    struct eventfd *event = file->private;
+
+    spin_lock(&event->lock);
+    if (event->count < UINT64_MAX)
+        WRITE_ONCE(event->count, event->count + 1);
+    spin_unlock(&event->lock);
+    wake_all(&event->wait);
+    poll_wake(&event->poll, ABI_POLLIN);
+}
+
 int eventfd_create(uint64_t count, unsigned flags, bool is_semaphore, struct file **out)
 {
     struct eventfd *event = kzalloc(sizeof(*event), ALLOC_WAIT);

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "fs/aio.h"
 #include "fs/pipe.h"
 #include "fs/procfs_internal.h"
 #include "kernel/entropy.h"
@@ -192,6 +193,27 @@ static int store_pipe_max(const struct pseudo_ref *ref, char *buf, size_t len)
     return 0;
 }
 
+static int show_aio_max(const struct pseudo_ref *ref, struct text *text)
+{
+    text_printf(text, "%lu\n", READ_ONCE(aio_max_requests));
+    return 0;
+}
+
+static int store_aio_max(const struct pseudo_ref *ref, char *buf, size_t len)
+{
+    long value = pseudo_number(buf, strcspn(buf, "\n"));
+    if (value < 0)
+        return -EINVAL;
+    WRITE_ONCE(aio_max_requests, (unsigned long)value);
+    return 0;
+}
+
+static int show_aio_promised(const struct pseudo_ref *ref, struct text *text)
+{
+    text_printf(text, "%lu\n", aio_requests_promised());
+    return 0;
+}
+
 static const struct pseudo_entry inotify_entries[] = {
     FIXED("max_queued_events", "16384\n"),
     FIXED("max_user_instances", "1024\n"),
@@ -212,8 +234,11 @@ static const struct pseudo_entry mqueue_entries[] = {
 };
 
 static const struct pseudo_entry fs_entries[] = {
-    FIXED("aio-max-nr", "65536\n"),
-    FIXED("aio-nr", "0\n"),
+    { .name = "aio-max-nr",
+      .mode = ABI_S_IFREG | 0644,
+      .show = show_aio_max,
+      .store = store_aio_max },
+    { .name = "aio-nr", .mode = PROC_FILE, .show = show_aio_promised },
     DIRECTORY("epoll", epoll_entries),
     FIXED("file-max", "9223372036854775807\n"),
     FIXED("file-nr", "0\t0\t9223372036854775807\n"),

@@ -176,26 +176,6 @@ static int deadline_from_timespec(const void __app *from, nsec_t *deadline)
     return err;
 }
 
-static int mask_begin(const void __app *mask, size_t size)
-{
-    uint64_t blocked;
-    if (!mask)
-        return 0;
-    if (size != sizeof(blocked))
-        return -EINVAL;
-    if (copy_from_app(&blocked, mask, sizeof(blocked)) != 0)
-        return -EFAULT;
-    signal_set_temporary_blocked(blocked);
-    return 0;
-}
-
-/* was_interrupted: the handler runs under the temporary mask first. */
-static void mask_end(const void __app *mask, bool was_interrupted)
-{
-    if (mask && !was_interrupted)
-        signal_restore_blocked();
-}
-
 static nsec_t time_left(nsec_t deadline)
 {
     nsec_t left = deadline - clock_monotonic();
@@ -293,11 +273,11 @@ long sys_ppoll(void __app *fds, unsigned nfds, void __app *timeout, const void _
     nsec_t deadline;
     int err = deadline_from_timespec(timeout, &deadline);
     if (!err)
-        err = mask_begin(mask, mask_size);
+        err = signal_mask_begin(mask, mask_size);
     if (err)
         return err;
     long result = poll_do(fds, nfds, deadline);
-    mask_end(mask, result == -EINTR);
+    signal_mask_end(mask, result == -EINTR);
     if (result == -EINTR)
         result = -ERESTARTNOHAND;
     return finish_with_time(result, timeout, false, deadline);
@@ -492,12 +472,12 @@ long sys_pselect6(int nfds, void __app *readable, void __app *writable, void __a
     nsec_t deadline;
     int err = deadline_from_timespec(timeout, &deadline);
     if (!err)
-        err = mask_begin(mask, argument.size);
+        err = signal_mask_begin(mask, argument.size);
     if (err)
         return err;
     void __app *const set[3] = { readable, writable, except };
     long result = select_do(nfds, set, deadline);
-    mask_end(mask, result == -ERESTARTNOHAND);
+    signal_mask_end(mask, result == -ERESTARTNOHAND);
     return finish_with_time(result, timeout, false, deadline);
 }
 
@@ -555,11 +535,11 @@ static long epoll_wait_fd(int epfd, void __app *events, int max, nsec_t deadline
 static long epoll_wait_masked(int epfd, void __app *events, int max, nsec_t deadline,
                               const void __app *mask, size_t mask_size)
 {
-    int err = mask_begin(mask, mask_size);
+    int err = signal_mask_begin(mask, mask_size);
     if (err)
         return err;
     long result = epoll_wait_fd(epfd, events, max, deadline);
-    mask_end(mask, result == -EINTR);
+    signal_mask_end(mask, result == -EINTR);
     return result;
 }
 

@@ -51,6 +51,8 @@ enum lock_rank {
     RANK_POLL_5,
     RANK_EPOLL_FILE,  /* fs/epoll.c: all files' lists of who watches them (spinlock) */
     RANK_EVENT,       /* fs/eventfd.c, fs/timerfd.c: counts (irq spinlock) */
+    RANK_AIO,         /* fs/aio.c: a context's counts and requests (spinlock) */
+    RANK_AIO_WORK,    /* fs/aio_poll.c: polls to be looked at (irq spinlock) */
     RANK_EPOLL_READY, /* fs/epoll.c: the ready list (irq spinlock) */
     RANK_FUTEX,       /* kernel/futex.c: a hash bucket (two by address) */
     RANK_FUTEX_PI,    /* kernel/futex_pi.c: who owns and who waits for PI locks */

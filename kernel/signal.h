@@ -81,6 +81,10 @@ void signal_set_blocked(uint64_t blocked);
  * handler has run, or by signal_restore_blocked() if the call ends without one. */
 void signal_set_temporary_blocked(uint64_t blocked);
 void signal_restore_blocked(void);
+/* The same for a call with a sigset in application memory, NULL: none.  0, -EINVAL, -EFAULT. */
+int signal_mask_begin(const void __app *mask, size_t size) __must_check;
+/* was_interrupted: the handler runs under the temporary mask first. */
+void signal_mask_end(const void __app *mask, bool was_interrupted);
 
 /* The next deliverable signal out of set for the running thread, or 0; fills info. */
 int signal_dequeue(uint64_t set, struct abi_siginfo *info);

@@ -121,6 +121,25 @@ long sys_pause(void)
     return wait_for_signal();
 }
 
+int signal_mask_begin(const void __app *mask, size_t size)
+{
+    uint64_t blocked;
+    if (!mask)
+        return 0;
+    if (size != sizeof(blocked))
+        return -EINVAL;
+    if (copy_from_app(&blocked, mask, sizeof(blocked)) != 0)
+        return -EFAULT;
+    signal_set_temporary_blocked(blocked);
+    return 0;
+}
+
+void signal_mask_end(const void __app *mask, bool was_interrupted)
+{
+    if (mask && !was_interrupted)
+        signal_restore_blocked();
+}
+
 long sys_rt_sigsuspend(const void __app *from, size_t size)
 {
     uint64_t set;

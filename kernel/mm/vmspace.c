@@ -124,6 +124,8 @@ void vmspace_put(struct vmspace *vm)
     uint64_t loaded = __atomic_load_n(&vm->loaded_cpus, __ATOMIC_SEQ_CST);
     if (loaded)
         arch_call_on_cpus(loaded, leave_table, vm);
+    if (vm->aio)
+        vm->aio->release(vm->aio);
 
     write_lock(&vm->lock);
     while (vm->mappings.root)

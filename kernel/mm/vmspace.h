@@ -40,6 +40,14 @@ struct mapping {
 #define MAPPING_NOHUGE   (1u << 31)
 #define MAPPING_FLAGS    (MAPPING_DONTFORK | MAPPING_WIPEFORK | MAPPING_DONTDUMP | MAPPING_NOHUGE)
 
+struct vmspace;
+
+/* Something of a higher layer that lives and dies with an address space. */
+struct vmspace_attachment {
+    /* The last reference is gone; the mappings are still there. */
+    void (*release)(struct vmspace_attachment *attachment);
+};
+
 struct vmspace {
     unsigned refcount; /* [a] */
     struct rwlock lock;
@@ -58,10 +66,11 @@ struct vmspace {
     uint64_t peak_resident_pages;
     uint64_t data_bytes, stack_bytes, exec_bytes, shared_bytes; /* [v] for /proc */
     uint64_t peak_mapped_bytes;                                 /* [v] */
-    uintptr_t search_from; /* [v] no room of more than search_skipped bytes from here up */
-    size_t search_skipped; /* [v] */
-    unsigned lock_future;  /* [v] ABI_MCL_* of mlockall for mappings to come */
-    unsigned membarrier;   /* [a] registered commands (membarrier(2)) */
+    uintptr_t search_from;          /* [v] no room of more than search_skipped bytes from here up */
+    size_t search_skipped;          /* [v] */
+    unsigned lock_future;           /* [v] ABI_MCL_* of mlockall for mappings to come */
+    unsigned membarrier;            /* [a] registered commands (membarrier(2)) */
+    struct vmspace_attachment *aio; /* [a] set once: fs/aio.c */
 };
 
 int vmspace_create(struct vmspace **out) __must_check; /* random mmap_top (ASLR) */
