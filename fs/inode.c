@@ -160,22 +160,11 @@ bool inode_is_owner_or_capable(const struct inode *inode)
     return !creds || creds->fsuid == inode->uid || is_capable(creds, ABI_CAP_FOWNER);
 }
 
-static bool is_in_group(const struct credentials *creds, uint32_t main_group, uint32_t group)
-{
-    if (main_group == group)
-        return true;
-    for (unsigned i = 0; i < creds->ngroups; i++) {
-        if (creds->groups[i] == group)
-            return true;
-    }
-    return false;
-}
-
 bool process_is_in_group(uint32_t gid)
 {
     const struct credentials *creds = credentials();
 
-    return !creds || is_in_group(creds, creds->fsgid, gid);
+    return !creds || creds_is_in_group(creds, creds->fsgid, gid);
 }
 
 /* What a capability gives although the mode bits refuse it. */
@@ -198,7 +187,7 @@ static int permission_as(const struct inode *inode, unsigned mask, const struct 
 
     if (uid == inode->uid)
         mode >>= 6;
-    else if ((mode >> 3 & 7) != (mode & 7) && is_in_group(creds, gid, inode->gid))
+    else if ((mode >> 3 & 7) != (mode & 7) && creds_is_in_group(creds, gid, inode->gid))
         mode >>= 3;
     if ((mask & ~mode & 7) == 0 || is_overridden(inode, mask, caps))
         return 0;

@@ -294,6 +294,7 @@ static const struct pseudo_entry root_entries[] = {
     SHOW("stat", show_stat),
     FIXED("swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
     { .name = "sys", .mode = PROC_DIR, .entries = proc_sys_entries },
+    { .name = "sysvipc", .mode = PROC_DIR, .entries = proc_sysvipc_entries },
     { .name = "thread-self", .mode = PROC_LINK, .show = show_thread_self },
     SHOW("uptime", show_uptime),
     FIXED("version",

@@ -2,7 +2,7 @@
 #pragma once
 /*
  * Between the files of /proc: procfs.c (the root), procfs_pid.c and procfs_stat.c (processes), procfs_maps.c
- * (their memory), procfs_fd.c (their descriptors), procfs_mounts.c, procfs_sys.c (settings).
+ * (their memory), procfs_fd.c (their descriptors), procfs_mounts.c, procfs_ipc.c, procfs_sys.c (settings).
  */
 #include "fs/procfs.h"
 #include "fs/pseudo.h"
@@ -64,6 +64,12 @@ int proc_follow_root(const struct pseudo_ref *ref, struct path *out);
 /* ---- procfs_mounts.c ---- */
 int proc_mounts(const struct pseudo_ref *ref, struct text *text);
 int proc_mountinfo(const struct pseudo_ref *ref, struct text *text);
+
+/* ---- procfs_ipc.c ---- */
+extern const struct pseudo_entry proc_sysvipc_entries[];
+enum proc_limit_number { PROC_SHMMAX, PROC_SHMALL, PROC_SHMMNI }; /* entry->value */
+int proc_limit_show(const struct pseudo_ref *ref, struct text *text);
+int proc_limit_store(const struct pseudo_ref *ref, char *buf, size_t len);
 
 /* ---- procfs_sys.c ---- */
 extern const struct pseudo_entry proc_sys_entries[];

@@ -12,12 +12,15 @@
 #include "fs/devfs.h"
 #include "fs/procfs_internal.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/map_object.h"
 #include "kernel/mm/map_source.h"
 #include "kernel/mm/vmspace.h"
 #include "kernel/process.h"
 
-#define PATH_BYTES  4096
-#define NAME_COLUMN 73
+#define PATH_BYTES           4096
+#define NAME_COLUMN          73
+#define OBJECT_NAME_BYTES    32
+#define SHARED_MEMORY_DEVICE 1 /* 00:01, Linux's internal tmpfs */
 
 struct map_info {
     uintptr_t start, end;
@@ -26,6 +29,8 @@ struct map_info {
     struct file *file; /* with a reference, or NULL */
     bool has_cache;
     const char *name;
+    char object_name[OBJECT_NAME_BYTES]; /* "": none */
+    uint64_t object_inode;
 };
 
 struct map_set {
@@ -47,7 +52,8 @@ static bool map_collect(const struct mapping *mapping, void *arg)
         set->map = map;
         set->size = size;
     }
-    set->map[set->count++] = (struct map_info){
+    struct map_info *info = &set->map[set->count++];
+    *info = (struct map_info){
         .start = mapping->start,
         .end = mapping->end,
         .prot = mapping->prot,
@@ -57,6 +63,9 @@ static bool map_collect(const struct mapping *mapping, void *arg)
         .has_cache = mapping->cache != NULL,
         .name = mapping->name,
     };
+    if (mapping->object)
+        info->object_inode = mapping->object->ops->describe(mapping->object, info->object_name,
+                                                            sizeof(info->object_name));
     return true;
 }
 
@@ -85,6 +94,10 @@ static void map_line(struct text *text, const struct map_info *map, char *path)
     if (map->file) {
         map_source_identity(map->file, &device, &inode);
         name = map_source_path(map->file, path, PATH_BYTES) >= 0 ? path : "";
+    } else if (map->object_name[0]) {
+        name = map->object_name;
+        device = SHARED_MEMORY_DEVICE;
+        inode = map->object_inode;
     } else if (!map->name && map->has_cache && (map->flags & ABI_MAP_SHARED)) {
         name = "/dev/zero (deleted)"; /* shared anonymous memory, as Linux names it */
     }

@@ -23,6 +23,12 @@
         .name = name_, .mode = PROC_DIR, .entries = entries_                                       \
     }
 
+#define LIMIT(name_, number_)                                                                      \
+    {                                                                                              \
+        .name = name_, .mode = ABI_S_IFREG | 0644, .show = proc_limit_show,                        \
+        .store = proc_limit_store, .value = number_                                                \
+    }
+
 /* ---- kernel ----------------------------------------------------------------------------- */
 
 static int show_hostname(const struct pseudo_ref *ref, struct text *text)
@@ -143,9 +149,9 @@ static const struct pseudo_entry kernel_entries[] = {
     FIXED("sched_rt_period_us", "1000000\n"),
     FIXED("sched_rt_runtime_us", "950000\n"),
     FIXED("sem", "32000\t1024000000\t500\t32000\n"),
-    FIXED("shmall", "18446744073692774399\n"),
-    FIXED("shmmax", "18446744073692774399\n"),
-    FIXED("shmmni", "4096\n"),
+    LIMIT("shmall", PROC_SHMALL),
+    LIMIT("shmmax", PROC_SHMMAX),
+    LIMIT("shmmni", PROC_SHMMNI),
     FIXED("tainted", "0\n"),
     { .name = "threads-max", .mode = PROC_FILE, .show = show_threads_max },
     FIXED("unprivileged_bpf_disabled", "2\n"),

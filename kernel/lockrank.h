@@ -27,6 +27,7 @@ enum lock_rank {
     RANK_PIPE,       /* fs/pipe.c: the ring (mutex; held over user copies) */
     RANK_OBJECT,     /* small file objects: eventfd, timerfd, inotify, memfd (mutex) */
     RANK_VMSPACE,    /* kernel/mm/vmspace.c: the mappings (rwlock; taken by faults) */
+    RANK_IPC,        /* kernel/ipc/ipc_table.c: a table of System V objects (mutex) */
     RANK_PAGECACHE,     /* kernel/mm/pagecache.c: pages and mappings of a file (mutex) */
     RANK_VMSPACE_TABLE, /* kernel/mm: page-table pages of a vmspace (mutex) */
     RANK_NET,           /* net/net.c: net_lock, all of lwIP (mutex) */

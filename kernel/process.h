@@ -131,6 +131,14 @@ unsigned process_count(void); /* processes, zombies included */
 void process_set_comm(struct process *process, const char *name);
 /* Whether the running process has CAP_number in its effective set; true in kernel threads. */
 bool process_is_capable(int capability);
+/* Whether group is one of creds' supplementary groups or own, its effective or file-system group. */
+static inline bool creds_is_in_group(const struct credentials *creds, uint32_t own, uint32_t group)
+{
+    bool found = own == group;
+    for (unsigned i = 0; !found && i < creds->ngroups; i++)
+        found = creds->groups[i] == group;
+    return found;
+}
 /* CPU time of all threads, those that have ended included.  Table lock held for reading or not at all:
  * the function takes signals.lock. */
 nsec_t process_cpu_time(struct process *process);

@@ -7,6 +7,7 @@
  */
 #include "abi/errno.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/map_object.h"
 #include "kernel/mm/vmspace_internal.h"
 #include "kernel/panic.h"
 #include "kernel/process_files.h"
@@ -131,6 +132,8 @@ struct mapping *mapping_clone(const struct mapping *from, uintptr_t start, uintp
     }
     if (mapping->file)
         file_get(mapping->file);
+    if (mapping->object)
+        mapping->object->ops->attach(mapping->object);
     return mapping;
 }
 
@@ -191,6 +194,8 @@ void mappings_destroy(struct list *dead)
             pagecache_put(mapping->cache);
         if (mapping->file)
             file_put(mapping->file);
+        if (mapping->object)
+            mapping->object->ops->detach(mapping->object);
         kfree(mapping);
     }
 }
@@ -253,7 +258,7 @@ static bool mapping_continues(const struct mapping *lower, const struct mapping 
     return lower->end == upper->start && lower->prot == upper->prot &&
            lower->max_prot == upper->max_prot && lower->flags == upper->flags &&
            lower->cache == upper->cache && lower->file == upper->file &&
-           lower->name == upper->name &&
+           lower->name == upper->name && !lower->object && !upper->object &&
            (!lower->cache || lower->offset + (lower->end - lower->start) == upper->offset);
 }
 

@@ -24,6 +24,16 @@ int vmspace_may_lock(struct vmspace *vm, size_t bytes)
     return limit != LIMIT_INFINITY && vm->locked_bytes + bytes > limit ? -ENOMEM : 0;
 }
 
+int vmspace_lock_future(struct vmspace *vm, struct vmspace_map_args *args)
+{
+    if (vm->lock_future & ABI_MCL_FUTURE)
+        args->flags |= ABI_MAP_LOCKED;
+    if (!(args->flags & ABI_MAP_LOCKED))
+        return 0;
+    int err = vmspace_may_lock(vm, args->length);
+    return err == -EPERM ? -EPERM : err ? -EAGAIN : 0;
+}
+
 /* Bytes of [start, end) that are locked already. */
 static uint64_t locked_within(struct vmspace *vm, uintptr_t start, uintptr_t end)
 {

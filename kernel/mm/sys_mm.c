@@ -85,18 +85,6 @@ static int map_file(struct vmspace *vm, int fd, struct vmspace_map_args *args, u
     return err;
 }
 
-/* MAP_LOCKED, or mlockall(MCL_FUTURE). */
-static int check_locked(struct vmspace *vm, struct vmspace_map_args *args)
-{
-    if (vm->lock_future & ABI_MCL_FUTURE)
-        args->flags |= ABI_MAP_LOCKED;
-    if (!(args->flags & ABI_MAP_LOCKED))
-        return 0;
-    return vmspace_may_lock(vm, args->length) == -EPERM ? -EPERM
-           : vmspace_may_lock(vm, args->length)         ? -EAGAIN
-                                                        : 0;
-}
-
 long sys_mmap(unsigned long address, size_t length, unsigned prot, unsigned flags, int fd,
               long offset)
 {
@@ -126,7 +114,7 @@ long sys_mmap(unsigned long address, size_t length, unsigned prot, unsigned flag
         return -ENOMEM;
     int err = is_anonymous ? check_anonymous(&args) : 0;
     if (!err)
-        err = check_locked(vm, &args);
+        err = vmspace_lock_future(vm, &args);
     if (!err)
         err = is_anonymous ? vmspace_map(vm, &args, &place) : map_file(vm, fd, &args, &place);
     if (err)

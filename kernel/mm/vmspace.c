@@ -16,6 +16,7 @@
 #include "abi/errno.h"
 #include "kernel/entropy.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/map_object.h"
 #include "kernel/mm/vmspace_internal.h"
 #include "kernel/options.h"
 #include "kernel/panic.h"
@@ -238,6 +239,9 @@ static struct mapping *mapping_of_args(const struct vmspace_map_args *args)
     mapping->cache = args->cache ? pagecache_get(args->cache) : NULL;
     mapping->offset = args->cache ? args->offset : 0;
     mapping->file = args->file ? file_get(args->file) : NULL;
+    mapping->object = args->object;
+    if (mapping->object)
+        mapping->object->ops->attach(mapping->object);
     return mapping;
 }
 

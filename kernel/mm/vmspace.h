@@ -16,6 +16,7 @@
 #include "lib/rbtree.h"
 
 struct file;
+struct map_object;
 
 /* [v] vmspace->lock  [p] cache->lock  [vp] both to change, either to read */
 struct mapping {
@@ -27,11 +28,12 @@ struct mapping {
     unsigned max_prot;    /* what mprotect may set */
     unsigned
         flags; /* [v] ABI_MAP_SHARED | PRIVATE | GROWSDOWN | STACK | NORESERVE ...; MAPPING_* */
-    struct pagecache *cache; /* NULL: anonymous private */
-    uint64_t offset;         /* [vp] bytes into cache, of start */
-    struct file *file;       /* for /proc/PID/maps; NULL if none */
-    const char *name;        /* "[heap]", "[stack]", "[vdso]": static text, or NULL */
-    unsigned nfaults;        /* [a] about: for the choice of page size */
+    struct pagecache *cache;   /* NULL: anonymous private */
+    uint64_t offset;           /* [vp] bytes into cache, of start */
+    struct file *file;         /* for /proc/PID/maps; NULL if none */
+    struct map_object *object; /* [i] counts its mappings: kernel/mm/map_object.h; NULL if none */
+    const char *name;          /* "[heap]", "[stack]", "[vdso]": static text, or NULL */
+    unsigned nfaults;          /* [a] about: for the choice of page size */
 };
 
 #define MAPPING_DONTFORK (1u << 28)
@@ -95,6 +97,7 @@ struct vmspace_map_args {
     struct file *file; /* a reference is taken */
     uint64_t offset;
     const char *name;
+    struct map_object *object;
 };
 /* The address in *out.  -EINVAL, -ENOMEM, -EEXIST (MAP_FIXED_NOREPLACE), -EPERM, -EOVERFLOW. */
 int vmspace_map(struct vmspace *vm, const struct vmspace_map_args *args,

@@ -96,6 +96,8 @@ int vmspace_populate(struct vmspace *vm, uintptr_t start, uintptr_t end,
 
 /* Whether so many more bytes may be locked (RLIMIT_MEMLOCK).  -EPERM: none at all; -ENOMEM. */
 int vmspace_may_lock(struct vmspace *vm, size_t bytes) __must_check;
+/* What mlockall(MCL_FUTURE) adds to args->flags, and whether so much may be locked.  -EPERM, -EAGAIN. */
+int vmspace_lock_future(struct vmspace *vm, struct vmspace_map_args *args) __must_check;
 
 /* ---- oom.c ---- */
 
