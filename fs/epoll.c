@@ -28,6 +28,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/mutex.h"
 #include "kernel/panic.h"
+#include "kernel/thread.h"
 #include "kernel/usercopy.h"
 #include "kernel/wait.h"
 #include "lib/rbtree.h"
@@ -463,6 +464,7 @@ long epoll_wait(struct file *file, void __app *events, int max, nsec_t deadline)
     for (;;) {
         if (has_ready(epoll)) {
             long sent = epoll_scan(epoll, events, max);
+            thread_current()->nevents_left = sent > 0 ? (unsigned)sent - 1 : 0;
             if (sent != 0)
                 return sent;
         }

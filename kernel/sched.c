@@ -466,6 +466,11 @@ void sched_check(void)
     arch_irq_restore(flags);
 }
 
+bool sched_is_contended(void)
+{
+    return READ_ONCE(arch_percpu()->runqueue->nqueued) > 0;
+}
+
 void sched_timer_tick(void)
 {
     struct runqueue *rq = arch_percpu()->runqueue;

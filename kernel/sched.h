@@ -73,6 +73,8 @@ void sched_cancel_sleep(void);
 void sched_yield(void);
 /* The reschedule point of long kernel loops and of every return to the application. */
 void sched_check(void);
+/* Other threads are ready on this CPU: it will not be idle when the caller sleeps. */
+bool sched_is_contended(void);
 /* Called by the timer at interrupt level: is the running thread's slice over? */
 void sched_timer_tick(void);
 /* The running thread is done and will never run again; its reference is dropped by the next one. */

@@ -73,6 +73,8 @@ struct thread {
     uint16_t mempolicy; /* [o] set_mempolicy(2), kernel/mm/sys_mempolicy.c */
     bool is_in_syscall; /* [o] tracing, /proc/PID/syscall */
     long syscall_nr;
+    unsigned
+        nevents_left; /* [o] of epoll_wait()'s last answer, beyond the one at work: net/net.c */
     nsec_t start_time;
     uint8_t nlocks; /* [o] debug builds: sleeping locks held, outermost first */
     const void *locks[THREAD_LOCKS_MAX];

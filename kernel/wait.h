@@ -35,6 +35,13 @@ void wait_queue_init(struct wait_queue *queue);
 void wake_all(struct wait_queue *queue);
 void wake_one(struct wait_queue *queue);
 
+/*
+ * What a thread does before it sleeps interruptibly: take in what devices have for it, if they are polled at the
+ * moment instead of interrupting (net/net.c).  NULL, or a function that may sleep on locks and ends early when
+ * *is_woken becomes true.  Set once, at boot.
+ */
+extern void (*wait_before_sleep)(const bool *is_woken);
+
 struct waiter {
     struct list node;
     struct thread *thread;

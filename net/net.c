@@ -6,6 +6,17 @@
  * interrupts (netdev_wake() does nothing but wake it) or until the next timer is due; without
  * connections that is for ever, so an idle machine does not tick.  Everything else happens in the
  * thread that makes the system call, loopback traffic included.
+ *
+ * Polled mode: under load an interrupt and two switches of threads for each packet would cost more than the packet.  So
+ * a device's interrupt stays off after packets came, as long as somebody else wants the CPU: then each thread
+ * polls the devices before it sleeps, and so does a section under net_lock, now and then.  Should nobody
+ * do so for some milliseconds, a timer wakes the network thread.  The first poll that finds nothing turns the
+ * interrupts on again, so nobody sleeps on a CPU that could have taken one.
+ *
+ * To tell a device of a packet is an exit to the hypervisor.  While a thread answers the events of one
+ * epoll_wait() the device is told once for several answers; the others of the batch wait for the same CPU anyway.
+ * It is told at the last event of the batch, before a thread sleeps, after DEFER_MAX packets, or by the first sender
+ * after DEFER_NS; if all that fails, the timer sees to it.
  */
 #include "net/net.h"
 
@@ -14,6 +25,7 @@
 #include "kernel/panic.h"
 #include "kernel/sched.h"
 #include "kernel/thread.h"
+#include "kernel/timer.h"
 #include "kernel/wait.h"
 #include "lwip/init.h"
 #include "net/config.h"
@@ -24,11 +36,26 @@
 
 #define NET_THREAD_NICE (-10) /* packets wait for nobody's time slice */
 
+/* Polled mode: how often a section under net_lock looks at the devices. */
+#define POLL_EVERY_NS (250 * NSEC_PER_USEC)
+/* When the network thread polls, and tells devices of packets, if nobody has: about a thread's time slice. */
+#define LATEST_NS     (3 * NSEC_PER_MSEC)
+
 struct mutex net_lock = MUTEX_INIT(net_lock, RANK_NET);
 
 static struct wait_queue net_queue = WAIT_QUEUE_INIT(net_queue);
 static bool net_has_work;                     /* [a] */
 static nsec_t sleeping_until = DEADLINE_NONE; /* [n] when the thread wakes by itself */
+
+/* Packets that a device has not been told of: how many, and how long a sender lets the first one wait. */
+#define DEFER_MAX 8
+#define DEFER_NS  NSEC_PER_MSEC
+
+static bool is_polled;        /* [a] polled mode; set under net_lock */
+static nsec_t last_poll;      /* [a] */
+static unsigned ndeferred;    /* [a] set under net_lock */
+static nsec_t deferred_since; /* [a] */
+static struct timer watch_timer;
 
 void net_wake(void)
 {
@@ -51,41 +78,141 @@ void net_begin(void)
     mutex_lock(&net_lock);
 }
 
+/* ---- Polled mode and deferred notifications -------------------------------------------- */
+
+/* When the network thread has to do what nobody else did; DEADLINE_NONE: there is nothing. */
+static nsec_t watch_due(void)
+{
+    nsec_t poll_due = READ_ONCE(is_polled) ? READ_ONCE(last_poll) + LATEST_NS : DEADLINE_NONE;
+    nsec_t kick_due = READ_ONCE(ndeferred) ? READ_ONCE(deferred_since) + LATEST_NS : DEADLINE_NONE;
+    return MIN(poll_due, kick_due);
+}
+
+static void watch_timer_fire(struct timer *timer)
+{
+    nsec_t due = watch_due();
+
+    if (due <= clock_monotonic())
+        net_wake();
+    else if (due != DEADLINE_NONE)
+        timer_set(timer, due);
+}
+
+/* The timer is not moved or stopped afterwards: that would cost more than a look now and then. */
+static void watch(void)
+{
+    if (!timer_is_armed(&watch_timer))
+        timer_set(&watch_timer, clock_monotonic() + LATEST_NS);
+}
+
+/* True: packets came, or may come without an interrupt. */
+static bool poll_devices(void)
+{
+    bool is_busy = netdev_poll();
+
+    WRITE_ONCE(last_poll, clock_monotonic());
+    if (!is_busy)
+        WRITE_ONCE(is_polled, false);
+    return is_busy;
+}
+
+/* More answers will follow soon, and the device can wait for them. */
+static bool may_defer(void)
+{
+    struct thread *thread = thread_current();
+
+    if (thread->nevents_left == 0 || ndeferred + 1 >= DEFER_MAX)
+        return false;
+    thread->nevents_left--;
+    nsec_t now = clock_monotonic();
+    if (ndeferred == 0)
+        WRITE_ONCE(deferred_since, now);
+    return now - deferred_since < DEFER_NS;
+}
+
+static void kick_or_defer(bool is_sender)
+{
+    if (!netdev_needs_kick())
+        return;
+    if (is_sender && may_defer()) {
+        WRITE_ONCE(ndeferred, ndeferred + 1);
+        watch();
+    } else {
+        netdev_kick();
+        WRITE_ONCE(ndeferred, 0);
+    }
+}
+
+/* ---- Sections ---------------------------------------------------------------------- */
+
 /* Packets first, then the threads they concern: those may take the other CPUs at once. */
-static void finish_section(void)
+static void finish_section(bool is_sender)
 {
     netdev_poll_loopback();
-    netdev_kick();
+    kick_or_defer(is_sender);
     socket_flush_wakes();
 }
 
 void net_end(void)
 {
-    finish_section();
+    if (READ_ONCE(is_polled) && clock_monotonic() - last_poll > POLL_EVERY_NS)
+        (void)poll_devices();
+    finish_section(true);
     net_timers_changed();
     mutex_unlock(&net_lock);
 }
+
+/* wait_before_sleep(): until the thread is woken, or there are no packets and their interrupt is on. */
+static void poll_before_sleep(const bool *is_woken)
+{
+    if (!READ_ONCE(is_polled) && READ_ONCE(ndeferred) == 0)
+        return;
+    if (!mutex_try_lock(&net_lock)) {
+        net_wake();
+        return;
+    }
+    bool is_busy;
+    do {
+        is_busy = READ_ONCE(is_polled) && poll_devices();
+        finish_section(false);
+    } while (is_busy && !READ_ONCE(*is_woken) && !sched_is_contended());
+    if (is_busy && !READ_ONCE(*is_woken))
+        net_wake();
+    net_timers_changed();
+    mutex_unlock(&net_lock);
+}
+
+/* ---- The thread ---------------------------------------------------------------------- */
 
 static bool take_work(void)
 {
     return __atomic_exchange_n(&net_has_work, false, __ATOMIC_SEQ_CST);
 }
 
+bool net_round(nsec_t *deadline)
+{
+    net_begin();
+    if (timers_deadline() <= clock_monotonic())
+        netdev_poll_soon();
+    bool is_busy = poll_devices();
+    timers_run(clock_monotonic());
+    finish_section(false);
+    if (is_busy && sched_is_contended()) {
+        WRITE_ONCE(is_polled, true);
+        watch();
+        is_busy = false;
+    }
+    *deadline = sleeping_until = timers_deadline();
+    mutex_unlock(&net_lock);
+    config_settle();
+    return is_busy;
+}
+
 static void net_thread(void *arg)
 {
     for (;;) {
-        net_begin();
-        if (timers_deadline() <= clock_monotonic())
-            netdev_poll_soon();
-        bool is_busy = netdev_poll();
-        timers_run(clock_monotonic());
-        finish_section();
-        sleeping_until = timers_deadline();
-        nsec_t deadline = sleeping_until;
-        mutex_unlock(&net_lock);
-
-        config_settle();
-        if (is_busy)
+        nsec_t deadline;
+        if (net_round(&deadline))
             sched_check();
         else
             (void)wait_on_always(&net_queue, take_work(), deadline);
@@ -99,6 +226,8 @@ void net_init(void)
     netdev_init();
     mutex_unlock(&net_lock);
     socket_init();
+    timer_init(&watch_timer, watch_timer_fire);
+    wait_before_sleep = poll_before_sleep;
 
     struct thread *thread = thread_create_kernel("net", net_thread, NULL);
     if (!thread)

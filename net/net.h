@@ -20,6 +20,10 @@ void net_init(void);
 /* Gives the interfaces their addresses, as the manifest says. */
 void net_configure(const struct manifest *manifest);
 
+/* One round of the network thread: devices, timers, wake-ups.  True: at once again; else at *deadline, or when
+ * net_wake() is called. */
+bool net_round(nsec_t *deadline);
+
 void net_begin(void);
 void net_end(void);
 /* The network thread has work to do: any context. */

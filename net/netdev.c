@@ -212,6 +212,11 @@ static err_t link_output(struct netif *netif, struct pbuf *p)
     return transmit(port, p);
 }
 
+bool netdev_needs_kick(void)
+{
+    return any_needs_kick;
+}
+
 void netdev_kick(void)
 {
     struct netdev *dev;
@@ -370,7 +375,7 @@ static void follow_link(struct netdev_port *port)
     timers_look_again();
 }
 
-/* True: call again. */
+/* True: it had packets, and its interrupt is off. */
 static bool poll_device(struct netdev_port *port)
 {
     struct netdev *dev = port->dev;
@@ -378,7 +383,7 @@ static bool poll_device(struct netdev_port *port)
     if (!__atomic_exchange_n(&port->needs_poll, false, __ATOMIC_ACQUIRE))
         return false;
     follow_link(port);
-    if (dev->ops->poll(dev, POLL_BUDGET) < POLL_BUDGET && !dev->ops->enable_interrupt(dev))
+    if (dev->ops->poll(dev, POLL_BUDGET) == 0 && !dev->ops->enable_interrupt(dev))
         return false;
     __atomic_store_n(&port->needs_poll, true, __ATOMIC_RELAXED);
     return true;

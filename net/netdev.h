@@ -9,7 +9,8 @@
 struct netdev_port;
 
 void netdev_init(void);
-/* Polls the devices that asked for it; true: there is more to do. */
+/* Polls the devices that asked for it.  True: packets came, and the interrupts of those devices stay off until a poll
+ * finds nothing. */
 bool netdev_poll(void);
 /* The next netdev_poll() looks at every device: sent packets are given back only when it does, and
  * TCP does not send a segment again that a device still holds. */
@@ -18,6 +19,7 @@ void netdev_poll_soon(void);
 void netdev_poll_loopback(void);
 /* Tells devices about packets queued since the last call. */
 void netdev_kick(void);
+bool netdev_needs_kick(void); /* there are such packets */
 
 /* The device of an interface; NULL for loopback. */
 struct netdev *netdev_of(const struct netif *netif);

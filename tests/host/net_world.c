@@ -13,6 +13,8 @@
 #include "kernel/poll.h"
 #include "kernel/sched.h"
 #include "kernel/thread.h"
+#include "kernel/timer.h"
+#include "kernel/wait.h"
 #include "net/net.h"
 #include "net/netdev.h"
 #include "net/timers.h"
@@ -30,7 +32,8 @@ struct received {
 };
 
 unsigned net_world_nbuffers;
-bool net_world_is_full;
+bool net_world_is_full, net_world_interrupts, net_world_is_contended;
+unsigned net_world_nkicks;
 static bool was_full; /* and somebody was told so */
 static nsec_t now = NSEC_PER_SEC;
 static struct frame_copy *sent[FRAMES_MAX];
@@ -76,20 +79,35 @@ static int fake_transmit(struct netdev *dev, const struct netdev_piece *piece, u
 
 static void fake_kick(struct netdev *dev)
 {
+    net_world_nkicks++;
 }
+
+static struct netdev_buffer *arrived; /* frames that nobody has polled yet, newest first */
 
 static unsigned fake_poll(struct netdev *dev, unsigned budget)
 {
+    struct netdev_offload offload = { .checksum_ok = true };
+    unsigned n = 0;
+
+    net_world_interrupts = false;
     finish_pending();
+    while (arrived && n < budget) {
+        struct netdev_buffer *first = arrived;
+        arrived = first->next;
+        first->next = NULL;
+        netdev_deliver(dev, first, &offload);
+        n++;
+    }
     if (was_full && !net_world_is_full) {
         was_full = false;
         netdev_tx_ready(dev);
     }
-    return 0;
+    return n;
 }
 
 static bool fake_enable_interrupt(struct netdev *dev)
 {
+    net_world_interrupts = true;
     return false;
 }
 
@@ -157,6 +175,16 @@ void net_world_inject(const void *frame, size_t len, size_t split)
     world_check_idle();
 }
 
+void net_world_arrive(const void *frame, size_t len)
+{
+    struct netdev_buffer *buffer = make_buffer(frame, len);
+
+    buffer->next = arrived;
+    arrived = buffer;
+    if (net_world_interrupts)
+        netdev_wake(&fake);
+}
+
 /* ---- Time ---------------------------------------------------------------------------------- */
 
 void net_world_advance(nsec_t duration)
@@ -164,13 +192,13 @@ void net_world_advance(nsec_t duration)
     nsec_t end = now + duration;
 
     while (now < end) {
+        nsec_t due;
         net_begin();
-        nsec_t due = MAX(timers_deadline(), now + 1);
-        now = MIN(due, end);
-        netdev_poll_soon();
-        (void)netdev_poll();
-        timers_run(now);
+        due = MAX(timers_deadline(), now + 1);
         net_end();
+        now = MIN(due, end);
+        while (net_round(&due))
+            ;
     }
     world_check_idle();
 }
@@ -192,6 +220,37 @@ int deadline_from_app(const void __app *timespec, nsec_t *deadline)
 }
 
 /* ---- The rest of the kernel ------------------------------------------------------------------ */
+
+static struct timer *watch_timer;
+
+void timer_init(struct timer *timer, void (*function)(struct timer *timer))
+{
+    watch_timer = timer;
+    timer->function = function;
+    timer->deadline = DEADLINE_NONE;
+}
+
+void timer_set(struct timer *timer, nsec_t deadline)
+{
+    timer->deadline = deadline;
+}
+
+bool timer_is_armed(const struct timer *timer)
+{
+    return timer->deadline != DEADLINE_NONE;
+}
+
+nsec_t net_world_watch(void)
+{
+    return watch_timer->deadline;
+}
+
+void (*wait_before_sleep)(const bool *is_woken);
+
+bool sched_is_contended(void)
+{
+    return net_world_is_contended;
+}
 
 uint64_t random64(void)
 {

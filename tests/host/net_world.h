@@ -16,11 +16,20 @@ void net_world_init(void);
 void net_world_advance(nsec_t duration);
 /* A frame arrives, in one buffer or cut after split bytes. */
 void net_world_inject(const void *frame, size_t len, size_t split);
+/* The same, but the frame waits in the device until somebody polls it. */
+void net_world_arrive(const void *frame, size_t len);
 /* The oldest frame that was sent; its length, or 0. */
 size_t net_world_sent(void *frame, size_t size);
 /* Writes every file of /proc/net, and drops the text. */
 void net_world_show_all(void);
 /* How many buffers of frames the stack still has. */
 extern unsigned net_world_nbuffers;
+/* How often the device was told of packets, and whether its interrupt is on. */
+extern unsigned net_world_nkicks;
+extern bool net_world_interrupts;
+/* What sched_is_contended() says. */
+extern bool net_world_is_contended;
+/* When the timer goes off that looks after polled mode; DEADLINE_NONE: it is not armed. */
+nsec_t net_world_watch(void);
 /* The next frames are refused: the ring is full. */
 extern bool net_world_is_full;

@@ -15,10 +15,14 @@
 #include "fs/file.h"
 #include "kernel/mm/heap.h"
 #include "kernel/syscall.h"
+#include "kernel/thread.h"
+#include "kernel/wait.h"
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/prot/ethernet.h"
 #include "lwip/prot/ip4.h"
 #include "lwip/prot/tcp.h"
+#include "net/net.h"
+#include "net/netdev.h"
 #include "tests/host/check.h"
 #include "tests/host/net_world.h"
 
@@ -405,6 +409,74 @@ static void test_unix_names(void)
     sys_close(a), sys_close(b);
 }
 
+/* ---- Polled mode, deferred notifications ---------------------------------------------------- */
+
+/* Sends a datagram; how often the device was told meanwhile. */
+static unsigned kicks_of_datagram(int fd)
+{
+    struct abi_sockaddr_in peer = at(WORLD_PEER, 9);
+    unsigned before = net_world_nkicks;
+
+    CHECK_EQ(sys_sendto(fd, "x", 1, 0, &peer, sizeof(peer)), 1);
+    return net_world_nkicks - before;
+}
+
+static void test_deferred_kicks(void)
+{
+    bool is_woken = false;
+    int fd = (int)sys_socket(ABI_AF_INET, ABI_SOCK_DGRAM | ABI_SOCK_NONBLOCK, 0);
+    struct thread *self = thread_current();
+
+    answer_arp();
+    self->nevents_left = 0;
+    CHECK_EQ(kicks_of_datagram(fd), 1);
+    /* A batch of three: told once, at the last. */
+    self->nevents_left = 2;
+    CHECK_EQ(kicks_of_datagram(fd), 0);
+    CHECK_EQ(kicks_of_datagram(fd), 0);
+    CHECK(net_world_watch() != DEADLINE_NONE);
+    CHECK_EQ(kicks_of_datagram(fd), 1);
+    /* A long batch: now and then; before the thread sleeps; by the network thread. */
+    self->nevents_left = 100;
+    unsigned n = 1;
+    while (kicks_of_datagram(fd) == 0)
+        n++;
+    CHECK_EQ(n, 8);
+    CHECK_EQ(kicks_of_datagram(fd), 0);
+    unsigned before = net_world_nkicks;
+    wait_before_sleep(&is_woken);
+    CHECK_EQ(net_world_nkicks, before + 1);
+    CHECK_EQ(kicks_of_datagram(fd), 0);
+    net_world_advance(2 * NSEC_PER_MSEC);
+    CHECK_EQ(net_world_nkicks, before + 2);
+    self->nevents_left = 0;
+    sys_close(fd);
+}
+
+static void test_polled_mode(void)
+{
+    static const uint8_t frame[60] = { 2, 0, 0, 0, 0, 15, 2, 0, 0, 0, 0, 2, 0x88, 0xb5 };
+    bool is_woken = false;
+    nsec_t deadline;
+
+    CHECK(!net_round(&deadline) && net_world_interrupts);
+    /* Nobody else wants the CPU: again at once, and then the interrupt is on. */
+    net_world_arrive(frame, sizeof(frame));
+    CHECK(net_round(&deadline) && !net_world_interrupts);
+    CHECK(!net_round(&deadline) && net_world_interrupts);
+    /* Somebody does: it stays off until a poll finds nothing. */
+    net_world_is_contended = true;
+    net_world_arrive(frame, sizeof(frame));
+    CHECK(!net_round(&deadline) && !net_world_interrupts);
+    CHECK(net_world_watch() != DEADLINE_NONE);
+    net_world_is_contended = false;
+    net_world_arrive(frame, sizeof(frame));
+    uint64_t before = netdev_of(netdev_find("eth0"))->rx_packets;
+    wait_before_sleep(&is_woken);
+    CHECK_EQ(netdev_of(netdev_find("eth0"))->rx_packets, before + 1);
+    CHECK(net_world_interrupts);
+}
+
 /* ---- Memory that runs out ------------------------------------------------------------------------------ */
 
 static void everything(void)
@@ -479,6 +551,8 @@ int main(void)
     test_time_wait();
     test_connect_timeout();
     test_full_ring();
+    test_deferred_kicks();
+    test_polled_mode();
     test_rights();
     test_unix_names();
     test_failures();
