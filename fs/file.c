@@ -27,6 +27,7 @@
 #include "kernel/mm/map_source.h"
 #include "kernel/panic.h"
 #include "kernel/process_files.h"
+#include "kernel/thread.h"
 #include "lib/format.h"
 
 static struct spinlock pool_lock = SPINLOCK_INIT(RANK_FILE_POOL);
@@ -324,10 +325,14 @@ void file_accessed(struct file *file)
 
 static long read_at(struct file *file, struct io *io, int64_t *pos)
 {
+    struct io_counts *counts = &thread_current()->io;
     long n = file->ops->read(file, io, pos);
 
-    if (n > 0)
+    counts->nreads++;
+    if (n > 0) {
+        counts->read_bytes += (uint64_t)n;
         file_accessed(file);
+    }
     return n;
 }
 
@@ -353,10 +358,13 @@ long file_read(struct file *file, struct io *io, int64_t *pos)
 
 static long write_at(struct file *file, struct io *io, int64_t *pos)
 {
+    struct io_counts *counts = &thread_current()->io;
     long n = file->ops->write(file, io, pos);
 
+    counts->nwrites++;
     if (n <= 0)
         return n;
+    counts->written_bytes += (uint64_t)n;
     inotify_file_event(file, ABI_IN_MODIFY);
     if (unlikely(file->flags & ABI_O_DSYNC) && file->ops->fsync) {
         int err = file->ops->fsync(file, (file->flags & ABI_O_SYNC) != ABI_O_SYNC);

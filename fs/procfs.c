@@ -9,6 +9,7 @@
 #include "fs/dcache.h"
 #include "fs/procfs_internal.h"
 #include "kernel/clock.h"
+#include "kernel/cpu_account.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
 #include "kernel/options.h"
@@ -17,6 +18,7 @@
 #include "kernel/sched.h"
 #include "kernel/system.h"
 #include "kernel/thread.h"
+#include "lib/format.h"
 
 #define PROC_MAGIC    0x9fa0
 #define NET_FILES_MAX 24
@@ -107,38 +109,38 @@ static int show_meminfo(const struct pseudo_ref *ref, struct text *text)
     return 0;
 }
 
-static nsec_t idle_time_of(unsigned cpu, nsec_t now)
+static void stat_cpu_line(struct text *text, const char *name, const struct cpu_times *times)
 {
-    return MIN(sched_idle_time(cpu), now);
-}
-
-/* Busy time is not split: see procfs_stat.c. */
-static void stat_cpu_line(struct text *text, const char *name, nsec_t busy, nsec_t idle)
-{
-    text_printf(text, "%s %llu 0 0 %llu 0 0 0 0 0 0\n", name, ticks_of(busy), ticks_of(idle));
+    text_printf(text, "%s %llu %llu %llu %llu 0 0 0 0 0 0\n", name, ticks_of(times->user),
+                ticks_of(times->nice), ticks_of(times->system), ticks_of(times->idle));
 }
 
 static int show_stat(const struct pseudo_ref *ref, struct text *text)
 {
-    nsec_t now = clock_monotonic(), idle = 0;
-    unsigned ncpus = arch_cpu_count();
     uint64_t switches = 0, interrupts = 0;
-    for (unsigned cpu = 0; cpu < ncpus; cpu++) {
-        idle += idle_time_of(cpu, now);
+    struct cpu_times one, all = { 0 };
+    char name[8];
+    for (unsigned cpu = 0; cpu < arch_cpu_count(); cpu++) {
+        cpu_times_get(cpu, &one);
+        all.user += one.user;
+        all.nice += one.nice;
+        all.system += one.system;
+        all.idle += one.idle;
         switches += READ_ONCE(percpu_area[cpu].nswitches);
         interrupts += READ_ONCE(percpu_area[cpu].ninterrupts);
     }
-    stat_cpu_line(text, "cpu ", now * ncpus - idle, idle);
-    for (unsigned cpu = 0; cpu < ncpus; cpu++) {
-        text_printf(text, "cpu%u", cpu);
-        stat_cpu_line(text, "", now - idle_time_of(cpu, now), idle_time_of(cpu, now));
+    stat_cpu_line(text, "cpu ", &all);
+    for (unsigned cpu = 0; cpu < arch_cpu_count(); cpu++) {
+        cpu_times_get(cpu, &one);
+        format_string(name, sizeof(name), "cpu%u", cpu);
+        stat_cpu_line(text, name, &one);
     }
     text_printf(text,
-                "intr %llu\nctxt %llu\nbtime %lld\nprocesses %u\nprocs_running %u\n"
+                "intr %llu\nctxt %llu\nbtime %lld\nprocesses %llu\nprocs_running %u\n"
                 "procs_blocked 0\nsoftirq 0 0 0 0 0 0 0 0 0 0 0\n",
                 (unsigned long long)interrupts, (unsigned long long)switches,
-                (long long)((clock_realtime() - now) / NSEC_PER_SEC), process_count(),
-                sched_nready());
+                (long long)((clock_realtime() - clock_monotonic()) / NSEC_PER_SEC),
+                process_total_created(), sched_nready());
     return 0;
 }
 
@@ -146,56 +148,22 @@ static int show_uptime(const struct pseudo_ref *ref, struct text *text)
 {
     nsec_t now = clock_monotonic(), idle = 0;
     for (unsigned cpu = 0; cpu < arch_cpu_count(); cpu++)
-        idle += idle_time_of(cpu, now);
+        idle += MIN(sched_idle_time(cpu), now);
     text_printf(text, "%lld.%02lld %lld.%02lld\n", (long long)(now / NSEC_PER_SEC),
                 (long long)(now % NSEC_PER_SEC / 10000000), (long long)(idle / NSEC_PER_SEC),
                 (long long)(idle % NSEC_PER_SEC / 10000000));
     return 0;
 }
 
-/* ---- Load ---------------------------------------------------------------------------------- */
-
-#define LOAD_SHIFT  11
-#define LOAD_ONE    (1UL << LOAD_SHIFT)
-#define LOAD_PERIOD (5 * NSEC_PER_SEC)
-
-/*
- * There is no tick that could sample, so each reader makes up for the time since the last one as if
- * the load had been what it is now.
- */
-static struct {
-    struct mutex lock;
-    unsigned long average[3]; /* times LOAD_ONE */
-    nsec_t sampled;
-} load = { .lock = MUTEX_INIT(load.lock, RANK_OBJECT) };
-
-static void load_sample(void)
-{
-    /* exp(-5 s / 1, 5, 15 min), times LOAD_ONE */
-    static const unsigned long decay[3] = { 1884, 2014, 2037 };
-    nsec_t now = clock_monotonic();
-    unsigned long active = sched_nready() * LOAD_ONE;
-    unsigned steps = (unsigned)MIN((now - load.sampled) / LOAD_PERIOD, (nsec_t)1000);
-    if (steps == 0)
-        return;
-    load.sampled = now;
-    for (int i = 0; i < 3; i++) {
-        for (unsigned step = 0; step < steps; step++)
-            load.average[i] =
-                (load.average[i] * decay[i] + active * (LOAD_ONE - decay[i])) >> LOAD_SHIFT;
-    }
-}
-
 static int show_loadavg(const struct pseudo_ref *ref, struct text *text)
 {
-    struct process *process = process_current();
-    mutex_lock(&load.lock);
-    load_sample();
-    for (int i = 0; i < 3; i++)
-        text_printf(text, "%lu.%02lu ", load.average[i] >> LOAD_SHIFT,
-                    (load.average[i] & (LOAD_ONE - 1)) * 100 >> LOAD_SHIFT);
-    mutex_unlock(&load.lock);
-    text_printf(text, "%u/%u %d\n", sched_nready(), process_count(), process ? process->pid : 0);
+    unsigned long load[3];
+    load_average_get(load);
+    for (int i = 0; i < 3; i++) {
+        unsigned long hundredths = (load[i] * 100 + (1UL << (LOAD_SHIFT - 1))) >> LOAD_SHIFT;
+        text_printf(text, "%lu.%02lu ", hundredths / 100, hundredths % 100);
+    }
+    text_printf(text, "%u/%u %d\n", sched_nready(), process_thread_count(), tid_last());
     return 0;
 }
 

@@ -31,8 +31,9 @@ int proc_pid_find(const struct pseudo_ref *dir, const char *name, size_t len,
 long proc_pid_next(const struct pseudo_ref *dir, long from, const struct pseudo_entry **entry);
 /* The thread of an entry below task/, or the leader; with a reference, NULL if it has ended. */
 struct thread *proc_thread_of(const struct pseudo_ref *ref);
-/* Whether ref stands for one thread and not for the process. */
+/* Whether ref stands for one thread (below task/) and not for the process. */
 bool proc_is_thread(const struct pseudo_ref *ref);
+int proc_tid(const struct pseudo_ref *ref);
 
 /* ---- procfs_stat.c ---- */
 int proc_pid_stat(const struct pseudo_ref *ref, struct text *text);

@@ -2,8 +2,8 @@
 /*
  * /proc/PID: the entries of a process and of its threads.
  *
- * ref->process is the process, ref->number the thread: the pid itself in /proc/PID, the tid below
- * task/ and in the unlisted /proc/TID.
+ * ref->process is the process, ref->number the thread: the pid itself in /proc/PID, the tid
+ * in the unlisted /proc/TID, and -tid below task/, where also the first thread is only a thread.
  */
 #include <string.h>
 
@@ -18,7 +18,7 @@ static const struct pseudo_entry pid_entry, tid_entry;
 
 struct thread *proc_thread_of(const struct pseudo_ref *ref)
 {
-    struct thread *thread = thread_find((int)ref->number);
+    struct thread *thread = thread_find(proc_tid(ref));
     if (thread && thread->process != ref->process) {
         thread_put(thread); /* the number belongs to somebody else by now */
         return NULL;
@@ -28,7 +28,12 @@ struct thread *proc_thread_of(const struct pseudo_ref *ref)
 
 bool proc_is_thread(const struct pseudo_ref *ref)
 {
-    return ref->number != ref->process->pid;
+    return ref->number < 0;
+}
+
+int proc_tid(const struct pseudo_ref *ref)
+{
+    return (int)(ref->number < 0 ? -ref->number : ref->number);
 }
 
 /* ---- Memory of the program --------------------------------------------------------------- */
@@ -143,6 +148,28 @@ static int pid_schedstat(const struct pseudo_ref *ref, struct text *text)
     return 0;
 }
 
+/* Nothing here is read from or written to a device: the last three are 0. */
+static int pid_io(const struct pseudo_ref *ref, struct text *text)
+{
+    struct thread *thread = proc_is_thread(ref) ? proc_thread_of(ref) : NULL;
+    struct usage usage;
+    if (thread) {
+        thread_usage(thread, &usage);
+        thread_put(thread);
+    } else {
+        process_usage(ref->process, &usage);
+        read_lock(&process_table_lock);
+        usage_add(&usage, &ref->process->children_usage); /* as Linux */
+        read_unlock(&process_table_lock);
+    }
+    const struct io_counts *io = &usage.io;
+    text_printf(text, "rchar: %llu\nwchar: %llu\nsyscr: %llu\nsyscw: %llu\n",
+                (unsigned long long)io->read_bytes, (unsigned long long)io->written_bytes,
+                (unsigned long long)io->nreads, (unsigned long long)io->nwrites);
+    text_printf(text, "read_bytes: 0\nwrite_bytes: 0\ncancelled_write_bytes: 0\n");
+    return 0;
+}
+
 static int pid_syscall(const struct pseudo_ref *ref, struct text *text)
 {
     struct thread *thread = proc_thread_of(ref);
@@ -191,7 +218,7 @@ static int task_find(const struct pseudo_ref *dir, const char *name, size_t len,
     long tid = pseudo_number(name, len);
     if (tid <= 0 || thread_next(dir->process, tid) != tid)
         return -ENOENT;
-    *child = (struct pseudo_ref){ &tid_entry, process_get(dir->process), tid };
+    *child = (struct pseudo_ref){ &tid_entry, process_get(dir->process), -tid };
     return 0;
 }
 
@@ -252,6 +279,7 @@ static const struct pseudo_entry pid_entries[] = {
       .mode = PROC_FILE,
       .show = proc_fixed_text,
       .data = "         0          0 4294967295\n" },
+    { .name = "io", .mode = ABI_S_IFREG | 0400, .show = pid_io },
     { .name = "limits", .mode = PROC_FILE, .show = proc_pid_limits },
     { .name = "loginuid", .mode = PROC_FILE, .show = proc_fixed_text, .data = "4294967295" },
     { .name = "maps", .mode = PROC_FILE, .show = proc_pid_maps },

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
  * /proc/PID/stat, status, statm and limits, and the same of single threads.
- *
- * CPU time is not split into user and system time (the program runs in ring 0 as the kernel does): all
- * of it counts as user time.
  */
 #include "abi/capability.h"
 #include "fs/procfs_internal.h"
@@ -28,9 +25,8 @@ char proc_state_of(struct process *process, struct thread *thread)
 struct snapshot {
     int ppid, pgid, sid, foreground;
     unsigned tty, nthreads;
-    nsec_t cpu_time, children_cpu_time;
+    struct usage usage, children;
     uint64_t pending, shared_pending, blocked, ignored, caught;
-    uint64_t nvoluntary, ninvoluntary;
     int nice, policy, rt_priority, cpu;
     uint64_t affinity;
 };
@@ -60,8 +56,6 @@ static void snapshot_thread(struct snapshot *out, struct thread *thread)
     out->rt_priority = thread->sched.rt_priority;
     out->cpu = thread->sched.cpu;
     out->affinity = thread->sched.affinity;
-    out->nvoluntary = thread->sched.nvoluntary;
-    out->ninvoluntary = thread->sched.ninvoluntary;
 }
 
 static void snapshot_take(struct snapshot *out, const struct pseudo_ref *ref, struct thread *thread)
@@ -73,11 +67,13 @@ static void snapshot_take(struct snapshot *out, const struct pseudo_ref *ref, st
     out->pgid = process->pgid;
     out->sid = process->sid;
     out->nthreads = process->nthreads;
-    out->children_cpu_time = process->children_cpu_time;
+    out->children = process->children_usage;
     read_unlock(&process_table_lock);
     out->tty = tty_of_session(out->sid, &out->foreground);
-    out->cpu_time =
-        proc_is_thread(ref) && thread ? sched_cpu_time(thread) : process_cpu_time(process);
+    if (thread && proc_is_thread(ref))
+        thread_usage(thread, &out->usage);
+    else
+        process_usage(process, &out->usage);
     snapshot_signals(out, process, thread);
     if (thread)
         snapshot_thread(out, thread);
@@ -96,11 +92,14 @@ static void stat_print(struct text *text, const struct pseudo_ref *ref, const st
     struct process *p = ref->process;
     const char *comm = thread ? thread->name : p->comm;
     nsec_t start = proc_is_thread(ref) && thread ? thread->start_time : p->start_time;
-    text_printf(text, "%ld (%s) %c %d %d %d %u %d 0 %llu 0 %llu 0 ", ref->number, comm,
+    const struct usage *own = &s->usage, *children = &s->children;
+    text_printf(text, "%d (%s) %c %d %d %d %u %d 0 %llu %llu %llu %llu ", proc_tid(ref), comm,
                 proc_state_of(p, thread), s->ppid, s->pgid, s->sid, s->tty, s->foreground,
-                (unsigned long long)p->minor_faults, (unsigned long long)p->major_faults);
-    text_printf(text, "%llu 0 %llu 0 %d %d %u 0 %llu ", ticks_of(s->cpu_time),
-                ticks_of(s->children_cpu_time), kernel_priority(s), s->nice, s->nthreads,
+                (unsigned long long)own->minor_faults, (unsigned long long)children->minor_faults,
+                (unsigned long long)own->major_faults, (unsigned long long)children->major_faults);
+    text_printf(text, "%llu %llu %llu %llu %d %d %u 0 %llu ", ticks_of(own->time.user),
+                ticks_of(own->time.system), ticks_of(children->time.user),
+                ticks_of(children->time.system), kernel_priority(s), s->nice, s->nthreads,
                 ticks_of(start));
     text_printf(text, "%llu %llu %llu ", vm ? (unsigned long long)vm->mapped_bytes : 0,
                 vm ? (unsigned long long)vm->resident_pages : 0,
@@ -178,14 +177,14 @@ static void status_identity(struct text *text, const struct pseudo_ref *ref,
     text_printf(text, "\nUmask:\t%04o\n", fs ? fs->umask : 0);
     if (fs)
         fs_context_put(fs);
-    text_printf(text, "State:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%ld\nPPid:\t%d\nTracerPid:\t0\n",
-                state_name(proc_state_of(p, thread)), p->pid, ref->number, s->ppid);
+    text_printf(text, "State:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
+                state_name(proc_state_of(p, thread)), p->pid, proc_tid(ref), s->ppid);
     text_printf(text, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t256\nGroups:\t",
                 creds->uid, creds->euid, creds->suid, creds->fsuid, creds->gid, creds->egid,
                 creds->sgid, creds->fsgid);
     for (unsigned i = 0; i < MIN(creds->ngroups, (unsigned)NGROUPS); i++)
         text_printf(text, "%u ", creds->groups[i]);
-    text_printf(text, "\nNStgid:\t%d\nNSpid:\t%ld\nNSpgid:\t%d\nNSsid:\t%d\n", p->pid, ref->number,
+    text_printf(text, "\nNStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\n", p->pid, proc_tid(ref),
                 s->pgid, s->sid);
 }
 
@@ -260,7 +259,7 @@ static void cpu_list(struct text *text, uint64_t mask)
     }
 }
 
-static void status_sched(struct text *text, const struct snapshot *s)
+static void status_sched(struct text *text, const struct snapshot *s, const struct thread *thread)
 {
     unsigned ncpus = arch_cpu_count();
     uint64_t mask = s->affinity & (ncpus >= 64 ? ~0ULL : (1ULL << ncpus) - 1);
@@ -268,7 +267,8 @@ static void status_sched(struct text *text, const struct snapshot *s)
     cpu_list(text, mask);
     text_printf(text, "\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
     text_printf(text, "voluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t%llu\n",
-                (unsigned long long)s->nvoluntary, (unsigned long long)s->ninvoluntary);
+                thread ? (unsigned long long)thread->sched.nvoluntary : 0,
+                thread ? (unsigned long long)thread->sched.ninvoluntary : 0);
 }
 
 int proc_pid_status(const struct pseudo_ref *ref, struct text *text)
@@ -281,7 +281,7 @@ int proc_pid_status(const struct pseudo_ref *ref, struct text *text)
     if (vm)
         status_memory(text, vm);
     status_signals(text, ref->process, &snapshot);
-    status_sched(text, &snapshot);
+    status_sched(text, &snapshot, thread);
     if (vm)
         vmspace_put(vm);
     if (thread)

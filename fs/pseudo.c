@@ -63,7 +63,7 @@ static uint64_t number_mix(uint64_t seed, uint64_t value)
 static uint64_t inode_number(uint64_t parent, const struct pseudo_ref *ref)
 {
     uint64_t number = number_mix(parent, (uintptr_t)ref->entry);
-    number = number_mix(number, (uint64_t)ref->number);
+    number = number_mix(number, (uint64_t)(ref->number < 0 ? -ref->number : ref->number));
     if (ref->process)
         number = number_mix(number, (uint64_t)ref->process->pid);
     return (number & 0x7fffffff) | 0x40000000; /* fits old 32-bit interfaces */

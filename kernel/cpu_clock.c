@@ -12,8 +12,10 @@
 #include "kernel/thread.h"
 
 /* The bits of a clock number below the inverted pid. */
-#define TYPE_MASK  3
-#define TYPE_COUNT 3 /* PROF, VIRT, SCHED: all the same here; 3 is a descriptor's clock */
+#define TYPE_MASK 3
+#define TYPE_VIRT 1
+#define TYPE_COUNT                                                                                 \
+    3 /* PROF, VIRT, SCHED; 3 is a descriptor's clock.  PROF is SCHED here, of one fineness */
 #define IS_THREAD  4
 #define PID_SHIFT  3
 #define LEAST_STEP NSEC_PER_MSEC
@@ -49,6 +51,7 @@ int cpu_clock_get(int clock, struct cpu_clock *cpu_clock)
         return thread_clock_get(0, cpu_clock);
     if (clock >= 0 || (clock & TYPE_MASK) >= TYPE_COUNT)
         return -EINVAL;
+    cpu_clock->is_user = (clock & TYPE_MASK) == TYPE_VIRT;
     int pid = ~(clock >> PID_SHIFT);
     return clock & IS_THREAD ? thread_clock_get(pid, cpu_clock) : process_clock_get(pid, cpu_clock);
 }
@@ -64,8 +67,15 @@ void cpu_clock_put(struct cpu_clock *cpu_clock)
 
 nsec_t cpu_clock_time(const struct cpu_clock *cpu_clock)
 {
-    return cpu_clock->thread ? sched_cpu_time(cpu_clock->thread)
-                             : process_cpu_time(cpu_clock->process);
+    if (cpu_clock->thread && cpu_clock->is_user) {
+        struct usage usage;
+        thread_usage(cpu_clock->thread, &usage);
+        return usage.time.user;
+    }
+    if (cpu_clock->thread)
+        return sched_cpu_time(cpu_clock->thread);
+    return cpu_clock->is_user ? process_user_time(cpu_clock->process)
+                              : process_cpu_time(cpu_clock->process);
 }
 
 nsec_t cpu_clock_deadline(const struct cpu_clock *cpu_clock, nsec_t target)

@@ -13,6 +13,7 @@ struct thread;
 struct cpu_clock {
     struct process *process; /* with a reference; or */
     struct thread *thread;   /* with a reference */
+    bool is_user;            /* what the kernel did for it does not count */
 };
 
 static inline bool clock_is_cpu(int clock)

@@ -59,6 +59,7 @@ enum lock_rank {
     RANK_FUTEX_PI,    /* kernel/futex_pi.c: who owns and who waits for PI locks */
     RANK_SIGNAL,      /* kernel/signal.c: handlers and queues (irq spinlock) */
     RANK_WAIT,        /* kernel/wait.h: a wait queue (irq spinlock) */
+    RANK_CPU_ACCOUNT, /* kernel/cpu_account.c: how CPU time was split; load average (irq spinlock) */
     RANK_SCHED,       /* kernel/sched.c: a run queue (irq spinlock; two by CPU number) */
     RANK_TIMER,       /* kernel/timer.c: a CPU's timers (irq spinlock) */
     RANK_THREAD,      /* kernel/thread.c: tids, threads to be freed (irq spinlock) */

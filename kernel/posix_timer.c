@@ -173,6 +173,7 @@ static void itimer_init(struct timer_set *set, int which, int signo)
     timer_init(&timer->alarm, timer_fire);
     if (which != ABI_ITIMER_REAL)
         timer->cpu_clock.process = set->process; /* not counted: the set is the process's own */
+    timer->cpu_clock.is_user = which == ABI_ITIMER_VIRTUAL;
 }
 
 static struct timer_set *set_of(struct process *process)

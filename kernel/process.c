@@ -30,6 +30,8 @@ struct process *process_first;
 
 static struct rb_tree table; /* [t] by pid */
 static unsigned nprocesses;  /* [t] */
+static unsigned nthreads;    /* [t] of all processes */
+static uint64_t ncreated;    /* [t] processes and threads since boot */
 
 void process_init(void)
 {
@@ -116,6 +118,16 @@ void process_for_each(bool (*visit)(struct process *process, void *arg), void *a
 unsigned process_count(void)
 {
     return READ_ONCE(nprocesses);
+}
+
+unsigned process_thread_count(void)
+{
+    return READ_ONCE(nthreads);
+}
+
+unsigned long long process_total_created(void)
+{
+    return READ_ONCE(ncreated);
 }
 
 /* ---- Creation ----------------------------------------------------------- */
@@ -220,6 +232,8 @@ static void thread_list_add(struct process *process, struct thread *thread)
     unsigned long flags = spin_lock_irq(&process->signals.lock);
     list_push_back(&process->threads, &thread->process_node);
     process->nthreads++;
+    nthreads++;
+    ncreated++;
     spin_unlock_irq(&process->signals.lock, flags);
 }
 
@@ -322,6 +336,12 @@ void process_set_comm(struct process *process, const char *name)
     mutex_unlock(&process->lock);
 }
 
+void process_thread_gone(struct process *process)
+{
+    process->nthreads--;
+    nthreads--;
+}
+
 bool process_is_capable(int capability)
 {
     struct process *process = process_current();
@@ -331,7 +351,7 @@ bool process_is_capable(int capability)
 nsec_t process_cpu_time(struct process *process)
 {
     unsigned long flags = spin_lock_irq(&process->signals.lock);
-    nsec_t total = process->dead_cpu_time;
+    nsec_t total = process->dead.time.user + process->dead.time.system;
     struct thread *thread;
     list_for_each (thread, &process->threads, process_node)
         total += sched_cpu_time(thread);

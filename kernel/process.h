@@ -10,6 +10,7 @@
  */
 #include "kernel/mutex.h"
 #include "kernel/process_files.h"
+#include "kernel/process_time.h"
 #include "kernel/rlimit.h"
 #include "kernel/rwlock.h"
 #include "kernel/signal.h"
@@ -72,21 +73,17 @@ struct process {
     uintptr_t arg_start, arg_end, env_start, env_end; /* /proc/PID/cmdline, environ */
     uintptr_t auxv[2 * 32];                           /* /proc/PID/auxv */
     nsec_t start_time;
-    nsec_t dead_cpu_time;     /* [t] of threads that have ended */
-    nsec_t children_cpu_time; /* [t] of reaped children */
-    struct timer_set *timers; /* POSIX timers and itimers; NULL until used */
+    struct usage dead;           /* [ts] of threads that have ended */
+    struct usage children_usage; /* [t] of reaped children and theirs */
+    struct timer_set *timers;    /* POSIX timers and itimers; NULL until used */
     bool is_dumpable;
     bool is_subreaper;
     bool is_thp_disabled;
     int pdeath_signal;
     unsigned personality;
     int oom_score_adj; /* [a] /proc/PID/oom_score_adj: kept for those who set and read it */
-    uint64_t minor_faults, major_faults;
-    uint64_t dead_nvoluntary,
-        dead_ninvoluntary;          /* [t] context switches of threads that have ended */
-    uint64_t peak_resident_pages;   /* [t] saved when the vmspace goes */
-    uint64_t children_minor_faults; /* [t] */
-    uint64_t children_peak_pages;   /* [t] the largest of the reaped children */
+    uint64_t peak_resident_pages; /* [t] the largest of the vmspaces that are gone */
+    uint64_t children_peak_pages; /* [t] the largest of the reaped children */
 };
 
 /* The pid table, parents and children, groups and sessions, thread lists.  Sleeping: threads only. */
@@ -125,9 +122,13 @@ struct file *process_exe(struct process *process);
 struct thread *process_create_thread(struct process *process);
 /* Enters a new thread into process->threads.  -EAGAIN: the process is ending or in execve. */
 int process_add_thread(struct process *process, struct thread *thread) __must_check;
+/* Counts a thread that has left process->threads.  [ts] held. */
+void process_thread_gone(struct process *process);
 /* Undoes process_create() for a process that was never published. */
 void process_discard(struct process *process);
-unsigned process_count(void); /* processes, zombies included */
+unsigned process_count(void);                   /* processes, zombies included */
+unsigned process_thread_count(void);            /* threads of all processes */
+unsigned long long process_total_created(void); /* processes and threads since boot */
 void process_set_comm(struct process *process, const char *name);
 /* Whether the running process has CAP_number in its effective set; true in kernel threads. */
 bool process_is_capable(int capability);

@@ -12,6 +12,7 @@
  */
 #include "abi/errno.h"
 #include "abi/poll.h"
+#include "abi/timer.h"
 #include "arch/arch.h"
 #include "kernel/console.h"
 #include "kernel/futex.h"
@@ -26,14 +27,15 @@
 static void siginfo_of_exit(const struct process *process, struct abi_siginfo *info)
 {
     int status = process->exit_status;
-    nsec_t ticks = process->dead_cpu_time / (NSEC_PER_SEC / 100);
+    nsec_t tick = NSEC_PER_SEC / ABI_CLK_TCK;
     *info = (struct abi_siginfo){ .si_signo = process->exit_signal };
     info->si_code =
         status & 0x7f ? (status & 0x80 ? ABI_CLD_DUMPED : ABI_CLD_KILLED) : ABI_CLD_EXITED;
     info->chld.pid = process->pid;
     info->chld.uid = process->creds.uid;
     info->chld.si_status = status & 0x7f ? status & 0x7f : status >> 8 & 0xff;
-    info->chld.si_utime = ticks;
+    info->chld.si_utime = process->dead.time.user / tick;
+    info->chld.si_stime = process->dead.time.system / tick;
 }
 
 /* Whether the parent does not want to hear of dead children (POSIX.1-2001 SA_NOCLDWAIT, SIG_IGN). */
@@ -141,7 +143,8 @@ static void vmspace_leave(struct process *process)
 
     mutex_lock(&process->lock);
     process->vmspace = NULL;
-    process->peak_resident_pages = vm ? vm->peak_resident_pages : 0;
+    if (vm)
+        process->peak_resident_pages = MAX(process->peak_resident_pages, vm->peak_resident_pages);
     mutex_unlock(&process->lock);
     if (vm)
         vmspace_put(vm);
@@ -220,9 +223,9 @@ static void process_finish(struct process *process)
 
 static void thread_account(struct process *process, struct thread *thread)
 {
-    process->dead_cpu_time += sched_cpu_time(thread);
-    process->dead_nvoluntary += thread->sched.nvoluntary;
-    process->dead_ninvoluntary += thread->sched.ninvoluntary;
+    struct usage usage;
+    thread_usage_locked(thread, &usage);
+    usage_add(&process->dead, &usage);
 }
 
 /* Takes the running thread off its process; true if it was the last. */
@@ -233,7 +236,7 @@ static bool thread_detach(struct process *process, struct thread *thread)
     unsigned long flags = spin_lock_irq(&process->signals.lock);
     __atomic_fetch_or(&thread->flags, THREAD_EXITING, __ATOMIC_SEQ_CST);
     list_remove(&thread->process_node);
-    process->nthreads--;
+    process_thread_gone(process);
     thread_account(process, thread);
     signal_queue_flush(&process->signals, &thread->signals.pending, ~0ULL, &dead);
     signal_retarget(process, thread, ~thread->signals.blocked);

@@ -65,13 +65,13 @@ static void answer_fill(struct wait_request *request, struct process *child, int
     request->status = status;
     request->code = code;
     request->detail = detail;
-    process_usage(child, &request->usage);
+    process_rusage_with_children(child, &request->usage);
 }
 
 static void child_account(struct process *parent, const struct process *child)
 {
-    parent->children_cpu_time += child->dead_cpu_time + child->children_cpu_time;
-    parent->children_minor_faults += child->minor_faults + child->children_minor_faults;
+    usage_add(&parent->children_usage, &child->dead);
+    usage_add(&parent->children_usage, &child->children_usage);
     uint64_t peak = MAX(child->peak_resident_pages, child->children_peak_pages);
     parent->children_peak_pages = MAX(parent->children_peak_pages, peak);
 }

@@ -107,6 +107,8 @@ void runqueue_join(struct runqueue *rq, struct thread *thread, enum join how)
 {
     nsec_t now = arch_clock_ns();
 
+    if (how != JOIN_MOVED)
+        thread->sched.rt_start = thread->sched.cpu_time;
     if (is_realtime(thread)) {
         if (how != JOIN_MOVED)
             entity_refresh(rq, thread); /* to the end of its priority */

@@ -23,6 +23,7 @@
  */
 #include "kernel/sched.h"
 
+#include "kernel/cpu_account.h"
 #include "kernel/lockcheck.h"
 #include "kernel/mm/vmspace.h"
 #include "kernel/panic.h"
@@ -342,7 +343,9 @@ static void switch_to(struct percpu *percpu, struct thread *previous, struct thr
 {
     struct runqueue *rq = percpu->runqueue;
 
-    if (previous->state == THREAD_READY)
+    if (previous == rq->idle)
+        cpu_account_wake();
+    else if (previous->state == THREAD_READY)
         previous->sched.ninvoluntary++;
     rq->current = next;
     next->sched.on_cpu = true;

@@ -48,6 +48,7 @@ struct sched_entity {
     bool is_queued;      /* [q] */
     bool on_cpu;         /* [a] still on its stack; a waker on another CPU waits for false */
     uint64_t affinity;   /* bit n: may run on CPU n */
+    nsec_t rt_start;     /* [q] cpu_time when it last became ready after a sleep: RLIMIT_RTTIME */
     uint64_t nvoluntary; /* context switches */
     uint64_t ninvoluntary;
 };
@@ -94,4 +95,5 @@ void sched_entity_init(struct thread *thread, const struct thread *parent);
 void sched_finish_switch(void);
 unsigned sched_nready(void); /* ready and running threads, for loadavg */
 nsec_t sched_idle_time(unsigned cpu);
-nsec_t sched_cpu_time(struct thread *thread); /* up to now */
+nsec_t sched_cpu_time(struct thread *thread);        /* up to now */
+bool sched_is_realtime(const struct thread *thread); /* by policy or by inheritance */

@@ -143,6 +143,11 @@ nsec_t sched_cpu_time(struct thread *thread)
     return time;
 }
 
+bool sched_is_realtime(const struct thread *thread)
+{
+    return READ_ONCE(thread->sched.rt_key) != 0;
+}
+
 nsec_t sched_idle_time(unsigned cpu)
 {
     return sched_cpu_time(runqueue_of_cpu(cpu)->idle);

@@ -104,9 +104,10 @@ long sys_sysinfo(void __app *to)
     info.totalram = stats.total_pages * PAGE_SIZE;
     info.freeram = stats.free_pages * PAGE_SIZE;
     info.procs = (uint16_t)process_count();
-    /* Linux's fixed point: 16 bits behind the point.  What is ready now stands for all three. */
+    unsigned long load[3];
+    load_average_get(load);
     for (int i = 0; i < 3; i++)
-        info.loads[i] = (uint64_t)sched_nready() << 16;
+        info.loads[i] = load[i];
     return copy_to_app(to, &info, sizeof(info));
 }
 

@@ -98,14 +98,20 @@ static int64_t ticks_of(nsec_t nsec)
     return nsec / (NSEC_PER_SEC / ABI_CLK_TCK);
 }
 
-/* CPU time is not split between application and kernel. */
 long sys_times(void __app *tms_to)
 {
     struct process *process = process_current();
 
     if (tms_to) {
-        struct abi_tms tms = { .tms_utime = ticks_of(process_cpu_time(process)),
-                               .tms_cutime = ticks_of(READ_ONCE(process->children_cpu_time)) };
+        struct usage own;
+        process_usage(process, &own);
+        read_lock(&process_table_lock);
+        struct cpu_split children = process->children_usage.time;
+        read_unlock(&process_table_lock);
+        struct abi_tms tms = { .tms_utime = ticks_of(own.time.user),
+                               .tms_stime = ticks_of(own.time.system),
+                               .tms_cutime = ticks_of(children.user),
+                               .tms_cstime = ticks_of(children.system) };
         int err = copy_to_app(tms_to, &tms, sizeof(tms));
         if (err)
             return err;

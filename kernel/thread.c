@@ -57,6 +57,11 @@ int tid_alloc(void)
     return tid <= TID_MAX ? (int)tid : -EAGAIN;
 }
 
+int tid_last(void)
+{
+    return (int)READ_ONCE(tid_next) - 1;
+}
+
 void tid_free(int tid)
 {
     unsigned long flags = spin_lock_irq(&thread_lock);

@@ -8,6 +8,7 @@
  * [t] process table lock
  */
 #include "arch/arch.h"
+#include "kernel/process_time.h"
 #include "kernel/sched.h"
 #include "kernel/signal.h"
 #include "kernel/timer.h"
@@ -76,6 +77,9 @@ struct thread {
     unsigned
         nevents_left; /* [o] of epoll_wait()'s last answer, beyond the one at work: net/net.c */
     nsec_t start_time;
+    struct cpu_account cpu_account;      /* settled under [s] */
+    uint64_t minor_faults, major_faults; /* [o] */
+    struct io_counts io;                 /* [o] */
     uint8_t nlocks; /* [o] debug builds: sleeping locks held, outermost first */
     const void *locks[THREAD_LOCKS_MAX];
     uint8_t lock_ranks[THREAD_LOCKS_MAX];
@@ -122,3 +126,4 @@ void thread_unlist(struct thread *thread);
 #define TID_MAX 32768
 int tid_alloc(void) __must_check;
 void tid_free(int tid);
+int tid_last(void); /* the one given out last */

@@ -197,6 +197,8 @@ static void vmspace_switch(struct exec *exec, struct process *process)
     struct thread *thread = thread_current();
     mutex_lock(&process->lock);
     struct vmspace *old = process->vmspace;
+    if (old)
+        process->peak_resident_pages = MAX(process->peak_resident_pages, old->peak_resident_pages);
     process->vmspace = exec->vm;
     mutex_unlock(&process->lock);
     unsigned long flags = arch_irq_save();

@@ -224,6 +224,7 @@ void trap_dispatch(struct regs *regs, unsigned vector, unsigned error)
 {
     bool is_app = regs_are_app(regs);
     if (vector >= FIRST_INTERRUPT) {
+        arch_percpu()->interrupted_app = is_app;
         arch_irq_dispatch(vector);
         if (is_app && unlikely(halt_is_suspected(regs))) {
             arch_irq_enable();

@@ -378,7 +378,7 @@ int vmspace_fault(struct vmspace *vm, uintptr_t address, unsigned access,
     if (address >= APP_MAX)
         return failed(result, ABI_SIGSEGV, ABI_SEGV_MAPERR);
     if (self && self->process)
-        __atomic_fetch_add(&self->process->minor_faults, 1, __ATOMIC_RELAXED);
+        self->minor_faults++;
     while (err == -EAGAIN) {
         read_lock(&vm->lock);
         err = fault_locked(vm, address, access, result);

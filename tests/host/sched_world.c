@@ -101,6 +101,11 @@ void process_put(struct process *process)
     __atomic_fetch_sub(&process->refcount, 1, __ATOMIC_RELAXED);
 }
 
+void process_check_cpu_limits(struct thread *thread)
+{
+    (void)thread;
+}
+
 void vmspace_rest(void)
 {
 }
