@@ -20,6 +20,7 @@
 #include "kernel/posix_timer.h"
 #include "kernel/process.h"
 #include "kernel/strace.h"
+#include "kernel/syscall_count.h"
 #include "kernel/thread.h"
 
 /* ---- Reports to parents ---------------------------------------------------- */
@@ -128,6 +129,7 @@ void process_end_machine(int wait_status)
 {
     int code = wait_status & 0x7f ? 128 + (wait_status & 0x7f) : wait_status >> 8 & 0xff;
     console_drain(); /* the program's last words come before its status */
+    syscall_count_report();
     console_control("exit %d", code);
     console_drain();
     arch_power_off(code);

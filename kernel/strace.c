@@ -23,11 +23,13 @@
 #include "kernel/process.h"
 #include "kernel/strace_print.h"
 #include "kernel/syscall.h"
+#include "kernel/syscall_count.h"
 #include "kernel/thread.h"
 #include "lib/format.h"
 
 #define TRACE_SYSCALLS 1u
 #define TRACE_SIGNALS  2u
+#define TRACE_COUNTS   4u
 
 static unsigned classes_on;
 
@@ -48,6 +50,7 @@ static unsigned class_of(const char *name, size_t len)
         { "syscalls", TRACE_SYSCALLS | TRACE_SIGNALS },
         { "syscall", TRACE_SYSCALLS | TRACE_SIGNALS },
         { "signals", TRACE_SIGNALS },
+        { "counts", TRACE_COUNTS },
         { "all", TRACE_SYSCALLS | TRACE_SIGNALS },
     };
     for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
@@ -67,11 +70,13 @@ void strace_configure(const char *classes)
         classes_on |= class;
         classes += len + (classes[len] == ',');
     }
+    if (classes_on & TRACE_COUNTS)
+        syscall_count_start();
 }
 
 void strace_thread_start(struct thread *thread)
 {
-    if (classes_on & TRACE_SYSCALLS)
+    if (classes_on & (TRACE_SYSCALLS | TRACE_COUNTS))
         __atomic_fetch_or(&thread->flags, THREAD_TRACED, __ATOMIC_RELAXED);
 }
 
@@ -147,6 +152,9 @@ void strace_enter(const struct syscall *row, const unsigned long reg[6])
 {
     if (!is_last_words(row))
         return;
+    syscall_count(row, 0);
+    if (!(classes_on & TRACE_SYSCALLS))
+        return;
     struct strace_line *line = line_begin();
     if (!line)
         return;
@@ -154,8 +162,22 @@ void strace_enter(const struct syscall *row, const unsigned long reg[6])
     line_end(line);
 }
 
+/* Calls that may not return were counted as successes when they began. */
+static void count_result(const struct syscall *row, long result)
+{
+    if (!is_last_words(row)) {
+        syscall_count(row, result);
+    } else if (result < 0 && strncmp(row->name, "execve", 6) == 0) {
+        syscall_count_take_back(row);
+        syscall_count(row, result);
+    }
+}
+
 void strace_leave(const struct syscall *row, long nr, const unsigned long reg[6], long result)
 {
+    count_result(row, result);
+    if (!(classes_on & TRACE_SYSCALLS))
+        return;
     struct strace_line *line = line_begin();
     if (!line)
         return;
@@ -191,7 +213,7 @@ void strace_signal(const struct abi_siginfo *info)
 
 void strace_exit(int wait_status)
 {
-    if (!classes_on)
+    if (!(classes_on & (TRACE_SYSCALLS | TRACE_SIGNALS)))
         return;
     struct strace_line *line = line_begin();
     if (!line)

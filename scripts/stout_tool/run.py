@@ -23,7 +23,9 @@ class RunOptions:
         self.workdir = values.get("workdir")
         self.hostname = values.get("hostname") or "stout"
         self.user = values.get("user")
-        self.trace = values.get("trace")
+        self.show_trace = bool(values.get("trace"))
+        self.count_calls = values.get("count_calls")
+        self.trace = ",".join(filter(None, (values.get("trace"), self.count_calls and "counts"))) or None
         self.verbose = values.get("verbose", False)
         self.interactive = values.get("interactive", False)
         self.dry_run = values.get("dry_run", False)
@@ -126,10 +128,22 @@ def run(options):
     if options.gdb:
         symbols = kernel.removesuffix(".stripped")
         notice(f"waiting for gdb: gdb {symbols} -ex 'target remote 127.0.0.1:1234'")
-    log = KernelLog(options.verbose or bool(options.trace), make_symboliser(options, image, kernel))
+    log = KernelLog(options.verbose or options.show_trace, make_symboliser(options, image, kernel))
     ports = [forward.host for forward in options.forwards if forward.protocol == "tcp"]
-    return VirtualMachine(log, options.interactive, ports).run(
-        lambda chardevs: machine.command(boot, chardevs))
+    machine_run = VirtualMachine(log, options.interactive, ports)
+    status = machine_run.run(lambda chardevs: machine.command(boot, chardevs))
+    if options.count_calls:
+        write_counts(options.count_calls, machine_run.counts)
+    return status
+
+
+def write_counts(path, lines):
+    """A line a call: its name, how often it succeeded and failed, the numbers of the errors it gave."""
+    try:
+        with open(path, "w", encoding="ascii") as file:
+            file.writelines(line + "\n" for line in sorted(lines))
+    except OSError as error:
+        raise usage(f"--count-calls {path} cannot be written: {error.strerror.lower()}.") from None
 
 
 def boot_arguments(options, kernel, archive):

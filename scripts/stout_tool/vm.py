@@ -45,6 +45,7 @@ class VirtualMachine:
         self._tries = BACKLOG_TRIES if self.ports else 0
         self.use_stdin = use_stdin
         self.status = None
+        self.counts = []
         self.sockets = {}
         self._control = b""
         self._pending = b""
@@ -187,6 +188,8 @@ class VirtualMachine:
             if len(words) == 2 and words[0] == "exit" and words[1].isdigit():
                 self.status = int(words[1]) & 255
                 self._deadline = time.monotonic() + LINGER
+            elif words and words[0] == "calls":
+                self.counts.append(" ".join(words[1:]))
             elif words and words[0] == "error":
                 report(" ".join(words[1:]))
             elif words and words[0] == "panic":

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from conftest import ACCEL, STOUT
 
-SOURCE = "#include <stdio.h>\nint main(void) { puts(\"booted\"); return 9; }\n"
+SOURCE = "#include <stdio.h>\nint main(void) { remove(\"/none\"); puts(\"booted\"); return 9; }\n"
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,15 @@ def test_syscall_trace(run, hello):
     assert result.returncode == 9 and result.stdout == "booted\n"
     assert re.search(r'write\(1, "booted\\n", 7\) += 7', result.stderr), result.stderr
     assert "exit_group(9)" in result.stderr
+
+
+def test_count_calls(run, hello, tmp_path):
+    result = run(hello, options=["--count-calls", str(tmp_path / "calls")])
+    check(result)
+    assert "write(" not in result.stderr
+    counts = dict(line.split(" ", 1) for line in (tmp_path / "calls").read_text().splitlines())
+    assert counts["write"] == "1 0" and counts["exit_group"] == "1 0"
+    assert counts["unlink"] == "0 1 2"
 
 
 def test_crash_report(run, tmp_path):

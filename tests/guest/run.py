@@ -12,6 +12,7 @@ A test is a file NAME.c, NAME.cc or NAME.S here.  A line "test: KEY=VALUE ..." i
     options=...,...   of stout run               env=K=V,...
     stderr=yes        is compared too            linux=STATUS: is not run on Linux; the status is known
     only=...          guest: not run on Linux, must print "passed" and exit with 0
+    counts=no         its system calls do not count as tested (every_call.py)
 """
 import os
 import re
@@ -27,6 +28,8 @@ COMPILE = {
     "nopie": ["gcc", "-no-pie", "-fno-pie"], "musl": ["musl-gcc"], "musl-static": ["musl-gcc", "-static"],
     "clang": ["clang"],
 }
+HEADERS = [os.path.join(HERE, name) for name in os.listdir(HERE) if name.endswith(".h")] + [
+    os.path.join(TOP, "kernel", name) for name in ("syscalls.def", "syscall_kinds.def")]
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
 
 
@@ -38,13 +41,14 @@ class Test:
         self.settings = settings_of(path)
         self.name = self.base if variant == "dynamic" else f"{self.base}.{variant}"
         self.program = os.path.join(BUILD, self.name)
+        self.counts = self.program + ".calls"
 
     def words(self, key):
         text = self.settings.get(key, "")
         return text.split(",") if text else []
 
     def build(self):
-        sources = [self.path, os.path.join(HERE, "check.h")]
+        sources = [self.path, *HEADERS]
         newest = max(os.stat(source).st_mtime for source in sources)
         if os.path.exists(self.program) and os.stat(self.program).st_mtime >= newest:
             return None
@@ -53,7 +57,7 @@ class Test:
         if self.path.endswith(".cc"):
             command[0] = {"gcc": "g++", "clang": "clang++"}[command[0]]
         temporary = f"{self.program}.{os.getpid()}"
-        result = subprocess.run([*command, "-O1", "-g", "-Wall", "-Wextra", "-o", temporary, self.path,
+        result = subprocess.run([*command, "-O1", "-g", "-Wall", "-Wextra", "-I", TOP, "-o", temporary, self.path,
                                  *self.words("flags")], stderr=subprocess.PIPE, check=False)
         if result.returncode or result.stderr:
             return "it does not compile cleanly:\n" + text_of(result.stderr)
@@ -76,7 +80,7 @@ class Test:
 
     def run_guest(self):
         command = [os.path.join(TOP, "stout"), "run", "--accel", os.environ.get("STOUT_TEST_ACCEL", "tcg"),
-                   "--workdir", "/tmp"]
+                   "--workdir", "/tmp", "--count-calls", self.counts]
         for key, option in (("cpus", "--cpus"), ("memory", "-m")):
             if key in self.settings:
                 command += [option, self.settings[key]]
