@@ -344,6 +344,8 @@ long file_read(struct file *file, struct io *io, int64_t *pos)
         return -EBADF;
     if (unlikely(!file->ops->read))
         return -EINVAL;
+    if (unlikely(!io_is_possible(io)))
+        return -EFAULT;
     if (file->flags & ABI_O_NONBLOCK)
         io->nonblock = true;
     if (pos)
@@ -382,6 +384,8 @@ long file_write(struct file *file, struct io *io, int64_t *pos)
         return -EBADF;
     if (unlikely(!file->ops->write))
         return -EINVAL;
+    if (unlikely(!io_is_possible(io)))
+        return -EFAULT;
     if (file->flags & ABI_O_NONBLOCK)
         io->nonblock = true;
     if (pos)

@@ -39,6 +39,8 @@ struct io {
 /* One buffer.  Lengths over 0x7ffff000 are cut to that, as Linux does. */
 void io_init_app(struct io *io, void __app *base, size_t len);
 void io_init_kernel(struct io *io, const void *base, size_t len);
+/* False: the one buffer lies outside the application's half, which is -EFAULT before anything is waited for. */
+bool io_is_possible(const struct io *io);
 /* From an array of iovecs in application memory: -EINVAL, -EFAULT, -ENOMEM.  io_fini() frees. */
 int io_init_vector(struct io *io, const void __app *vector, unsigned long count) __must_check;
 void io_fini(struct io *io);

@@ -36,6 +36,12 @@ void io_init_kernel(struct io *io, const void *base, size_t len)
     init_one(io, (uintptr_t)base, len, false);
 }
 
+bool io_is_possible(const struct io *io)
+{
+    return !io->is_app || io->piece != io->inline_piece || !io->npieces ||
+           app_range_ok((void __app *)(uintptr_t)io->piece->base, io->piece->len);
+}
+
 /* Lengths are ssize_t by contract; more than the maximum in all is cut off at the end. */
 static int check_pieces(struct io *io)
 {

@@ -23,14 +23,14 @@ struct mount_request {
     unsigned long flags;
 };
 
-/* An optional string. */
+/* An optional string; too long is EINVAL, although it may be a path. */
 static int string_init(struct path_name *text, const char __app *from, bool *has)
 {
     if (!from)
         return 0;
     int err = path_name_init(text, from);
     *has = !err;
-    return err;
+    return err == -ENAMETOOLONG ? -EINVAL : err;
 }
 
 static void request_free(struct mount_request *request)

@@ -90,10 +90,10 @@ static void identity_apply(const struct exec *exec, struct credentials *creds)
 
 /* ---- Preparing ------------------------------------------------------------------------ */
 
-int exec_prepare(struct exec *exec, int dirfd, unsigned flags)
+int exec_prepare(struct exec *exec)
 {
     uintptr_t vdso = 0;
-    int err = program_open(exec, dirfd, flags);
+    int err = program_follow(exec);
     if (err)
         return err;
     identity_choose(exec);

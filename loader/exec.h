@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 /*
- * Starting programs, in two steps: exec_prepare() builds the whole new address space without touching
- * the process, so every ordinary failure leaves it as it was; exec_commit() makes the switch, and can
- * only fail because the process is being ended meanwhile.
+ * Starting programs: exec_open() finds the file, exec_prepare() builds the whole new address space without
+ * touching the process, so every ordinary failure leaves it as it was; exec_commit() makes the switch, and
+ * can only fail because the process is being ended meanwhile.
  */
 #include "lib/elf_image.h"
 #include "loader/strings.h"
@@ -34,18 +34,20 @@ struct exec {
     char problem[256];   /* the sentence for people, when it cannot be started */
 };
 
-/* NULL: no memory.  Fill strings, name and path before exec_prepare(). */
+/* NULL: no memory.  Fill name and path before exec_open(), strings before exec_prepare(). */
 struct exec *exec_create(void);
 void exec_destroy(struct exec *exec);
-/* flags: ABI_AT_EMPTY_PATH, ABI_AT_SYMLINK_NOFOLLOW.  -errno as execve(2). */
-int exec_prepare(struct exec *exec, int dirfd, unsigned flags) __must_check;
+/* Opens the file to run, a script perhaps; as on Linux its errors come before those of argv and envp.
+ * flags: ABI_AT_EMPTY_PATH, ABI_AT_SYMLINK_NOFOLLOW.  -errno as execve(2). */
+int exec_open(struct exec *exec, int dirfd, unsigned flags) __must_check;
+int exec_prepare(struct exec *exec) __must_check;
 /* The running process becomes the program; fills regs for arch_enter_app().  -EINTR. */
 int exec_commit(struct exec *exec, struct regs *regs) __must_check;
 
 /* ---- Between the files of loader/ ---- */
 
-/* loader/program.c: opens what exec->path and its scripts lead to, and its ELF interpreter. */
-int program_open(struct exec *exec, int dirfd, unsigned flags) __must_check;
+/* loader/program.c: goes from the opened file by its scripts to an ELF file, and opens its interpreter. */
+int program_follow(struct exec *exec) __must_check;
 /* loader/image.c: maps the program and its interpreter into exec->vm. */
 int image_map(struct exec *exec) __must_check;
 /* loader/stack.c: maps the stack and fills it. */

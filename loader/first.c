@@ -68,7 +68,9 @@ static int first_prepare(struct exec *exec, const struct manifest *manifest)
     if (err == -E2BIG)
         return exec_fail(exec, err, "the arguments and the environment are too long for %s",
                          exec->path);
-    return err ? err : exec_prepare(exec, ABI_AT_FDCWD, 0);
+    if (!err)
+        err = exec_open(exec, ABI_AT_FDCWD, 0);
+    return err ? err : exec_prepare(exec);
 }
 
 static void first_begin(void *arg)

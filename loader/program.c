@@ -146,23 +146,26 @@ static int interpreter_open(struct exec *exec)
 
 /* ---- Scripts ------------------------------------------------------------------------------------- */
 
-/* One file on the way: its start in head.  0: it is what exec->program.file is now. */
-static int step_open(struct exec *exec, int dirfd, const char *name, unsigned flags, char *head,
-                     size_t *len)
+/* The start of exec->program.file in head. */
+static int head_read(struct exec *exec, const char *name, char *head, size_t *len)
 {
-    struct file *file;
-    int err = flags & ABI_AT_EMPTY_PATH && !*name ? descriptor_open(dirfd, &file)
-                                                  : name_open(dirfd, name, flags, &file);
-    if (err)
-        return err;
-    if (exec->program.file)
-        file_put(exec->program.file);
-    exec->program.file = file;
-    long n = file_read_kernel(file, head, SCRIPT_LINE_MAX - 1, 0);
+    long n = file_read_kernel(exec->program.file, head, SCRIPT_LINE_MAX - 1, 0);
     if (n < 0)
         return exec_fail(exec, (int)n, "%s cannot be read", name);
     *len = (size_t)n;
     return 0;
+}
+
+/* From a script, which exec->program.file is, to its interpreter. */
+static int step_open(struct exec *exec, const char *name, char *head, size_t *len)
+{
+    struct file *file;
+    int err = name_open(ABI_AT_FDCWD, name, 0, &file);
+    if (err)
+        return err;
+    file_put(exec->program.file);
+    exec->program.file = file;
+    return head_read(exec, name, head, len);
 }
 
 /* Replaces *name, the script, by its interpreter's name (kmalloc'ed; *owned is freed). */
@@ -182,21 +185,20 @@ static int script_follow(struct exec *exec, char *head, size_t len, const char *
     return 0;
 }
 
-static int scripts_follow(struct exec *exec, int dirfd, const char *name, unsigned flags,
-                          char **owned)
+static int scripts_follow(struct exec *exec, char **owned)
 {
+    const char *name = exec->name;
     char head[SCRIPT_LINE_MAX];
     size_t len;
-    int err = step_open(exec, dirfd, name, flags, head, &len);
+    int err = head_read(exec, exec->path, head, &len);
     if (err)
-        return exec_fail(exec, err, err == -ENOENT ? "%s is not in the image" : "%s cannot be run",
-                         exec->path);
+        return err;
     for (unsigned depth = 0; len >= 2 && head[0] == '#' && head[1] == '!'; depth++) {
         if (depth == SCRIPT_DEPTH_MAX)
             return exec_fail(exec, -ELOOP, "%s is a script of a script of a script", exec->path);
         err = script_follow(exec, head, len, &name, owned);
         if (!err)
-            err = step_open(exec, ABI_AT_FDCWD, name, 0, head, &len);
+            err = step_open(exec, name, head, &len);
         if (err)
             return exec_fail(exec, err,
                              err == -ENOENT ? "%s is a script for %s, which is not in the image"
@@ -206,10 +208,21 @@ static int scripts_follow(struct exec *exec, int dirfd, const char *name, unsign
     return image_read(exec, &exec->program, *owned ? name : exec->path, head, len);
 }
 
-int program_open(struct exec *exec, int dirfd, unsigned flags)
+int exec_open(struct exec *exec, int dirfd, unsigned flags)
+{
+    int err = flags & ABI_AT_EMPTY_PATH && !*exec->name
+                  ? descriptor_open(dirfd, &exec->program.file)
+                  : name_open(dirfd, exec->name, flags, &exec->program.file);
+    if (err)
+        return exec_fail(exec, err, err == -ENOENT ? "%s is not in the image" : "%s cannot be run",
+                         exec->path);
+    return 0;
+}
+
+int program_follow(struct exec *exec)
 {
     char *owned = NULL;
-    int err = scripts_follow(exec, dirfd, exec->name, flags, &owned);
+    int err = scripts_follow(exec, &owned);
     kfree(owned);
     return err ? err : interpreter_open(exec);
 }

@@ -37,21 +37,18 @@ static int strings_collect(struct exec *exec, const void __app *argv, const void
     return err ? err : strings_add_app(&exec->strings, envp, true);
 }
 
-static int exec_named(struct exec *exec, int dirfd, const char *name, unsigned flags,
-                      struct regs *regs)
+static int name_set(struct exec *exec, int dirfd, const char *name, unsigned flags)
 {
     if (!*name && !(flags & ABI_AT_EMPTY_PATH))
         return -ENOENT;
     exec->name = name;
     exec->path = name;
-    bool is_relative = dirfd != ABI_AT_FDCWD && *name != '/';
-    int err = is_relative ? fd_path_set(exec, dirfd, name) : 0;
-    if (err)
-        return err;
-    if (is_relative)
+    if (dirfd == ABI_AT_FDCWD || *name == '/')
+        return 0;
+    int err = fd_path_set(exec, dirfd, name);
+    if (!err)
         exec->path = exec->fd_path;
-    err = exec_prepare(exec, dirfd, flags);
-    return err ? err : exec_commit(exec, regs);
+    return err;
 }
 
 static long exec_run(int dirfd, const char __app *path, const void __app *argv,
@@ -63,9 +60,15 @@ static long exec_run(int dirfd, const char __app *path, const void __app *argv,
     if (err)
         return err;
     struct exec *exec = exec_create();
-    err = exec ? strings_collect(exec, argv, envp) : -ENOMEM;
+    err = exec ? name_set(exec, dirfd, name.text, flags) : -ENOMEM;
     if (!err)
-        err = exec_named(exec, dirfd, name.text, flags, &regs);
+        err = exec_open(exec, dirfd, flags);
+    if (!err)
+        err = strings_collect(exec, argv, envp);
+    if (!err)
+        err = exec_prepare(exec);
+    if (!err)
+        err = exec_commit(exec, &regs);
     if (exec)
         exec_destroy(exec);
     path_name_fini(&name);

@@ -304,7 +304,7 @@ long sys_sendto(int fd, const void __app *buf, size_t count, unsigned flags, con
     if (!err) {
         io_init_app(&io, (void __app *)buf, count);
         message.io = &io;
-        n = send_message(file, sock, &message);
+        n = io_is_possible(&io) ? send_message(file, sock, &message) : -EFAULT;
         io_fini(&io);
     }
     file_put(file);
@@ -448,7 +448,7 @@ long sys_recvfrom(int fd, void __app *buf, size_t count, unsigned flags, void __
     io_init_app(&io, buf, count);
     message.io = &io;
     message.nonblock = is_nonblocking(file, flags);
-    long n = sock->ops->receive(sock, &message);
+    long n = io_is_possible(&io) ? sock->ops->receive(sock, &message) : -EFAULT;
     io_fini(&io);
     if (n >= 0 && from) {
         err = address_to_app(&address, from, len);
