@@ -252,6 +252,21 @@ int file_open_path(const struct path *path, unsigned flags, struct file **out)
     return 0;
 }
 
+int file_begin_program(struct file *file)
+{
+    int err = inode_begin_run(file->inode);
+
+    file->is_program = !err;
+    return err;
+}
+
+void file_end_program(struct file *file)
+{
+    if (file->is_program)
+        inode_end_run(file->inode);
+    file->is_program = false;
+}
+
 /* ---- References ------------------------------------------------------------------------------ */
 
 struct file *file_get(struct file *file)
@@ -263,6 +278,9 @@ struct file *file_get(struct file *file)
 static void file_release(struct file *file)
 {
     epoll_file_released(file);
+    file_end_program(file);
+    if (file->is_writer)
+        inode_end_write(file->inode);
     if (!(file->flags & ABI_O_PATH)) {
         locks_release(file->inode, file);
         inotify_file_event(file,

@@ -108,6 +108,8 @@ struct file {
     int owner_pid;                  /* F_SETOWN */
     int owner_signal;               /* F_SETSIG */
     bool owner_is_thread;           /* F_SETOWN_EX with F_OWNER_TID */
+    bool is_writer;                 /* [i] counts as one in inode->nwriters */
+    bool is_program;                /* a program runs from it: the same, negative */
     uint64_t id;                    /* for "pipe:[id]", kcmp */
     struct epoll_item *epoll_items; /* [a] fs/epoll.c: who watches it; NULL: nobody */
 };
@@ -130,6 +132,10 @@ int file_place(struct file *file, struct path *out) __must_check;
 /* Opens a place that exists.  Consumes nothing; takes its own references.  Checks types and mount
  * flags, not permission: open(2) and execve(2) differ in that. */
 int file_open_path(const struct path *path, unsigned flags, struct file **out) __must_check;
+/* From now on nobody may open or truncate the file to write (-ETXTBSY: somebody has), until the end or the last
+ * file_put().  For the one who opened it. */
+int file_begin_program(struct file *file) __must_check;
+void file_end_program(struct file *file);
 /* The whole open(2) from a kernel string. */
 int file_open(int dirfd, const char *name, unsigned flags, unsigned mode,
               struct file **out) __must_check;

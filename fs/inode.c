@@ -121,6 +121,39 @@ void inode_init_owner(struct inode *inode, const struct inode *dir, unsigned mod
         inode->mode |= ABI_S_ISGID;
 }
 
+/* Moves nwriters by step, which must not make it cross zero. */
+static int writers_move(struct inode *inode, int step)
+{
+    int now = __atomic_load_n(&inode->nwriters, __ATOMIC_RELAXED);
+
+    do {
+        if ((step > 0 && now < 0) || (step < 0 && now > 0))
+            return -ETXTBSY;
+    } while (!__atomic_compare_exchange_n(&inode->nwriters, &now, now + step, true,
+                                          __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+    return 0;
+}
+
+int inode_begin_write(struct inode *inode)
+{
+    return writers_move(inode, 1);
+}
+
+void inode_end_write(struct inode *inode)
+{
+    __atomic_fetch_sub(&inode->nwriters, 1, __ATOMIC_ACQ_REL);
+}
+
+int inode_begin_run(struct inode *inode)
+{
+    return writers_move(inode, -1);
+}
+
+void inode_end_run(struct inode *inode)
+{
+    __atomic_fetch_add(&inode->nwriters, 1, __ATOMIC_ACQ_REL);
+}
+
 struct inode *inode_get(struct inode *inode)
 {
     __atomic_fetch_add(&inode->refcount, 1, __ATOMIC_RELAXED);

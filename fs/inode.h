@@ -100,6 +100,7 @@ struct inode {
     void *xattrs;     /* ramfs: extended attributes; NULL until used */
     unsigned seals;   /* memfd */
     const char *link; /* [i] a symbolic link's target kept in memory, or NULL: ops->readlink */
+    int nwriters; /* [a] > 0: open files that may write; < 0: programs that are being run from it */
     bool is_linkable; /* [n] O_TMPFILE without O_EXCL: linkat() may give it a name */
 };
 
@@ -132,6 +133,11 @@ int inode_create(struct superblock *sb, unsigned mode, struct inode **out) __mus
 /* The owner and mode of a new inode in dir: a set-group-id directory hands its group on. */
 void inode_init_owner(struct inode *inode, const struct inode *dir, unsigned mode);
 struct inode *inode_get(struct inode *inode);
+/* A file is written or run, never both (-ETXTBSY), as on Linux.  Each begin that returned 0 needs its end. */
+int inode_begin_write(struct inode *inode) __must_check;
+void inode_end_write(struct inode *inode);
+int inode_begin_run(struct inode *inode) __must_check;
+void inode_end_run(struct inode *inode);
 void inode_put(struct inode *inode);
 /* The running process may access it so (mask of 4 read, 2 write, 1 execute); -EACCES, -EROFS. */
 int inode_permission(struct inode *inode, unsigned mask) __must_check;

@@ -51,12 +51,30 @@ static int may_open(const struct path *path, unsigned flags)
     return 0;
 }
 
+/* Regular files that may be written by it are counted, so that none of them is run meanwhile. */
+static int open_counted(const struct path *path, unsigned flags, struct file **out)
+{
+    struct inode *inode = path->dentry->inode;
+    bool is_writer = !(flags & ABI_O_PATH) && access_mask(flags) & ABI_W_OK &&
+                     (inode->mode & ABI_S_IFMT) == ABI_S_IFREG;
+    int err = is_writer ? inode_begin_write(inode) : 0;
+
+    if (err)
+        return err;
+    err = file_open_path(path, flags, out);
+    if (!err)
+        (*out)->is_writer = is_writer;
+    else if (is_writer)
+        inode_end_write(inode);
+    return err;
+}
+
 static int open_place(const struct path *path, unsigned flags, struct file **out)
 {
     int err = flags & ABI_O_PATH ? 0 : may_open(path, flags);
 
     if (!err)
-        err = file_open_path(path, flags, out);
+        err = open_counted(path, flags, out);
     if (err || !(flags & ABI_O_TRUNC) || ((*out)->inode->mode & ABI_S_IFMT) != ABI_S_IFREG)
         return err;
     err = vfs_truncate((*out)->inode, 0);
@@ -113,7 +131,7 @@ static int open_found(struct walk *walk, struct path *place, unsigned flags, str
 static int open_created(const struct path *place, unsigned flags, struct file **out)
 {
     /* A new file may be opened so whatever its mode says; there is nothing to truncate. */
-    return file_open_path(place, flags & ~ABI_O_TRUNC, out);
+    return open_counted(place, flags & ~ABI_O_TRUNC, out);
 }
 
 /* One round at the walk's last part.  1: go on. */
@@ -174,7 +192,7 @@ static int open_tmpfile(int dirfd, const char *name, const struct open_request *
                       &place.dentry);
     if (!err) {
         place.mount = dir.mount;
-        err = file_open_path(&place, flags & ~ABI_O_DIRECTORY, out);
+        err = open_counted(&place, flags & ~ABI_O_DIRECTORY, out);
         dentry_put(place.dentry);
     }
     if (!err)

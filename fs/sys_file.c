@@ -238,7 +238,11 @@ static int truncate_place(const struct path *path, uint64_t length)
     if (!err)
         err = inode_permission(inode, ABI_W_OK);
     if (!err)
-        err = vfs_truncate(inode, length);
+        err = inode_begin_write(inode);
+    if (err)
+        return err;
+    err = vfs_truncate(inode, length);
+    inode_end_write(inode);
     if (!err)
         inotify_dentry_event(path->dentry, ABI_IN_MODIFY);
     return err;

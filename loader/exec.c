@@ -102,6 +102,8 @@ int exec_prepare(struct exec *exec)
         err = vmspace_create(&exec->vm);
     if (!err)
         err = image_map(exec);
+    if (exec->interpreter.file)
+        file_end_program(exec->interpreter.file); /* a library from here on */
     if (!err)
         err = vdso_map(exec->vm, &vdso);
     if (!err)

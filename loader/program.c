@@ -27,13 +27,20 @@ static int place_check(const struct path *place)
     return inode_permission(inode, MASK_EXECUTE);
 }
 
-/* Opens a place to run it: execute permission is what counts. */
+/* Opens a place to run it: execute permission is what counts, and that nobody writes to it. */
 static int place_open(struct path *place, struct file **out)
 {
     int err = place_check(place);
     if (!err)
         err = file_open_path(place, ABI_O_RDONLY, out);
     path_put(place);
+    if (err)
+        return err;
+    err = file_begin_program(*out);
+    if (err) {
+        file_put(*out);
+        *out = NULL;
+    }
     return err;
 }
 
