@@ -58,7 +58,12 @@ __noreturn void trap_bad_stack(unsigned vector, uint64_t error, const struct mac
 
 bool regs_are_app(const struct regs *regs)
 {
-    return regs->rsp >> 47 == 0;
+    const struct thread *thread = thread_current();
+    if (likely(regs->rsp >> 47 == 0))
+        return true;
+    /* An application whose rsp is wild; our own code has no business with that rip on any other stack. */
+    return regs->rip >> 47 == 0 &&
+           (regs->rsp <= thread->kernel_stack_bottom || regs->rsp > thread->kernel_stack_top);
 }
 
 static uint64_t fixup_find(uint64_t rip)

@@ -6,11 +6,13 @@
  * frame over the application's red zone (System V ABI, 3.2.2).  Every vector therefore uses an IST stack.
  * The common ones (IST_TRAP) only pass through it: with interrupts off the frame is moved to the thread's
  * kernel stack at once, so that the handler may sleep and fault again.  Where to is decided by the
- * interrupted rsp, never by rip:
+ * interrupted rsp, and by rip only when that is nowhere sensible:
  *
  *   in (bottom, top] of this thread's kernel stack   kernel interrupted: continue below it (the kernel has no
  *                                                    red zone)
  *   in the application half                          application interrupted: start at the top
+ *   anywhere else, rip in the application half       an application with a wild rsp: the same; what it pushes is
+ *                                                    its own fault
  *   anywhere else (guard page, IST, boot stack)      our bug: trap_bad_stack() reports and never returns
  *
  * NMI, #DF and #MC stay on their own stacks.  #DB stays on its own if it hit the kernel (a single step into the
@@ -103,8 +105,11 @@ move:
     andq $-16, %rdx
     jmp 2f
 1:  shrq $47, %rdx
+    jz 3f
+    movq AT_RIP(%rsp), %rdx
+    shrq $47, %rdx
     jnz bad_stack
-    movq THREAD_STACK_TOP(%rax), %rdx
+3:  movq THREAD_STACK_TOP(%rax), %rdx
 2:  subq $REGS_FROM_TOP, %rdx
 
     /* struct regs at rdx. */
