@@ -222,7 +222,9 @@ static long process_clone(const struct clone_request *request)
     int err = process_create(parent, &child);
     if (err)
         return err;
-    child->exit_signal = request->exit_signal;
+    /* Another's parent is told as it was to be told of that other: one cannot choose the signal. */
+    child->exit_signal =
+        request->flags & ABI_CLONE_PARENT ? parent->exit_signal : request->exit_signal;
     struct thread *thread = child->leader;
     thread_set_name(thread, thread_current()->name);
     err = process_share(child, parent, request->flags);

@@ -133,6 +133,29 @@ static void test_orphans(void)
     CHECK_ERRNO(waitid(P_ALL, 0, NULL, WNOHANG), EINVAL);
 }
 
+static int make_sibling(void *arg)
+{
+    int flags = (int)(long)arg;
+
+    return syscall(SYS_clone, flags, 0, 0, 0, 0) < 0; /* the sibling returns 0, too */
+}
+
+/* A child cannot choose with which signal its parent hears of a sibling. */
+static void test_sibling(void)
+{
+    int status, count = 0;
+
+    signal(SIGILL, SIG_DFL);
+    pid_t pid =
+        clone(make_sibling, stack + sizeof(stack), SIGCHLD, (void *)(long)(CLONE_PARENT | SIGILL));
+    CHECK(pid > 0);
+    while (waitpid(-1, &status, __WALL) > 0) {
+        CHECK(status == 0);
+        count++;
+    }
+    CHECK(count == 2);
+}
+
 static void child_ids(void)
 {
     uid_t r, e, s;
@@ -195,6 +218,7 @@ int main(void)
     test_clone();
     test_clone3();
     test_orphans();
+    test_sibling();
     test_ids();
     return check_end();
 }
