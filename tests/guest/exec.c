@@ -308,8 +308,36 @@ static void test_spawn(void)
     CHECK(shared == 8 && status_of(pid) == 0);
 }
 
+/* A file is written or run, never both. */
+static void test_busy(void)
+{
+    char *argv[] = { "copy", "child", "none", NULL };
+    char buffer[4096];
+    int from = open(self, O_RDONLY), to = open("copy", O_RDWR | O_CREAT, 0755);
+
+    NEED(from >= 0 && to >= 0);
+    for (long n; (n = read(from, buffer, sizeof(buffer))) > 0;)
+        NEED(write(to, buffer, (size_t)n) == n);
+    CHECK_ERRNO(execv("copy", argv), ETXTBSY);
+    close(to), close(from);
+    CHECK_ERRNO(open(self, O_RDWR), ETXTBSY);
+    CHECK_ERRNO(open(self, O_RDONLY | O_TRUNC), ETXTBSY);
+    CHECK_ERRNO(truncate(self, 0), ETXTBSY);
+    CHECK((from = open(self, O_RDONLY)) >= 0 && !close(from));
+    /* Not any more when the program has ended. */
+    pid_t pid = fork();
+    if (pid == 0) {
+        execl("copy", "copy", NULL);
+        _exit(97);
+    }
+    status_of(pid);
+    CHECK((to = open("copy", O_RDWR)) >= 0 && !close(to) && !unlink("copy"));
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 1 && !strcmp(argv[0], "copy"))
+        return 0;
     if (argc > 2 && !strcmp(argv[1], "child"))
         return child_main(argc - 1, argv + 1);
     NEED(readlink("/proc/self/exe", self, sizeof(self) - 1) > 0);
@@ -320,5 +348,6 @@ int main(int argc, char **argv)
     test_scripts();
     test_by_descriptor();
     test_spawn();
+    test_busy();
     return check_end();
 }
