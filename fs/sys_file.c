@@ -95,10 +95,10 @@ static int apply_flags(struct io *io, unsigned flags, bool is_write)
     const unsigned known =
         ABI_RWF_HIPRI | ABI_RWF_DSYNC | ABI_RWF_SYNC | ABI_RWF_NOWAIT | ABI_RWF_APPEND;
 
-    if (flags & ~known || (flags & ABI_RWF_APPEND && !is_write))
+    if (flags & ~known)
         return -EOPNOTSUPP;
     io->nonblock = flags & ABI_RWF_NOWAIT;
-    io->append = flags & ABI_RWF_APPEND;
+    io->append = is_write && flags & ABI_RWF_APPEND;
     return 0;
 }
 

@@ -370,6 +370,10 @@ static int altstack_set(struct abi_stack *stack, const struct abi_stack *new)
         return -EPERM;
     if (mode != ABI_SS_DISABLE && mode != ABI_SS_ONSTACK && mode != 0)
         return -EINVAL;
+    /* No change is never refused, as on Linux: not even that of no stack to no stack. */
+    if (stack->ss_sp == new->ss_sp && stack->ss_size == new->ss_size &&
+        stack->ss_flags == new->ss_flags)
+        return 0;
     if (mode == ABI_SS_DISABLE) {
         *stack = (struct abi_stack){ .ss_flags = new->ss_flags };
         return 0;

@@ -152,7 +152,7 @@ static void plan_processes(void)
     PLAN("futex_waitv", P(zeros), 1, 0, P(timer_value), CLOCK_MONOTONIC);
     PLAN("futex", P(zeros), FUTEX_WAIT, 1, 0, 0, 0);
     PLAN("timer_settime", 0, 0, P(timer_value), P(zeros));
-    PLAN("setitimer", ITIMER_VIRTUAL, P(timer_value), P(zeros));
+    PLAN("setitimer", ITIMER_REAL, P(zeros), P(zeros));
     PLAN("getitimer", ITIMER_REAL, P(zeros));
     PLAN("execve", P("file"), P(zeros), P(zeros));
     PLAN("execveat", AT_FDCWD, P("file"), P(zeros), P(zeros), 0);
