@@ -117,8 +117,12 @@ void inode_init_owner(struct inode *inode, const struct inode *dir, unsigned mod
     if (!(dir->mode & ABI_S_ISGID))
         return;
     inode->gid = dir->gid;
+    /* A program with the group of a folder is not for those who are not in that group. */
     if ((mode & ABI_S_IFMT) == ABI_S_IFDIR)
         inode->mode |= ABI_S_ISGID;
+    else if ((mode & (ABI_S_ISGID | 0010)) == (ABI_S_ISGID | 0010) &&
+             !process_is_in_group(dir->gid) && !process_has_capability(ABI_CAP_FSETID))
+        inode->mode &= ~ABI_S_ISGID;
 }
 
 /* Moves nwriters by step, which must not make it cross zero. */
