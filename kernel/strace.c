@@ -167,7 +167,7 @@ static void count_result(const struct syscall *row, long result)
 {
     if (!is_last_words(row)) {
         syscall_count(row, result);
-    } else if (result < 0 && strncmp(row->name, "execve", 6) == 0) {
+    } else if (result < 0 && strcmp(row->name, "rt_sigreturn") != 0) {
         syscall_count_take_back(row);
         syscall_count(row, result);
     }

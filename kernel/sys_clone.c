@@ -446,8 +446,3 @@ long sys_unshare(unsigned flags)
         err = fs_unshare(process);
     return err;
 }
-
-long sys_setns(int fd, unsigned flags)
-{
-    return -EINVAL; /* no descriptor here refers to a namespace */
-}

@@ -26,7 +26,7 @@
 
 #include "call_table.h"
 
-static char *zeros, *text, *vector, *address, *timer_value, *set, *attr, *how;
+static char *zeros, *text, *vector, *address, *timer_value, *set, *attr, *how, *stack;
 static int file_fd, dir_fd, udp_fd, pair_fd, epoll_fd, timer_fd, pipe_in, pipe_out, inotify_fd,
     listener_fd;
 
@@ -168,7 +168,7 @@ static void plan_processes(void)
     PLAN("capget", P(attr), P(zeros));
     PLAN("sethostname", P(text), 4);
     PLAN("setdomainname", P(text), 4);
-    PLAN("sigaltstack", P(zeros), P(zeros));
+    PLAN("sigaltstack", P(stack), P(zeros));
 }
 
 static long default_of(int kind)
@@ -311,6 +311,7 @@ static void prepare_memory(void)
     struct open_how open_how = { .flags = O_RDONLY };
 
     zeros = fill(NULL, 0);
+    stack = fill(&(stack_t){ .ss_sp = zeros, .ss_size = 1 << 20 }, sizeof(stack_t));
     text = fill("\x10\0\0\0text", 8);
     vector = fill(&one, sizeof one);
     address = fill(&loopback, sizeof loopback);
