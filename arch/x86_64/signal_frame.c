@@ -162,21 +162,27 @@ int arch_signal_push(struct regs *regs, int signo, const struct abi_siginfo *inf
     return 0;
 }
 
-/* Reserved bits in what xrstor loads would fault in the kernel: refuse or clear them. */
+/* Reserved bits in what xrstor loads would fault in the kernel; as on Linux they end the program. */
 static int check_vector_state(uint8_t *area, bool is_extended)
 {
+    uint64_t header[HEADER_SIZE / 8] = { 3 };
     uint32_t mxcsr;
     memcpy(&mxcsr, area + MXCSR_OFFSET, 4);
-    mxcsr &= 0xffff;
-    memcpy(area + MXCSR_OFFSET, &mxcsr, 4);
+    if (mxcsr & ~0xffffU)
+        return -EINVAL;
     if (!cpu_features.has_xsave)
         return 0;
-    uint64_t header[HEADER_SIZE / 8] = { 3 };
-    if (is_extended) {
-        memcpy(header, area + LEGACY_SIZE, 8);
-        header[0] &= cpu_features.xcr0;
+    if (!is_extended) {
+        memcpy(area + LEGACY_SIZE, header, HEADER_SIZE);
+        return 0;
     }
-    memcpy(area + LEGACY_SIZE, header, HEADER_SIZE);
+    memcpy(header, area + LEGACY_SIZE, HEADER_SIZE);
+    if (header[0] & ~(uint64_t)cpu_features.xcr0)
+        return -EINVAL;
+    for (size_t i = 1; i < HEADER_SIZE / 8; i++) {
+        if (header[i])
+            return -EINVAL; /* the compacted form and what is reserved */
+    }
     return 0;
 }
 
@@ -200,7 +206,10 @@ static int pop_vector_state(uintptr_t at)
         vector_reset(thread);
         return -EFAULT;
     }
-    return check_vector_state(area, is_extended);
+    int err = check_vector_state(area, is_extended);
+    if (err)
+        vector_reset(thread);
+    return err;
 }
 
 int arch_signal_pop(struct regs *regs, uint64_t *blocked, struct abi_stack *altstack)
