@@ -197,7 +197,10 @@ def collect_guest():
     build_kernel()
     runner = os.path.join(TOP, "tests", "guest", "run.py")
     names = subprocess.run([runner, "--list"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
-    return [Job(name, "guest", [runner, name], 200) for name in names]
+    jobs = [Job(name, "guest", [runner, name], 200) for name in names]
+    # After the others, from what they have counted; alone it runs them all first.
+    checker = os.path.join(TOP, "tests", "guest", "every_call.py")
+    return jobs + [Job("every_call", "guest", [checker], 1800, alone=True)]
 
 
 def collect_python(folder, label, timeout, alone):

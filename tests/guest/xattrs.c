@@ -69,6 +69,7 @@ static void test_list(int fd)
           has_name(value, n, "user.empty") && has_name(value, n, "trusted.t"));
     CHECK(syscall(SYS_flistxattr, fd, value, sizeof value) == n);
     CHECK_ERRNO(syscall(SYS_flistxattr, fd, value, 5L), ERANGE);
+    CHECK_ERRNO(syscall(SYS_flistxattr, fd, 8L, 1000L), EFAULT);
     CHECK(!syscall(SYS_fremovexattr, fd, "user.three") &&
           !syscall(SYS_removexattr, "f", "user.empty"));
     CHECK_ERRNO(syscall(SYS_removexattr, "f", "user.empty"), ENODATA);
