@@ -23,6 +23,7 @@ struct inet_socket {
 
     bool v6only;                /* [w] */
     bool freebind;              /* [w] */
+    bool bind_without_port;     /* [w] stored */
     bool want_pktinfo;          /* [w] IP_PKTINFO, IPV6_RECVPKTINFO */
     bool want_ttl;              /* [w] */
     bool want_tos;              /* [w] */

@@ -256,6 +256,8 @@ static bool *find_switch4(struct inet_socket *inet, int name)
     case ABI_IP_FREEBIND:
     case ABI_IP_TRANSPARENT:
         return &inet->freebind;
+    case ABI_IP_BIND_ADDRESS_NO_PORT:
+        return &inet->bind_without_port;
     case ABI_IP_MULTICAST_LOOP:
         return &inet->multicast_loop;
     case ABI_IP_MULTICAST_ALL:
@@ -267,11 +269,15 @@ static bool *find_switch4(struct inet_socket *inet, int name)
     }
 }
 
-/* Some may be given as one byte. */
-static int small_int(const void *value, unsigned len, int *out)
+/* May be given as one byte; some even as none, which is 0. */
+static int small_int(int name, const void *value, unsigned len, int *out)
 {
+    *out = 0;
     if (len == 0)
-        return -EINVAL;
+        return name == ABI_IP_TTL || name == ABI_IP_FREEBIND || name == ABI_IP_MULTICAST_TTL ||
+                       name == ABI_IP_MULTICAST_LOOP || name == ABI_IP_MULTICAST_ALL
+                   ? -EINVAL
+                   : 0;
     if (len < sizeof(*out)) {
         *out = *(const uint8_t *)value;
         return 0;
@@ -297,7 +303,7 @@ static int set_option4(struct inet_socket *inet, int name, const void *value, un
     default:
         break;
     }
-    int err = small_int(value, len, &number);
+    int err = small_int(name, value, len, &number);
     if (err)
         return err;
     bool *on = find_switch4(inet, name);
@@ -311,11 +317,12 @@ static int set_option4(struct inet_socket *inet, int name, const void *value, un
     case ABI_IP_TOS:
         return set_range(&inet->tos, number & 255, 0, 255);
     case ABI_IP_MULTICAST_TTL:
+        if (inet->base.type == ABI_SOCK_STREAM)
+            return -EINVAL;
         return set_range(&inet->multicast_ttl, number == -1 ? 1 : number, 0, 255);
     case ABI_IP_MTU_DISCOVER:
         return set_range(&inet->mtu_discover, number, 0, 5);
     case ABI_IP_RECVOPTS:
-    case ABI_IP_BIND_ADDRESS_NO_PORT:
         return 0;
     default:
         return -ENOPROTOOPT;
@@ -352,6 +359,8 @@ static int set_option6(struct inet_socket *inet, int name, const void *value, un
         return change_group6(inet, value, len, name == ABI_IPV6_ADD_MEMBERSHIP);
     if (name == ABI_MCAST_JOIN_GROUP || name == ABI_MCAST_LEAVE_GROUP)
         return change_group_any(inet, value, len, name == ABI_MCAST_JOIN_GROUP);
+    if (name == ABI_IPV6_MULTICAST_HOPS && inet->base.type == ABI_SOCK_STREAM)
+        return -ENOPROTOOPT;
     int err = option_int(value, len, &number);
     if (err)
         return err;
@@ -439,7 +448,6 @@ static int get_number4(struct inet_socket *inet, int name, int *value)
     case ABI_IP_MTU:
         return get_mtu(inet, value);
     case ABI_IP_RECVOPTS:
-    case ABI_IP_BIND_ADDRESS_NO_PORT:
         *value = 0;
         return 0;
     default:
@@ -487,7 +495,7 @@ int inet_get_option(struct socket *sock, int level, int name, void *value, unsig
 {
     struct inet_socket *inet = inet_of(sock);
     int number = 0;
-    int err = -ENOPROTOOPT;
+    int err = sock->family == ABI_AF_INET6 ? -ENOPROTOOPT : -EOPNOTSUPP; /* of another level */
 
     if (level == ABI_SOL_SOCKET)
         return get_device(inet, value, len);

@@ -76,24 +76,25 @@ struct socket {
     int error;                 /* [a] SO_ERROR: a positive errno, 0 */
     unsigned shutdown;         /* [a] SHUTDOWN_* */
 
-    nsec_t receive_timeout;       /* [w] DEADLINE_NONE: wait for ever */
-    nsec_t send_timeout;          /* [w] */
-    unsigned receive_buffer;      /* [w] bytes, as getsockopt reports them */
-    unsigned send_buffer;         /* [w] */
-    int receive_low;              /* [w] SO_RCVLOWAT */
-    bool reuse_address;           /* [w] */
-    bool reuse_port;              /* [w] */
-    bool broadcast;               /* [w] */
-    bool keepalive;               /* [w] */
-    bool oob_inline;              /* [w] */
-    bool pass_credentials;        /* [w] */
-    bool timestamp, timestamp_ns; /* [w] */
-    bool no_check;                /* [w] */
-    bool is_listening;            /* [a] SO_ACCEPTCONN */
-    int priority, mark;           /* [w] stored */
-    struct abi_linger linger;     /* [w] */
-    struct abi_ucred owner;       /* [i] who made it */
-    struct abi_ucred peer;        /* SO_PEERCRED, set when connected */
+    nsec_t receive_timeout;                   /* [w] DEADLINE_NONE: wait for ever */
+    nsec_t send_timeout;                      /* [w] */
+    unsigned receive_buffer;                  /* [w] bytes, as getsockopt reports them */
+    unsigned send_buffer;                     /* [w] */
+    int receive_low;                          /* [w] SO_RCVLOWAT */
+    bool reuse_address;                       /* [w] */
+    bool reuse_port;                          /* [w] */
+    bool broadcast;                           /* [w] */
+    bool keepalive;                           /* [w] */
+    bool oob_inline;                          /* [w] */
+    bool pass_credentials;                    /* [w] */
+    bool timestamp, timestamp_ns;             /* [w] */
+    bool no_check;                            /* [w] */
+    bool dont_route, want_drops, no_checksum; /* [w] stored: without effect here */
+    bool is_listening;                        /* [a] SO_ACCEPTCONN */
+    int priority, mark;                       /* [w] stored */
+    struct abi_linger linger;                 /* [w] */
+    struct abi_ucred owner;                   /* [i] who made it */
+    struct abi_ucred peer;                    /* SO_PEERCRED, set when connected */
 };
 
 #define RECEIVE_BUFFER_DEFAULT 212992u

@@ -95,6 +95,12 @@ static bool *find_switch(struct socket *sock, int name)
         return &sock->timestamp_ns;
     case ABI_SO_NO_CHECK:
         return &sock->no_check;
+    case ABI_SO_DONTROUTE:
+        return &sock->dont_route;
+    case ABI_SO_RXQ_OVFL:
+        return &sock->want_drops;
+    case ABI_SO_NOFCS:
+        return &sock->no_checksum;
     default:
         return NULL;
     }
@@ -128,10 +134,8 @@ static int set_int_option(struct socket *sock, int name, int value)
         sock->mark = value;
         return 0;
     case ABI_SO_DEBUG:
-    case ABI_SO_DONTROUTE:
     case ABI_SO_BSDCOMPAT:
     case ABI_SO_PASSSEC:
-    case ABI_SO_RXQ_OVFL:
     case ABI_SO_BUSY_POLL:
     case ABI_SO_INCOMING_CPU:
         return 0; /* hints, without effect on what is sent and received here */
@@ -145,6 +149,8 @@ int socket_set_option(struct socket *sock, int name, const void *value, unsigned
     int number;
     int err;
 
+    if (len < sizeof(number) && name != ABI_SO_BINDTODEVICE)
+        return -EINVAL; /* before the name is looked at, as on Linux */
     switch (name) {
     case ABI_SO_BINDTODEVICE:
         err = sock->ops->set_option ? sock->ops->set_option(sock, ABI_SOL_SOCKET, name, value, len)
@@ -230,10 +236,8 @@ static int get_int_option(struct socket *sock, int name, int *value)
         *value = sock->mark;
         return 0;
     case ABI_SO_DEBUG:
-    case ABI_SO_DONTROUTE:
     case ABI_SO_BSDCOMPAT:
     case ABI_SO_PASSSEC:
-    case ABI_SO_RXQ_OVFL:
     case ABI_SO_BUSY_POLL:
     case ABI_SO_ZEROCOPY:
     case ABI_SO_INCOMING_NAPI_ID:

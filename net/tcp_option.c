@@ -170,7 +170,7 @@ static int set_number(struct tcp_socket *tcp, int name, int value)
         tcp->window_clamp = value;
         return 0;
     case ABI_TCP_QUICKACK:
-        tcp->quick_ack = value;
+        tcp->no_quick_ack = value == 0;
         return 0;
     case ABI_TCP_NOTSENT_LOWAT:
         tcp->notsent_low = value;
@@ -328,7 +328,7 @@ static int get_number(struct tcp_socket *tcp, int name, int *value)
         *value = tcp->window_clamp ? tcp->window_clamp : TCP_WND;
         return 0;
     case ABI_TCP_QUICKACK:
-        *value = 1;
+        *value = !tcp->no_quick_ack;
         return 0;
     case ABI_TCP_NOTSENT_LOWAT:
         *value = tcp->notsent_low;
