@@ -123,7 +123,7 @@ static void test_timers(void)
     NEED(!timer_create(CLOCK_MONOTONIC, &event, &timer));
     CHECK(!timer_settime(timer, 0, &every, NULL));
     sleep_ms(65);
-    CHECK(fired >= 3);
+    CHECK(fired + overruns >= 3); /* a busy host may run us late */
     CHECK(!timer_gettime(timer, &left) && left.it_interval.tv_nsec == 10000000);
     CHECK(!timer_delete(timer));
     CHECK_ERRNO(syscall(SYS_timer_delete, timer), EINVAL);
