@@ -88,6 +88,15 @@ static void pty_input_taken(struct tty *tty)
     poll_wake(&pty_of(tty)->master_poll, ABI_POLLOUT | ABI_POLLWRNORM);
 }
 
+static void pty_slave_opened(struct tty *tty)
+{
+    struct pty *pty = pty_of(tty);
+    mutex_lock(&pty->lock);
+    WRITE_ONCE(pty->nslaves, pty->nslaves + 1);
+    WRITE_ONCE(pty->was_opened, true);
+    mutex_unlock(&pty->lock);
+}
+
 static void pty_slave_closed(struct tty *tty)
 {
     struct pty *pty = pty_of(tty);
@@ -116,6 +125,7 @@ static const struct tty_ops pty_tty_ops = {
     .write = pty_write,
     .discard = pty_discard,
     .input_taken = pty_input_taken,
+    .file_opened = pty_slave_opened,
     .file_closed = pty_slave_closed,
     .destroy = pty_destroy,
 };
@@ -391,10 +401,6 @@ int pty_slave_open(struct inode *inode, struct file *file)
         tty_put(&pty->tty);
         return -EIO;
     }
-    mutex_lock(&pty->lock);
-    WRITE_ONCE(pty->nslaves, pty->nslaves + 1);
-    WRITE_ONCE(pty->was_opened, true);
-    mutex_unlock(&pty->lock);
     tty_attach_file(&pty->tty, file);
     return 0;
 }

@@ -288,6 +288,8 @@ void tty_attach_file(struct tty *tty, struct file *file)
     file->ops = &tty_file_ops;
     file->private = tty;
     file->poll_head = &tty->poll;
+    if (tty->ops->file_opened)
+        tty->ops->file_opened(tty);
     if (!(file->flags & ABI_O_NOCTTY) && (file->flags & ABI_O_ACCMODE) != ABI_O_WRONLY)
         tty_claim_on_open(tty);
 }

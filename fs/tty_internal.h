@@ -17,8 +17,9 @@ struct tty_ops {
     int (*write)(struct tty *tty, const char *buf, size_t len);
     /* Forgets what the other side has not read.  May be NULL: nothing ever waits. */
     void (*discard)(struct tty *tty);
-    /* These may be NULL.  A reader made room; a descriptor was closed; the last reference is gone. */
+    /* These may be NULL.  A reader made room; a file was opened, closed; the last reference is gone. */
     void (*input_taken)(struct tty *tty);
+    void (*file_opened)(struct tty *tty);
     void (*file_closed)(struct tty *tty);
     void (*destroy)(struct tty *tty);
 };

@@ -209,6 +209,8 @@ static void child_session(int ready)
     int tty = open("/dev/tty", O_RDWR);
     if (tty < 0 || tcgetpgrp(tty) != getpgrp() || tcgetsid(tty) != getsid(0))
         _exit(2);
+    if (close(open("/dev/tty", O_RDWR)))
+        _exit(2);
     if (write(ready, &c, 1) != 1)
         _exit(3);
     while (!caught[SIGINT])
@@ -242,6 +244,8 @@ static void test_session(void)
         child_session(pipe_ends[1]);
     close(slave);
     NEED(read(pipe_ends[0], &c, 1) == 1);
+    /* One more /dev/tty was opened and closed: the child's terminal is still open. */
+    CHECK(poll(&(struct pollfd){ .fd = master, .events = POLLIN }, 1, 0) == 0);
     put(master, "typed\003");
     CHECK(read(pipe_ends[0], &c, 1) == 1);
     show("interrupt echo", master);
