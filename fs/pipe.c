@@ -496,23 +496,24 @@ int pipe_inode_create(const struct file_ops *ops, struct inode **out)
 int fifo_open(struct inode *inode, struct file *file)
 {
     unsigned access = file->flags & ABI_O_ACCMODE;
+    bool is_named = inode->sb != &pipefs_superblock; /* /proc/self/fd opens the others, at once */
     struct pipe *pipe = pipe_join(inode);
     if (!pipe)
         return -ENOMEM;
-    if (access == ABI_O_WRONLY && (file->flags & ABI_O_NONBLOCK) &&
+    if (is_named && access == ABI_O_WRONLY && (file->flags & ABI_O_NONBLOCK) &&
         READ_ONCE(pipe->nreaders) == 0) {
         pipe_leave(inode);
         return -ENXIO;
     }
     file->position = -1; /* matches no count of writers: see pipe_poll() */
     ends_open(pipe, access);
-    int err = fifo_wait_peer(pipe, file);
+    int err = is_named ? fifo_wait_peer(pipe, file) : 0;
     if (err) {
         ends_close(pipe, access);
         pipe_leave(inode);
         return err;
     }
-    file->ops = inode->sb == &pipefs_superblock ? &pipe_file_ops : &fifo_file_ops;
+    file->ops = is_named ? &fifo_file_ops : &pipe_file_ops;
     file->private = pipe;
     file->poll_head = &pipe->poll;
     return 0;

@@ -104,6 +104,32 @@ static void test_broken(void)
     close(ends[1]);
 }
 
+/* Unlike a FIFO, a pipe that /proc opens once more waits for nobody. */
+static void test_reopened(void)
+{
+    char path[64], buffer[16];
+    int again;
+
+    NEED(!pipe(ends));
+    NEED(write(ends[1], "left", 4) == 4);
+    close(ends[1]);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", ends[0]);
+    NEED((again = open(path, O_RDONLY)) >= 0);
+    CHECK(read(again, buffer, sizeof buffer) == 4 && !memcmp(buffer, "left", 4));
+    CHECK(read(again, buffer, sizeof buffer) == 0);
+    close(again);
+    close(ends[0]);
+    NEED(!pipe(ends));
+    close(ends[0]);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", ends[1]);
+    NEED((again = open(path, O_WRONLY)) >= 0);
+    CHECK_ERRNO(write(again, "x", 1), EPIPE);
+    close(again);
+    NEED((again = open(path, O_WRONLY | O_NONBLOCK)) >= 0);
+    close(again);
+    close(ends[1]);
+}
+
 static void test_splice(void)
 {
     int two[2], fd = open("file", O_RDWR | O_CREAT, 0600);
@@ -149,6 +175,7 @@ int main(void)
     test_capacity();
     test_blocking();
     test_broken();
+    test_reopened();
     test_splice();
     test_fifo();
     return check_end();
