@@ -2,6 +2,7 @@
 """Machines for the tests of real software: started by `stout run`, reached by a forwarded port."""
 import http.client
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -24,10 +25,28 @@ def free_port():
         return probe.getsockname()[1]
 
 
+def need(name):
+    """The path of a program of this host; the test is skipped where it is not installed."""
+    path = shutil.which(name, path="/usr/bin:/bin") or shutil.which(name)
+    if not path:
+        pytest.skip(f"no {name}")
+    return path
+
+
+def add(*names):
+    """Options that put programs of this host into the image, where shells look for them."""
+    words = []
+    for name in names:
+        found = [path for folder in ("/usr/bin", "/bin") if os.path.exists(path := os.path.join(folder, name))]
+        words += [word for path in found or [need(name)] for word in ("--add", path)]
+    return words
+
+
 class Machine:
     """A running machine; `port` on this host leads to the guest's port."""
 
-    def __init__(self, args, guest_port=None, options=(), timeout=120, stdin=subprocess.DEVNULL):
+    def __init__(self, args, guest_port=None, options=(), timeout=120, stdin=subprocess.DEVNULL, may_end=False):
+        self.may_end = may_end
         self.port = free_port() if guest_port else None
         command = [STOUT, "run", "--accel", ACCEL, *options]
         if guest_port:
@@ -106,7 +125,7 @@ def machine():
     for item in machines:
         text = item.text()
         alive = item.stop()
-        assert alive, f"it ended by itself with {item.process.returncode}:\n{text}"
+        assert alive or item.may_end, f"it ended by itself with {item.process.returncode}:\n{text}"
 
 
 @pytest.fixture
@@ -123,13 +142,23 @@ def run():
 
 
 @pytest.fixture
-def same_as_linux(run):
+def on_linux():
+    """on_linux(command) -> CompletedProcess of a command that succeeds on this host."""
+    def call(command, env=None, timeout=60):
+        environment = {"PATH": os.environ["PATH"], "HOME": "/root", **(env or {})}
+        result = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False,
+                                env=environment, stdin=subprocess.DEVNULL)
+        assert result.returncode == 0, result.stderr
+        return result
+
+    return call
+
+
+@pytest.fixture
+def same_as_linux(run, on_linux):
     """Runs a command on this host and in a machine: output and status must agree."""
     def call(command, options=(), timeout=120, env=None):
-        environment = {"PATH": os.environ["PATH"], "HOME": "/root", **(env or {})}
-        linux = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment,
-                               stdin=subprocess.DEVNULL)
-        assert linux.returncode == 0, linux.stderr
+        linux = on_linux(command, env)
         words = [word for name, value in (env or {}).items() for word in ("-e", f"{name}={value}")]
         stout = run(*command, options=[*options, *words], timeout=timeout)
         assert (stout.returncode, stout.stdout) == (linux.returncode, linux.stdout), stout.stderr
