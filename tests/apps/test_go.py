@@ -5,6 +5,7 @@ import shutil
 import subprocess
 
 import pytest
+from conftest import add
 from load import run_load
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -31,6 +32,13 @@ def go(tmp_path_factory):
 @pytest.mark.parametrize("cpus", ["1", "4"])
 def test_features(go, same_as_linux, cpus):
     same_as_linux([go("features")], options=["--cpus", cpus])
+
+
+@pytest.mark.parametrize("cpus", ["1", "2"])
+def test_processes(go, same_as_linux, cpus):
+    same_as_linux([go("processes")], timeout=200, env={"PATH": "/usr/bin:/bin"},
+                  options=["--cpus", cpus, "-m", "512M",
+                           *add("sh", "echo", "cat", "grep", "id", "seq", "sleep", "tr", "true", "wc")])
 
 
 def test_cgo(go, same_as_linux):

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 
 import pytest
+from conftest import add
 from load import run_load
 from packages import program
 
@@ -40,6 +41,20 @@ def test_features(same_as_linux, version):
 def test_children(same_as_linux):
     same_as_linux([node("host"), os.path.join(HERE, "node/children.js")], timeout=180,
                   options=["-m", "1G", "--add", "/bin/echo", "--add", "/bin/cat", "--add", "/bin/sh"])
+
+
+@pytest.mark.parametrize("cpus", ["1", "2"])
+def test_processes(same_as_linux, cpus):
+    same_as_linux([node("host"), os.path.join(HERE, "node/processes.js")], timeout=300, env={"PATH": "/usr/bin:/bin"},
+                  options=["--cpus", cpus, "-m", "1G",
+                           *add("sh", "cat", "echo", "id", "seq", "sleep", "true", "wc", "yes")])
+
+
+@pytest.mark.parametrize("part", ["rr", "none", "threads"])
+def test_cluster(same_as_linux, part):
+    """Workers on one port, shared by handing over connections or the listener; then shared memory."""
+    same_as_linux([node("host"), os.path.join(HERE, "node/cluster.js"), part], timeout=300,
+                  options=["--cpus", "2", "-m", "1G"])
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -2,6 +2,8 @@
 """CPython 3.11: http.server, threads, asyncio, sqlite3, subprocesses."""
 import os
 
+import pytest
+from conftest import add
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PYTHON = "/usr/bin/python3"
@@ -10,6 +12,13 @@ PYTHON = "/usr/bin/python3"
 def test_features(same_as_linux):
     same_as_linux([PYTHON, os.path.join(HERE, "python/features.py")], timeout=180,
                   options=["--cpus", "2", "-m", "1G", "--add", "/bin/echo", "--add", "/bin/sh"])
+
+
+@pytest.mark.parametrize("cpus, method", [("1", ""), ("2", "fork"), ("2", "spawn"), ("1", "forkserver")])
+def test_processes(same_as_linux, cpus, method):
+    same_as_linux([PYTHON, os.path.join(HERE, "python/processes.py"), *method.split()], timeout=300,
+                  env={"PATH": "/usr/bin:/bin"}, options=["--cpus", cpus, "-m", "1G", *add(
+                      "sh", "cat", "echo", "false", "id", "seq", "sleep", "stty", "true", "wc")])
 
 
 def test_http_server(machine, tmp_path):
