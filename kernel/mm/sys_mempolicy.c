@@ -142,6 +142,17 @@ long sys_get_mempolicy(void __app *policy, void __app *mask, unsigned long maxno
     return !err && mask ? write_nodes(mask, maxnode, has_nodes) : err;
 }
 
+static int check_process(int pid)
+{
+    struct process *process = pid ? process_find(pid) : NULL;
+
+    if (pid && !process)
+        return -ESRCH;
+    if (process)
+        process_put(process);
+    return 0;
+}
+
 long sys_migrate_pages(int pid, unsigned long maxnode, const void __app *from, const void __app *to)
 {
     bool any, has_node0;
@@ -149,6 +160,8 @@ long sys_migrate_pages(int pid, unsigned long maxnode, const void __app *from, c
 
     if (!err)
         err = read_nodes(to, maxnode, &any, &has_node0);
+    if (!err)
+        err = check_process(pid);
     if (err)
         return err;
     return has_node0 ? 0 : -EINVAL; /* everything is there already */
@@ -170,8 +183,10 @@ long sys_move_pages(int pid, unsigned long count, const void __app *pages, const
 
     if (flags & ~(MPOL_MF_MOVE | MPOL_MF_MOVE_ALL))
         return -EINVAL;
-    if (pid != 0 && pid != self->process->pid)
-        return -EPERM;
+    if (pid != 0 && pid != self->process->pid) {
+        int err = check_process(pid);
+        return err ? err : -EPERM;
+    }
     for (unsigned long i = 0; i < count; i++) {
         uintptr_t page;
         int node = 0;
