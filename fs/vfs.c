@@ -301,8 +301,6 @@ static int rename_check(const struct rename *r)
         err = may_create(r->to_dir, r->to);
     else
         err = may_delete(r->to_dir, r->to, is_exchange ? inode_is_dir(r->to->inode) : is_dir);
-    if (!err && !r->from_dir->dentry->inode->ops->rename)
-        err = -EPERM;
     if (!err)
         err = rename_check_dotdot(r, r->from->inode);
     if (!err && is_exchange)
@@ -396,6 +394,35 @@ static int rename_locked(const struct walk *from, const struct walk *to, unsigne
     return err;
 }
 
+/* What stands in the way of removing a name, under its directory's lock alone. */
+static int name_check_delete(const struct walk *walk)
+{
+    struct inode *dir = walk->path.dentry->inode;
+    struct dentry *last;
+
+    mutex_lock(&dir->lock);
+    int err = dentry_lookup(walk->path.dentry, walk->name, walk->len, &last);
+    if (!err) {
+        err = last->inode ? may_delete(&walk->path, last, inode_is_dir(last->inode)) : -ENOENT;
+        dentry_put(last);
+    }
+    mutex_unlock(&dir->lock);
+    return err;
+}
+
+/*
+ * A file system without renames (/proc, /sys) says so without rename_lock: its directories' locks come before
+ * that, because their lookups ask for paths.  It has no name that could come to be.
+ */
+static int rename_refuse(const struct walk *from, const struct walk *to)
+{
+    int err = name_check_delete(from);
+
+    if (!err)
+        err = name_check_delete(to);
+    return err ? err : -EPERM;
+}
+
 int vfs_rename(const struct walk *from, const struct walk *to, unsigned flags)
 {
     if (from->path.mount != to->path.mount)
@@ -407,6 +434,8 @@ int vfs_rename(const struct walk *from, const struct walk *to, unsigned flags)
     int err = mount_want_write(from->path.mount);
     if (err)
         return err;
+    if (!from->path.dentry->inode->ops->rename)
+        return rename_refuse(from, to);
     write_lock(&rename_lock);
     lock_two(from->path.dentry, to->path.dentry);
     err = rename_locked(from, to, flags);

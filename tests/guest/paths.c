@@ -135,6 +135,10 @@ static void test_rename(void)
     CHECK_ERRNO(rename("d/.", "e"), EBUSY);
     CHECK_ERRNO(rename("a/", "e"), ENOTDIR);
     CHECK(!mkdir("empty", 0700) && !rename("d/sub", "empty") && !rename("empty", "d/sub"));
+    CHECK_ERRNO(rename("/proc/none", "/proc/x"), ENOENT);
+    CHECK_ERRNO(rename("/proc/stat", "/proc/stat2"), ENOENT); /* which no name can become */
+    CHECK_ERRNO(rename("/proc/stat", "/proc/uptime"), EPERM);
+    CHECK_ERRNO(rename("/proc/stat", "x"), EXDEV);
     CHECK(!rename2("a", "c", RENAME_NOREPLACE) && !rename("c", "a"));
 }
 
