@@ -16,6 +16,7 @@
 #include "abi/fcntl.h"
 #include "fs/file.h"
 #include "fs/locks.h"
+#include "kernel/call.h"
 #include "kernel/mm/heap.h"
 #include "kernel/process.h"
 #include "kernel/rlimit.h"
@@ -95,10 +96,29 @@ struct file *fdtable_file(struct fdtable *files, int fd)
     }
 }
 
+/* What the kernel's own call for the application has in place of a descriptor. */
+static struct file *borrowed_file(int fd)
+{
+    const struct call_context *call = thread_current()->call;
+    struct file *file = !call ? NULL : fd == FD_BORROWED ? call->file : call->file2;
+
+    return file ? file_get(file) : NULL;
+}
+
+/* The call that wants a new file for itself, or NULL. */
+static struct call_context *file_taker(void)
+{
+    struct call_context *call = thread_current()->call;
+
+    return unlikely(call && call->wants_file) ? call : NULL;
+}
+
 struct file *fd_get_raw(int fd)
 {
     struct fdtable *files = current_files();
 
+    if (unlikely(fd == FD_BORROWED || fd == FD_BORROWED2))
+        return borrowed_file(fd);
     return files ? fdtable_file(files, fd) : NULL;
 }
 
@@ -251,18 +271,31 @@ static int reserve(struct fdtable *files, int min, struct file *file, bool close
 
 int fd_install(struct file *file, bool close_on_exec, int min)
 {
+    struct call_context *taker = file_taker();
+
+    if (taker) {
+        taker->new_file = file;
+        return 0;
+    }
     return reserve(current_files(), min, file, close_on_exec);
 }
 
 int fd_reserve(int min)
 {
+    if (file_taker())
+        return 0;
     return reserve(current_files(), min, NULL, false);
 }
 
 void fd_fill(int fd, struct file *file, bool close_on_exec)
 {
     struct fdtable *files = current_files();
+    struct call_context *taker = file_taker();
 
+    if (taker) {
+        taker->new_file = file;
+        return;
+    }
     spin_lock(&files->lock);
     struct fd_chunk *chunk = files->directory->chunk[(unsigned)fd / CHUNK_SIZE];
     if (close_on_exec)
@@ -289,6 +322,8 @@ void fd_unreserve(int fd)
 {
     struct fdtable *files = current_files();
 
+    if (file_taker())
+        return;
     spin_lock(&files->lock);
     (void)take_out(files, (unsigned)fd);
     spin_unlock(&files->lock);

@@ -505,7 +505,7 @@ static int map_check(const struct file *file, unsigned prot, unsigned flags, uns
             return -EPERM;
         *max_prot &= ~ABI_PROT_EXEC;
     }
-    return file->ops->mmap ? 0 : -ENODEV;
+    return file->ops->mmap || file->ops->mmap_at ? 0 : -ENODEV;
 }
 
 int map_source_open(int fd, unsigned prot, unsigned flags, struct map_source *source)
@@ -514,9 +514,13 @@ int map_source_open(int fd, unsigned prot, unsigned flags, struct map_source *so
 
     if (!file)
         return -EBADF;
-    *source = (struct map_source){ .file = file };
+    source->file = file;
+    source->cache = NULL;
+    source->is_zero = false;
     int err = map_check(file, prot, flags, &source->max_prot);
-    if (!err)
+    if (!err && file->ops->mmap_at)
+        err = file->ops->mmap_at(file, source->length, &source->offset, &source->cache);
+    else if (!err)
         err = file->ops->mmap(file, prot, flags, &source->cache, &source->is_zero);
     if (err) {
         file_put(file);

@@ -78,6 +78,9 @@ struct file_ops {
     /* Fills args->cache, or sets is_zero; NULL: -ENODEV. */
     int (*mmap)(struct file *file, unsigned prot, unsigned flags, struct pagecache **cache,
                 bool *is_zero);
+    /* The same for what has several caches: *offset is what mmap(2) was asked for, then bytes into *cache.
+     * -EINVAL: not so much there. */
+    int (*mmap_at)(struct file *file, size_t length, uint64_t *offset, struct pagecache **cache);
     /* Emits the entries from context->pos on and advances it; "." and ".." by dir_emit_dots(). */
     int (*iterate)(struct file *file, struct dir_context *context);
     /* A stream's bytes from offset on without consuming them (tee, splice); 0: not so many there.

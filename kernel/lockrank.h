@@ -6,6 +6,8 @@
  * named here.  docs/locking.md is generated from the comments.
  */
 enum lock_rank {
+    RANK_URING_SUBMIT, /* fs/uring/submit.c: the submission queue; held while requests are begun (mutex) */
+    RANK_URING_TABLES, /* fs/uring: registered files and buffers, groups of buffers (mutex) */
     RANK_PSEUDO_POSITION, /* fs/pseudo.c: RANK_FILE_POSITION of files whose text asks all that follows (mutex) */
     RANK_PSEUDO_FILE, /* fs/pseudo.c: the text of an open file (mutex) */
     RANK_PSEUDO_INODE, /* fs/pseudo.c: RANK_INODE of /proc and /sys: lookup asks the process table (mutex) */
@@ -54,6 +56,8 @@ enum lock_rank {
     RANK_EVENT,       /* fs/eventfd.c, fs/timerfd.c: counts (irq spinlock) */
     RANK_AIO,         /* fs/aio.c: a context's counts and requests (spinlock) */
     RANK_AIO_WORK,    /* fs/aio_poll.c: polls to be looked at (irq spinlock) */
+    RANK_URING_CQ,    /* fs/uring/completion.c: a completion queue (spinlock) */
+    RANK_URING,       /* fs/uring: who owns a request, and what is to be run (irq spinlock) */
     RANK_EPOLL_READY, /* fs/epoll.c: the ready list (irq spinlock) */
     RANK_FUTEX,       /* kernel/futex.c: a hash bucket (two by address) */
     RANK_FUTEX_PI,    /* kernel/futex_pi.c: who owns and who waits for PI locks */

@@ -33,6 +33,14 @@ struct credentials {
     unsigned securebits;
 };
 
+struct thread;
+
+/* What a higher layer runs for a process (io_uring): ends before its address space and descriptors do. */
+struct process_attachment {
+    /* The process ends or executes a new program; the running thread is the last.  May sleep. */
+    void (*release)(struct process_attachment *attachment);
+};
+
 enum process_state { PROCESS_ALIVE, PROCESS_ZOMBIE, PROCESS_REAPED };
 
 struct process {
@@ -73,9 +81,10 @@ struct process {
     uintptr_t arg_start, arg_end, env_start, env_end; /* /proc/PID/cmdline, environ */
     uintptr_t auxv[2 * 32];                           /* /proc/PID/auxv */
     nsec_t start_time;
-    struct usage dead;           /* [ts] of threads that have ended */
-    struct usage children_usage; /* [t] of reaped children and theirs */
-    struct timer_set *timers;    /* POSIX timers and itimers; NULL until used */
+    struct usage dead;                /* [ts] of threads that have ended */
+    struct usage children_usage;      /* [t] of reaped children and theirs */
+    struct process_attachment *uring; /* [a] set once, NULL again after release: fs/uring */
+    struct timer_set *timers;         /* POSIX timers and itimers; NULL until used */
     bool is_dumpable;
     bool is_subreaper;
     bool is_thp_disabled;
@@ -157,6 +166,9 @@ void process_group_continue(int pgid);
 __noreturn void process_exit(int wait_status);
 /* exit: the running thread only; the last one ends the process with its status. */
 __noreturn void thread_exit(int code);
+/* Ends what is attached to the process, or to the running thread.  The latter's end, or execve. */
+void process_release_attachments(struct process *process);
+void thread_release_attachments(struct thread *thread);
 /* Ends all threads but the running one and waits until they are gone (execve).
  * -EINTR: the process itself is being ended. */
 int process_kill_other_threads(void) __must_check;

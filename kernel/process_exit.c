@@ -205,6 +205,25 @@ static void process_become_zombie(struct process *process)
     }
 }
 
+void process_release_attachments(struct process *process)
+{
+    struct process_attachment *uring = process->uring;
+
+    if (!uring)
+        return;
+    uring->release(uring);
+    __atomic_store_n(&process->uring, NULL, __ATOMIC_RELEASE);
+}
+
+void thread_release_attachments(struct thread *thread)
+{
+    struct thread_attachment *fds = thread->ring_fds;
+
+    thread->ring_fds = NULL;
+    if (fds)
+        fds->release(fds);
+}
+
 static void process_finish(struct process *process)
 {
     strace_exit(process->exit_status);
@@ -213,6 +232,7 @@ static void process_finish(struct process *process)
         files_leave(process); /* what is still in pipes and sockets goes out */
         process_end_machine(process->exit_status);
     }
+    process_release_attachments(process);
     vmspace_leave(process);
     files_leave(process);
     if (process->pid == process->sid)
@@ -264,6 +284,7 @@ void thread_exit(int code)
     struct process *process = thread->process;
     thread->exit_status = (code & 0xff) << 8;
     futex_thread_exit(thread);
+    thread_release_attachments(thread);
     thread->rseq_area = 0;
     thread->vmspace = NULL; /* a kernel thread from here on; the process keeps the vmspace */
     if (thread_detach(process, thread))

@@ -272,7 +272,8 @@ void signal_force_fault(int signo, int code, uintptr_t address)
 
 bool signal_is_pending(void)
 {
-    return READ_ONCE(thread_current()->work) & (THREAD_WORK_SIGNAL | THREAD_WORK_EXIT);
+    return READ_ONCE(thread_current()->work) &
+           (THREAD_WORK_SIGNAL | THREAD_WORK_EXIT | THREAD_WORK_CANCEL);
 }
 
 bool signal_is_fatal_pending(void)

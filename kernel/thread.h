@@ -16,6 +16,7 @@
 
 #define KERNEL_STACK_SIZE 16384
 
+struct call_context;
 struct futex_pi;
 struct process;
 struct restart;
@@ -35,6 +36,11 @@ struct restart {
 };
 
 #define THREAD_LOCKS_MAX 12
+
+/* Something of a higher layer that ends with a thread, or with its execve. */
+struct thread_attachment {
+    void (*release)(struct thread_attachment *attachment);
+};
 
 struct thread {
     /* The entry code knows these first fields by offset. */
@@ -70,9 +76,11 @@ struct thread {
     uintptr_t rseq_area; /* [o] */
     uint32_t rseq_signature;
     uint32_t rseq_len;
-    unsigned rseq_cpu;  /* the number that rseq_area shows */
-    uint16_t mempolicy; /* [o] set_mempolicy(2), kernel/mm/sys_mempolicy.c */
-    bool is_in_syscall; /* [o] tracing, /proc/PID/syscall */
+    unsigned rseq_cpu;         /* the number that rseq_area shows */
+    uint16_t mempolicy;        /* [o] set_mempolicy(2), kernel/mm/sys_mempolicy.c */
+    struct call_context *call; /* [o] a call that the kernel makes for the application, or NULL */
+    struct thread_attachment *ring_fds; /* [o] fs/uring/sys_uring.c */
+    bool is_in_syscall;                 /* [o] tracing, /proc/PID/syscall */
     long syscall_nr;
     unsigned
         nevents_left; /* [o] of epoll_wait()'s last answer, beyond the one at work: net/net.c */
@@ -89,7 +97,8 @@ struct thread {
 #define THREAD_WORK_SIGNAL  1u /* a signal may be deliverable */
 #define THREAD_WORK_RESCHED 2u
 #define THREAD_WORK_RSEQ    4u
-#define THREAD_WORK_EXIT    8u /* the process is dying: leave */
+#define THREAD_WORK_EXIT    8u  /* the process is dying: leave */
+#define THREAD_WORK_CANCEL  16u /* kernel threads: what it does is not wanted any more */
 
 #define THREAD_TRACED     1u /* strace lines */
 #define THREAD_EXITING    2u

@@ -14,6 +14,7 @@
 
 #include "abi/errno.h"
 #include "arch/arch.h"
+#include "kernel/call.h"
 #include "kernel/thread.h"
 
 #define STRING_CHUNK 128 /* read ahead at most; never over a page border */
@@ -32,17 +33,41 @@ static bool is_ours(const void __app *address, size_t size)
     return app_range_ok(address, size) && self && self->vmspace;
 }
 
+/* [address, address + size) in the arguments of a call that the kernel itself makes; NULL: not there. */
+static void *find_in_call(const void __app *address, size_t size)
+{
+    const struct thread *self = arch_current();
+    const struct call_context *call = self ? self->call : NULL;
+    uintptr_t start = (uintptr_t)address;
+
+    for (unsigned i = 0; call && i < ARRAY_SIZE(call->arg); i++) {
+        uintptr_t arg = call->arg[i].start;
+        if (arg && start >= arg && size <= call->arg[i].size &&
+            start - arg <= call->arg[i].size - size)
+            return (void *)start;
+    }
+    return NULL;
+}
+
+static size_t copy_in_call(void *to, const void *from, size_t n)
+{
+    if (!to || !from)
+        return n;
+    memcpy(to, from, n);
+    return 0;
+}
+
 size_t copy_from_app_partial(void *to, const void __app *from, size_t n)
 {
-    if (!is_ours(from, n))
-        return n;
+    if (unlikely(!is_ours(from, n)))
+        return copy_in_call(to, find_in_call(from, n), n);
     return arch_app_copy(to, (const void *)(uintptr_t)from, n);
 }
 
 size_t copy_to_app_partial(void __app *to, const void *from, size_t n)
 {
-    if (!is_ours(to, n))
-        return n;
+    if (unlikely(!is_ours(to, n)))
+        return copy_in_call(find_in_call(to, n), from, n);
     return arch_app_copy((void *)(uintptr_t)to, from, n);
 }
 

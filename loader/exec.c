@@ -236,6 +236,8 @@ int exec_commit(struct exec *exec, struct regs *regs)
         replacement_drop(&new);
         return err;
     }
+    thread_release_attachments(thread);
+    process_release_attachments(process);
     futex_thread_exec(thread); /* it wakes who waits in the old memory */
     objects_exchange(process, &new);
     replacement_drop(&new);

@@ -10,6 +10,7 @@
 #include "abi/signal.h"
 #include "abi/time.h"
 #include "fs/file.h"
+#include "kernel/call.h"
 #include "kernel/clock.h"
 #include "kernel/mm/heap.h"
 #include "kernel/signal.h"
@@ -38,7 +39,9 @@ static int get_socket(int fd, struct file **file, struct socket **sock)
 
 static bool is_nonblocking(const struct file *file, unsigned flags)
 {
-    return (flags & ABI_MSG_DONTWAIT) ||
+    const struct call_context *call = thread_current()->call;
+
+    return (flags & ABI_MSG_DONTWAIT) || (call && call->nonblock) ||
            (__atomic_load_n(&file->flags, __ATOMIC_RELAXED) & ABI_O_NONBLOCK);
 }
 

@@ -13,6 +13,8 @@ struct map_source {
     struct pagecache *cache; /* with a reference; NULL with is_zero */
     unsigned max_prot;       /* ABI_PROT_* that mprotect may set later */
     bool is_zero;            /* /dev/zero: anonymous memory */
+    uint64_t offset;         /* in: what was asked for; out: bytes into the cache */
+    size_t length;           /* in */
 };
 
 /* Checks that descriptor fd may be mapped so.  -EBADF, -EACCES, -ENODEV, -EPERM. */

@@ -65,7 +65,7 @@ static int check_file(struct vmspace_map_args *args)
 
 static int map_file(struct vmspace *vm, int fd, struct vmspace_map_args *args, uintptr_t *out)
 {
-    struct map_source source;
+    struct map_source source = { .offset = args->offset, .length = args->length };
     int err = check_file(args);
 
     if (err)
@@ -74,6 +74,7 @@ static int map_file(struct vmspace *vm, int fd, struct vmspace_map_args *args, u
     if (err)
         return err;
     args->max_prot = source.max_prot;
+    args->offset = source.offset;
     if (source.is_zero) {
         args->flags |= ABI_MAP_ANONYMOUS;
     } else {
@@ -102,7 +103,7 @@ long sys_mmap(unsigned long address, size_t length, unsigned prot, unsigned flag
     if (offset % (long)PAGE_SIZE != 0)
         return -EINVAL;
     if (length == 0 && !is_anonymous) {
-        struct map_source source; /* a bad descriptor is reported first */
+        struct map_source source = { .length = 0 }; /* a bad descriptor is reported first */
         int err = map_source_open(fd, prot, ABI_MAP_PRIVATE, &source);
         if (!err)
             map_source_close(&source);
