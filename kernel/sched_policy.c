@@ -20,6 +20,7 @@ void sched_entity_init(struct thread *thread, const struct thread *parent)
         entity->nice = keeps ? parent->sched.nice : MAX(parent->sched.nice, 0);
         entity->policy = keeps ? parent->sched.policy : SCHED_POLICY_OTHER;
         entity->rt_priority = keeps ? parent->sched.rt_priority : 0;
+        entity->ioprio = READ_ONCE(parent->sched.ioprio);
         entity->affinity = READ_ONCE(parent->sched.affinity);
     }
     entity->slice_start = arch_clock_ns();

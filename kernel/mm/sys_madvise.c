@@ -143,7 +143,7 @@ static int free_range(struct vmspace *vm, uintptr_t start, uintptr_t end, int ad
 }
 
 /* Advice without effect: still, all of the range must be mapped. */
-static int check_range(struct vmspace *vm, uintptr_t start, uintptr_t end)
+int vmspace_check_mapped(struct vmspace *vm, uintptr_t start, uintptr_t end)
 {
     uintptr_t at = start;
 
@@ -189,6 +189,6 @@ long sys_madvise(unsigned long address, size_t length, int advice)
     case ABI_MADV_POPULATE_WRITE:
         return populate(vm, address, end, advice);
     default:
-        return check_range(vm, address, end);
+        return vmspace_check_mapped(vm, address, end);
     }
 }

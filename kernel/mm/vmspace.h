@@ -142,5 +142,7 @@ void vmspace_clean_cache(struct pagecache *cache, uint64_t index);
 /* Visits the mappings in order of address, lock held for reading; stops on false (/proc/PID/maps). */
 void vmspace_for_each(struct vmspace *vm, bool (*visit)(const struct mapping *mapping, void *arg),
                       void *arg);
+/* Whether all of [start, end) is mapped: 0 or -ENOMEM. */
+int vmspace_check_mapped(struct vmspace *vm, uintptr_t start, uintptr_t end) __must_check;
 /* Resident pages of a range, for smaps.  Lock held for reading (vmspace_for_each). */
 uint64_t vmspace_resident_in(struct vmspace *vm, uintptr_t start, uintptr_t end);
