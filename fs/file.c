@@ -32,6 +32,7 @@
 
 static struct spinlock pool_lock = SPINLOCK_INIT(RANK_FILE_POOL);
 static struct file *pool; /* pool_lock; linked by private */
+static unsigned nopen;    /* pool_lock: files that are not in the pool */
 static uint64_t last_id;  /* [a] */
 
 /* ---- The pool --------------------------------------------------------------------- */
@@ -40,8 +41,10 @@ static struct file *pool_take(void)
 {
     spin_lock(&pool_lock);
     struct file *file = pool;
-    if (file)
+    if (file) {
         pool = file->private;
+        nopen++;
+    }
     spin_unlock(&pool_lock);
     return file;
 }
@@ -51,6 +54,7 @@ static void pool_give(struct file *file)
     spin_lock(&pool_lock);
     file->private = pool;
     pool = file;
+    nopen--;
     spin_unlock(&pool_lock);
 }
 
@@ -62,9 +66,17 @@ static struct file *pool_grow(void)
     if (!frame)
         return NULL;
     struct file *file = frame_address(frame);
+    spin_lock(&pool_lock);
+    nopen += PAGE_SIZE / sizeof(*file);
+    spin_unlock(&pool_lock);
     for (size_t i = 1; i < PAGE_SIZE / sizeof(*file); i++)
         pool_give(&file[i]);
     return file;
+}
+
+unsigned file_count(void)
+{
+    return READ_ONCE(nopen);
 }
 
 static struct file *file_alloc(const struct file_ops *ops, unsigned flags)

@@ -148,6 +148,7 @@ long file_write(struct file *file, struct io *io, int64_t *pos);
 /* Kernel-memory shorthand for the loader: exactly as read(2). */
 long file_read_kernel(struct file *file, void *buf, size_t len, int64_t pos);
 unsigned file_poll(struct file *file);
+unsigned file_count(void); /* open files of the whole machine */
 /* F_SETFL and FIONBIO: the flags of mask become those of flags. */
 long file_change_flags(struct file *file, unsigned mask, unsigned flags);
 /* seek() of a file of size bytes without holes in what it knows. */

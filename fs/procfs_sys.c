@@ -220,6 +220,12 @@ static int show_aio_promised(const struct pseudo_ref *ref, struct text *text)
     return 0;
 }
 
+static int show_file_nr(const struct pseudo_ref *ref, struct text *text)
+{
+    text_printf(text, "%u\t0\t9223372036854775807\n", file_count());
+    return 0;
+}
+
 static const struct pseudo_entry inotify_entries[] = {
     FIXED("max_queued_events", "16384\n"),
     FIXED("max_user_instances", "1024\n"),
@@ -247,7 +253,7 @@ static const struct pseudo_entry fs_entries[] = {
     { .name = "aio-nr", .mode = PROC_FILE, .show = show_aio_promised },
     DIRECTORY("epoll", epoll_entries),
     FIXED("file-max", "9223372036854775807\n"),
-    FIXED("file-nr", "0\t0\t9223372036854775807\n"),
+    { .name = "file-nr", .mode = PROC_FILE, .show = show_file_nr },
     DIRECTORY("inotify", inotify_entries),
     FIXED("lease-break-time", "45\n"),
     FIXED("leases-enable", "0\n"),

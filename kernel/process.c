@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "abi/errno.h"
+#include "abi/capability.h"
 #include "abi/process.h"
 #include "kernel/clock.h"
 #include "kernel/mm/heap.h"
@@ -243,10 +244,32 @@ static bool may_have_children(const struct process *parent)
     return parent->state == PROCESS_ALIVE && !READ_ONCE(parent->is_exiting);
 }
 
+/*
+ * RLIMIT_NPROC, as Linux counts it: the threads, and zombies, of the real user.  Root and who administers
+ * the machine are exempt.  [t] held, so that nobody slips past while others are counted.
+ */
+static bool has_too_many(const struct process *creator)
+{
+    uint64_t limit = READ_ONCE(creator->limits.limit[LIMIT_NPROC].cur), count = 0;
+    uint64_t exempt = 1ULL << ABI_CAP_SYS_RESOURCE | 1ULL << ABI_CAP_SYS_ADMIN;
+    uint32_t uid = creator->creds.uid;
+
+    if (limit >= TID_MAX || uid == 0 || creator->creds.cap_effective & exempt)
+        return false;
+    for (struct rb_node *node = rb_first(&table); node; node = rb_next(node)) {
+        const struct process *process = rb_entry(node, struct process, pid_node);
+        if (process->creds.uid == uid)
+            count += MAX(process->nthreads, 1u);
+    }
+    return count >= limit;
+}
+
 int process_publish(struct process *process, struct process *parent)
 {
     int err = 0;
     write_lock(&process_table_lock);
+    if (parent && has_too_many(process_current()))
+        err = -EAGAIN;
     if (parent == process_current() && parent && READ_ONCE(parent->exec_thread))
         err = -EAGAIN;
     if (parent && !may_have_children(parent))
@@ -269,7 +292,7 @@ int process_add_thread(struct process *process, struct thread *thread)
 {
     int err = 0;
     write_lock(&process_table_lock);
-    if (READ_ONCE(process->is_exiting) || READ_ONCE(process->exec_thread))
+    if (READ_ONCE(process->is_exiting) || READ_ONCE(process->exec_thread) || has_too_many(process))
         err = -EAGAIN;
     else
         thread_list_add(process, thread);
