@@ -205,6 +205,19 @@ static int show_thread_self(const struct pseudo_ref *ref, struct text *text)
     return 0;
 }
 
+/* Figures that are not kept are not listed; nothing is paged from or to a device. */
+static int show_vmstat(const struct pseudo_ref *ref, struct text *text)
+{
+    struct frame_stats stats;
+    frame_get_stats(&stats);
+    text_printf(text, "nr_free_pages %llu\nnr_anon_pages %llu\nnr_file_pages %llu\n",
+                (unsigned long long)stats.free_pages, (unsigned long long)stats.app_pages,
+                (unsigned long long)stats.cache_pages);
+    text_printf(text, "nr_slab_unreclaimable %llu\npgpgin 0\npgpgout 0\npswpin 0\npswpout 0\n",
+                (unsigned long long)stats.slab_pages);
+    return 0;
+}
+
 /* ---- /proc/net --------------------------------------------------------------------------------- */
 
 /* Filled at boot; ends with an empty entry. */
@@ -265,6 +278,7 @@ static const struct pseudo_entry root_entries[] = {
     { .name = "sysvipc", .mode = PROC_DIR, .entries = proc_sysvipc_entries },
     { .name = "thread-self", .mode = PROC_LINK, .show = show_thread_self },
     SHOW("uptime", show_uptime),
+    SHOW("vmstat", show_vmstat),
     FIXED("version",
           SYSTEM_NAME " version " SYSTEM_RELEASE " (stout@stout) (cc) " SYSTEM_VERSION "\n"),
     { 0 },

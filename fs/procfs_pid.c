@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "abi/fcntl.h"
 #include "fs/procfs_internal.h"
 #include "kernel/clock.h"
 #include "kernel/mm/heap.h"
@@ -317,6 +318,14 @@ static const struct pseudo_entry pid_entries[] = {
 static const struct pseudo_entry pid_entry = { .mode = PROC_DIR, .entries = pid_entries };
 static const struct pseudo_entry tid_entry = { .mode = PROC_DIR,
                                                .entries = pid_entries + PROCESS_ONLY };
+
+struct process *procfs_directory_process(const struct file *file)
+{
+    if (file->flags & ABI_O_PATH || file->inode->sb->type != &procfs)
+        return NULL;
+    const struct pseudo_ref *ref = pseudo_ref_of(file->inode);
+    return ref->entry == &pid_entry ? ref->process : NULL;
+}
 
 /* ---- The root's part ------------------------------------------------------------------------------------ */
 

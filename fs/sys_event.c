@@ -11,6 +11,7 @@
 #include "fs/inotify.h"
 #include "fs/memfd.h"
 #include "fs/pipe.h"
+#include "fs/procfs.h"
 #include "kernel/mm/heap.h"
 #include "kernel/process.h"
 #include "kernel/syscall.h"
@@ -357,6 +358,8 @@ long sys_pidfd_send_signal(int pidfd, int signo, void __app *from, unsigned flag
     if (!file)
         return -EBADF;
     struct process *target = pidfd_process(file);
+    if (!target)
+        target = procfs_directory_process(file); /* killall(1) does it so */
     struct abi_siginfo info;
     int err = target ? 0 : -EBADF;
     if (!err && (signo < 0 || signo > ABI_NSIG))

@@ -17,8 +17,8 @@
 
 #include <string.h>
 
-#include "abi/errno.h"
 #include "abi/capability.h"
+#include "abi/errno.h"
 #include "abi/process.h"
 #include "kernel/clock.h"
 #include "kernel/mm/heap.h"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Resource limits, each at its edge.
+ * Resource limits, each at its edge, and signals through /proc/PID.
  * test: flags=-pthread cpus=2 timeout=60
  */
 #include "check.h"
@@ -180,7 +180,8 @@ static void address_space(void)
 static void data(void)
 {
     limit(RLIMIT_DATA, 16 << 20, RLIM_INFINITY);
-    CHECK(mmap(NULL, 32 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED);
+    CHECK(mmap(NULL, 32 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
+          MAP_FAILED);
     CHECK(mmap(NULL, 32 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED);
     CHECK(sbrk(32 << 20) == (void *)-1 && errno == ENOMEM);
 }
@@ -208,7 +209,8 @@ static void locked(void)
     CHECK(!mlock(memory, 64 << 10));
     CHECK_ERRNO(mlock(memory + (64 << 10), 4096), ENOMEM);
     CHECK(!munlock(memory, 4096) && !mlock(memory + (64 << 10), 4096));
-    CHECK(mmap(NULL, 1 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0) == MAP_FAILED);
+    CHECK(mmap(NULL, 1 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0) ==
+          MAP_FAILED);
     CHECK(errno == EAGAIN);
     limit(RLIMIT_MEMLOCK, 0, 0);
     CHECK_ERRNO(mlock(memory, 4096), EPERM);
@@ -272,6 +274,29 @@ static void others(void)
     waitpid(pid, &status, 0);
 }
 
+/* killall(1) signals through an open /proc/PID. */
+static void proc_directory(void)
+{
+    char name[40];
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        pause();
+        _exit(0);
+    }
+    snprintf(name, sizeof name, "/proc/%d", pid);
+    int fd = open(name, O_RDONLY | O_DIRECTORY);
+    CHECK(fd >= 0 && !syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0));
+    int other = open("/proc", O_RDONLY | O_DIRECTORY);
+    CHECK_ERRNO(syscall(SYS_pidfd_send_signal, other, 0, NULL, 0), EBADF);
+    CHECK(!syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0));
+    CHECK(waitpid(pid, &status, 0) == pid && WTERMSIG(status) == SIGKILL);
+    CHECK_ERRNO(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0), ESRCH);
+    close(fd);
+    close(other);
+}
+
 static void core(void)
 {
     limit(RLIMIT_CORE, 0, RLIM_INFINITY);
@@ -296,6 +321,7 @@ int main(void)
     print_status("signals", in_child(signals));
     print_status("priorities", in_child(priorities));
     print_status("others", in_child(others));
+    print_status("signals through /proc", in_child(proc_directory));
     print_status("core", in_child(core));
     return check_end();
 }
