@@ -22,7 +22,7 @@ def image_options(command):
         click.option("--env-file", multiple=True, metavar="FILE",
                      help="Read environment variables from a file."),
         click.option("--add", multiple=True, metavar="PATH[:GUESTPATH]",
-                     help="Put a file or folder of this host in the image; an ELF file brings its libraries."),
+                     help="Put a file, folder or command of this host in the image; a program brings what it needs."),
         click.option("--root", metavar="DIR", help="Use a folder as the whole file system."),
         click.option("-w", "--workdir", metavar="DIR", help="Start the program in this directory."),
         click.option("--hostname", metavar="NAME", help="The host name that the program sees."),

@@ -62,15 +62,16 @@ ENVIRONMENT = {
 }
 
 
-def add_defaults(tree, hostname, user=None, network=True):
+def add_defaults(tree, hostname, users=(), network=True):
     """Adds what is not in the tree yet."""
     for path, mode in DIRECTORIES:
         if tree.follow(path) not in tree:
             tree.make_directory(path, mode)
     passwd, group = PASSWD, GROUP
-    if user and user.name and f"\n{user.name}:" not in "\n" + passwd:
-        passwd += f"{user.name}:x:{user.uid}:{user.gid}::/:/bin/sh\n"
-        group += f"{user.name}:x:{user.gid}:\n"
+    for user in users:
+        if user.name and f"\n{user.name}:" not in "\n" + passwd:
+            passwd += f"{user.name}:x:{user.uid}:{user.gid}::/:/bin/sh\n"
+            group += f"{user.name}:x:{user.gid}:\n"
     address = "10.0.2.15 " if network else "127.0.1.1 "
     files = {
         "/etc/passwd": passwd, "/etc/group": group, "/etc/nsswitch.conf": NSSWITCH,

@@ -14,6 +14,7 @@ from .tree import Tree
 
 CACHE_LIMIT = 3 << 30
 FORMAT = "1"  # part of the cache's key: change it when the archive's form changes
+MERGED_FOLDERS = ("/bin", "/sbin", "/lib", "/lib64")
 GUEST_PATH = defaults.ENVIRONMENT["PATH"].split(":")
 
 
@@ -37,6 +38,7 @@ class Image:
         self.cwd = options.workdir or (os.getcwd() if not options.root else "/")
         self.hostname = options.hostname
         self.user = find_user(options.user, self.root)
+        self.users = [self.user]  # those that passwd must know
         self.uid, self.gid = self.user.uid, self.user.gid
         self.net = options.net_manifest
         self.stdio = options.stdio
@@ -49,15 +51,28 @@ class Image:
         self.env.update(self.options.env)
         path = self._locate_program(self.options.program)
         self._add_program(path)
-        for item in self.options.add:
-            self._add_item(item)
+        items = [split_item(item) for item in self.options.add]
+        for path, _ in items:  # what programs bring; the user's own files come after and win
+            if not self.options.root and os.path.isfile(path) and is_elf(path):
+                self._add_recipe(recipes.for_interpreter(path), path)
+        for path, guest in items:
+            self._add_item(path, guest)
         if self.user.name and self.user.name != "root":
             self.env.setdefault("USER", self.user.name)
-        defaults.add_defaults(self.tree, self.hostname, self.user, self.net != "none")
+        defaults.add_defaults(self.tree, self.hostname, self.users, self.net != "none")
+        if not self.options.root:
+            self._add_merged_folders()
         self._add_loader_config()
         if not self.options.root or self.tree.follow(self.cwd) not in self.tree:
             self._add_cwd()
         self.tree.add_bytes(manifest.PATH, manifest.make_manifest(self), 0o600)
+
+    def _add_merged_folders(self):
+        """/bin -> usr/bin and the like: programs name both /bin/sh and /usr/bin/env."""
+        for folder in MERGED_FOLDERS:
+            if os.path.islink(folder) and folder not in self.tree:
+                self.tree.make_directory(os.path.realpath(folder))
+                self.tree.add_symlink(folder, os.readlink(folder))
 
     def _add_cwd(self):
         if not self.cwd.startswith("/"):
@@ -100,8 +115,8 @@ class Image:
             self.program = path
             self.argv = [self.options.program] + args
             recipe = None if self.options.root else recipes.for_interpreter(path)
+            self._add_recipe(recipe, path)
             if recipe:
-                self._add_interpreter(recipe, path)
                 self._add_script_argument(recipe, args)
             elif not self.options.root:
                 self._add_file_arguments(args)
@@ -129,8 +144,7 @@ class Image:
     def _start_with(self, recipe, interpreter, before, path, args):
         self._add_elf_or_link(interpreter)
         if not self.options.root:
-            if recipe:
-                self._add_interpreter(recipe, interpreter)
+            self._add_recipe(recipe, interpreter)
             recipes.take_script(recipe, path, self.tree, self._on_elf, self.say)
             self._add_file_arguments(args)
         self.program = interpreter
@@ -165,8 +179,12 @@ class Image:
             return recipes.find_on_path(name)
         return next((f"{d}/{name}" for d in GUEST_PATH if self.root.is_file(f"{d}/{name}")), None)
 
-    def _add_interpreter(self, recipe, path):
+    def _add_recipe(self, recipe, path):
+        """What is known about an interpreter or server, if anything is."""
+        if recipe is None:
+            return
         recipes.take_files(recipe, path, self.tree, self._on_elf, self.say)
+        self.users += [find_user(name, self.root) for name in recipe.users if is_user(name, self.root)]
         if recipe.certificates:
             defaults.add_certificates(self.tree)
 
@@ -184,13 +202,7 @@ class Image:
                 self.say(f"took {arg}, named as an argument")
                 self.tree.add_host(os.path.abspath(arg))
 
-    def _add_item(self, item):
-        path, colon, guest = item.rpartition(":")
-        if not colon or not guest.startswith("/") or os.path.exists(item):
-            path, guest = item, None
-        if not os.path.exists(path):
-            raise not_found(f"{path}, given with --add, does not exist; check the path.")
-        path = os.path.abspath(path)
+    def _add_item(self, path, guest):
         if os.path.isdir(path):
             self.tree.add_folder(path, guest, on_elf=self._on_elf)
             return
@@ -299,6 +311,23 @@ def read_head(path):
     except OSError as error:
         raise cannot_run(f"{path} cannot be read: {error.strerror.lower()}; run stout as a user who may "
                          "read it.") from None
+
+
+def split_item(item):
+    """(path of this host, guest path or None) of an --add; a bare name is a command's."""
+    path, colon, guest = item.rpartition(":")
+    if not colon or not guest.startswith("/") or os.path.exists(item):
+        path, guest = item, None
+    if not os.path.exists(path):
+        command = None if "/" in path else recipes.find_on_path(path)
+        if command is None:
+            raise not_found(f"{path}, given with --add, does not exist; check the path.")
+        path = command
+    return os.path.abspath(path), guest
+
+
+def is_user(name, root):
+    return any(fields[0] == name for fields in passwd_lines(root, "/etc/passwd"))
 
 
 def find_user(text, root):

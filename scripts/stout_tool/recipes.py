@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""Interpreters: which one runs a script, and what it needs beside its libraries.
+"""Interpreters and servers: which one runs a script, and what it needs beside its libraries.
 
 The knowledge is data, one file each in recipes/: name, extensions, commands (looked for on PATH),
-binary (a pattern of the interpreter's real base name), script ("file" or "folder": what a script
+binary (a pattern of the program's real base name), script ("file" or "folder": what a script
 brings), upwards (names also taken from the folders above), before_script (arguments put before
-it), certificates, and [[take]] tables: path (a glob; {prefix} {version} {venv} {home} are
+it), certificates, users (names of this host's passwd that the program looks up), directories (made
+empty), and [[take]] tables: path (a glob; {prefix} {release} {version} {venv} {home} are
 filled in), include or exclude (name patterns, at the top level or anywhere), max_mib.
 """
 import fnmatch
@@ -16,6 +17,7 @@ from .elf import is_elf
 from .errors import not_found
 from .paths import TOOL, human_size
 
+SERVER_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # of servers; not on everyone's PATH
 FOLDER_FILES_MAX = 20000
 FOLDER_SIZE_MAX = 256 << 20
 # Never taken along unasked: histories, keys, secrets in environment files.
@@ -33,6 +35,8 @@ class Recipe:
         self.upwards = data.get("upwards", [])
         self.before_script = data.get("before_script", [])
         self.certificates = data.get("certificates", False)
+        self.users = data.get("users", [])
+        self.directories = data.get("directories", [])
         self.take = data.get("take", [])
 
 
@@ -66,10 +70,10 @@ def for_interpreter(path):
 
 
 def find_on_path(name):
-    """As the shell finds it, but version managers' wrapper scripts are passed over for a program."""
+    """As root's shell finds it, but version managers' wrapper scripts are passed over for a program."""
     import shutil
     first = None
-    for directory in os.environ.get("PATH", os.defpath).split(os.pathsep):
+    for directory in [*os.environ.get("PATH", os.defpath).split(os.pathsep), *SERVER_FOLDERS]:
         path = shutil.which(name, path=directory)
         if path and is_elf(path):
             return path
@@ -99,19 +103,21 @@ def substitutions(recipe, interpreter):
     if not os.path.isfile(os.path.join(venv, "pyvenv.cfg")):
         venv = "/nonexistent"
     prefix = os.path.dirname(os.path.dirname(real))
-    return {"prefix": prefix, "home": prefix, "venv": venv, "version": version}
+    return {"prefix": prefix, "home": prefix, "release": os.path.basename(prefix), "venv": venv, "version": version}
 
 
 def take_files(recipe, interpreter, tree, on_elf, say):
-    """Adds the interpreter's own files to the tree."""
+    """Adds the program's own files to the tree."""
     values = substitutions(recipe, interpreter)
+    for directory in recipe.directories:
+        tree.make_directory(directory)
     for item in recipe.take:
         for path in sorted(glob.glob(item["path"].format(**values))):
             if os.path.islink(path) and os.path.isdir(path):
                 tree.add_host(path)
                 path = os.path.realpath(path)
             if os.path.isfile(path):
-                tree.add_host(path)
+                on_elf(path, tree.add_host(path))
                 continue
             skip = make_skip(item, values)
             limit = item.get("max_mib", 0) << 20

@@ -162,6 +162,32 @@ def test_add(stout, compiled, tmp_path):
     refused(stout("run", "--dry-run", "--add", "/no/where", compiled(HELLO)), 127, "/no/where")
 
 
+def test_add_command(stout, compiled, tmp_path):
+    """A bare name is a command; a server brings its files, and what the user adds in their place wins."""
+    if not os.path.exists("/usr/sbin/nginx"):
+        pytest.skip("no nginx")
+    (tmp_path / "nginx.conf").write_text("mine")
+    archive = archive_of(dry(stout("run", "--dry-run", "--add", f"{tmp_path}/nginx.conf:/etc/nginx/nginx.conf", "--add",
+                                   "nginx", "--add", "sleep", compiled(HELLO))))
+    files = listing(archive)
+    for name in ("usr/sbin/nginx", "etc/nginx/mime.types", "usr/bin/sleep", "var/lib/nginx", "var/log/nginx"):
+        assert name in files
+    assert content(archive, "etc/nginx/nginx.conf") == b"mine"
+    refused(stout("run", "--dry-run", "--add", "nosuchcommand", compiled(HELLO)), 127, "nosuchcommand")
+
+
+def test_server_brings_its_files_and_user(stout):
+    if not os.path.exists("/usr/lib/postgresql/15/bin/postgres"):
+        pytest.skip("no PostgreSQL 15")
+    archive = archive_of(dry(stout("run", "--dry-run", "/usr/lib/postgresql/15/bin/postgres")))
+    files = listing(archive)
+    for name in ("usr/share/postgresql/15/postgres.bki", "usr/lib/postgresql/15/bin/initdb", "run/postgresql",
+                 "usr/lib/postgresql/15/lib/plpgsql.so", "usr/bin/dash", "usr/share/zoneinfo/UTC"):
+        assert name in files
+    assert not any("libLLVM" in name for name in files)
+    assert b"\npostgres:x:" in content(archive, "etc/passwd")
+
+
 def test_root(stout, compiled, tmp_path):
     root = tmp_path / "root"
     (root / "bin").mkdir(parents=True)
