@@ -9,6 +9,7 @@ import os
 DIRECTORIES = (("/dev", 0o755), ("/proc", 0o555), ("/sys", 0o555), ("/tmp", 0o1777),
                ("/run", 0o755), ("/root", 0o700), ("/etc", 0o755), ("/var/tmp", 0o1777),
                ("/var/log", 0o755), ("/var/lib", 0o755))
+LINKS = (("/var/run", "/run"),)
 
 PASSWD = """root:x:0:0:root:/root:/bin/sh
 daemon:x:1:1:daemon:/usr/sbin:/usr/sbin/nologin
@@ -67,6 +68,9 @@ def add_defaults(tree, hostname, users=(), network=True):
     for path, mode in DIRECTORIES:
         if tree.follow(path) not in tree:
             tree.make_directory(path, mode)
+    for path, target in LINKS:
+        if tree.follow(path) not in tree:
+            tree.add_symlink(path, target)
     passwd, group = PASSWD, GROUP
     for user in users:
         if user.name and f"\n{user.name}:" not in "\n" + passwd:

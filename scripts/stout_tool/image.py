@@ -184,7 +184,10 @@ class Image:
         if recipe is None:
             return
         recipes.take_files(recipe, path, self.tree, self._on_elf, self.say)
-        self.users += [find_user(name, self.root) for name in recipe.users if is_user(name, self.root)]
+        users = [find_user(name, self.root) for name in recipe.users if is_user(name, self.root)]
+        self.users += users
+        for directory in recipe.directories:
+            self.tree.make_directory(directory, owner=users[0] if users else None)
         if recipe.certificates:
             defaults.add_certificates(self.tree)
 

@@ -5,7 +5,7 @@ The knowledge is data, one file each in recipes/: name, extensions, commands (lo
 binary (a pattern of the program's real base name), script ("file" or "folder": what a script
 brings), upwards (names also taken from the folders above), before_script (arguments put before
 it), certificates, users (names of this host's passwd that the program looks up), directories (made
-empty), and [[take]] tables: path (a glob; {prefix} {release} {version} {venv} {home} are
+empty, the first user's), and [[take]] tables: path (a glob; {prefix} {release} {version} {venv} {home} are
 filled in), include or exclude (name patterns, at the top level or anywhere), max_mib.
 """
 import fnmatch
@@ -109,8 +109,6 @@ def substitutions(recipe, interpreter):
 def take_files(recipe, interpreter, tree, on_elf, say):
     """Adds the program's own files to the tree."""
     values = substitutions(recipe, interpreter)
-    for directory in recipe.directories:
-        tree.make_directory(directory)
     for item in recipe.take:
         for path in sorted(glob.glob(item["path"].format(**values))):
             if os.path.islink(path) and os.path.isdir(path):

@@ -35,15 +35,16 @@ class Tree:
     def __contains__(self, path):
         return path in self.entries
 
-    def make_directory(self, path, mode=0o755):
-        """A directory and its parents, through links of the tree."""
+    def make_directory(self, path, mode=0o755, owner=None):
+        """A directory and its parents, through links of the tree; owner has a uid and a gid."""
         at = ""
         for part in path.strip("/").split("/"):
             if not part:
                 continue
             at = self.follow(f"{at}/{part}")
             if at not in self.entries:
-                self.entries[at] = Entry(DIRECTORY, mode if at == path else 0o755)
+                uid, gid = (owner.uid, owner.gid) if owner and at == path else (0, 0)
+                self.entries[at] = Entry(DIRECTORY, mode if at == path else 0o755, uid=uid, gid=gid)
         return at or "/"
 
     def follow(self, path):
