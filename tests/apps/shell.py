@@ -10,7 +10,7 @@ import subprocess
 
 from conftest import Machine
 
-TOOLS = ("cat", "chmod", "chown", "grep", "ls", "mkdir", "rm", "setpriv", "sleep")
+TOOLS = ("cat", "chmod", "chown", "grep", "head", "ls", "mkdir", "rm", "setpriv", "sleep")
 
 
 class Shell(Machine):
