@@ -299,7 +299,7 @@ static unsigned master_poll(struct file *file)
     if (READ_ONCE(pty->used))
         events |= ABI_POLLIN | ABI_POLLRDNORM;
     if (has_lost_slave(pty))
-        events |= ABI_POLLIN | ABI_POLLHUP;
+        events |= ABI_POLLHUP;
     if (tty_can_receive(&pty->tty))
         events |= ABI_POLLOUT | ABI_POLLWRNORM;
     return events;

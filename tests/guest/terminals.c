@@ -333,6 +333,45 @@ static void test_master(void)
     CHECK(access(slave_name, F_OK));
 }
 
+/* The slave is open as long as one of its files is, /dev/tty too. */
+static void test_own_name(void)
+{
+    int ends[2], status;
+    char byte;
+
+    open_pair();
+    NEED(!pipe(ends));
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        close(master);
+        int ok = setsid() > 0 && !ioctl(slave, TIOCSCTTY, 0);
+        int own = open("/dev/tty", O_RDWR), again = open("/dev/tty", O_RDWR);
+        ok = ok && own >= 0 && again >= 0 && !close(own);
+        (void)!write(ends[1], ok ? "y" : "n", 1);
+        sleep_ms(100);
+        close(slave);
+        (void)!write(ends[1], "s", 1);
+        sleep_ms(100);
+        _exit(write(again, "last", 4) != 4);
+    }
+    close(slave);
+    slave = -1;
+    CHECK(read(ends[0], &byte, 1) == 1 && byte == 'y');
+    struct pollfd item = { .fd = master, .events = POLLIN };
+    CHECK(poll(&item, 1, 0) == 0);
+    show("one name closed", master);
+    CHECK(read(ends[0], &byte, 1) == 1 && byte == 's');
+    CHECK(poll(&item, 1, 0) == 0);
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    show("the other name", master);
+    CHECK(poll(&item, 1, 1000) == 1 && item.revents == POLLHUP);
+    show("all closed", master);
+    close(ends[0]);
+    close(ends[1]);
+    close_pair();
+}
+
 static void test_locked(void)
 {
     int number, lock = 1;
@@ -357,6 +396,7 @@ int main(void)
     test_session();
     test_background();
     test_master();
+    test_own_name();
     test_locked();
     return check_end();
 }
