@@ -3,13 +3,17 @@
 /* The Internet families (linux/in.h, linux/in6.h, linux/tcp.h, linux/udp.h, linux/icmp.h). */
 #include <stdint.h>
 
-#define ABI_IPPROTO_IP     0
-#define ABI_IPPROTO_ICMP   1
-#define ABI_IPPROTO_TCP    6
-#define ABI_IPPROTO_UDP    17
-#define ABI_IPPROTO_ICMPV6 58
-#define ABI_IPPROTO_RAW    255
-#define ABI_IPPROTO_MPTCP  262
+#define ABI_IPPROTO_IP      0
+#define ABI_IPPROTO_ICMP    1
+#define ABI_IPPROTO_TCP     6
+#define ABI_IPPROTO_UDP     17
+#define ABI_IPPROTO_ICMPV6  58
+#define ABI_IPPROTO_UDPLITE 136
+#define ABI_IPPROTO_RAW     255
+#define ABI_IPPROTO_MPTCP   262
+
+#define ABI_UDPLITE_SEND_CSCOV 10
+#define ABI_UDPLITE_RECV_CSCOV 11
 
 struct abi_sockaddr_in {
     uint16_t sin_family;

@@ -25,6 +25,7 @@
 #define ABI_SOL_SOCKET  1
 #define ABI_SOL_TCP     6
 #define ABI_SOL_UDP     17
+#define ABI_SOL_UDPLITE 136
 #define ABI_SOL_IPV6    41
 #define ABI_SOL_ICMPV6  58
 #define ABI_SOL_RAW     255

@@ -312,9 +312,11 @@ static void list_tcp(struct socket_list *list)
         list_tcp_pcb(list, pcb);
 }
 
-static void list_udp(struct socket_list *list)
+static void list_datagram(struct socket_list *list, bool is_lite)
 {
     for (const struct udp_pcb *pcb = udp_pcbs; pcb; pcb = pcb->next) {
+        if (((pcb->flags & UDP_FLAGS_UDPLITE) != 0) != is_lite)
+            continue;
         const struct inet_socket *inet = pcb->recv_arg;
         struct socket_row *row = pcb->local_port && inet ? next_row(list, &pcb->local_ip) : NULL;
         if (!row)
@@ -325,6 +327,16 @@ static void list_udp(struct socket_list *list)
         row->state = inet->is_connected ? ABI_TCP_ESTABLISHED : ABI_TCP_CLOSE;
         fill_owner(row, &inet->base);
     }
+}
+
+static void list_udp(struct socket_list *list)
+{
+    list_datagram(list, false);
+}
+
+static void list_udplite(struct socket_list *list)
+{
+    list_datagram(list, true);
 }
 
 /* The rows, in *list; -ENOMEM. */
@@ -356,11 +368,11 @@ static void show_address(struct text *text, const ip_addr_t *ip, uint16_t port, 
     }
 }
 
-static int show_sockets(struct text *text, bool is_v6, bool is_tcp)
+static int show_sockets(struct text *text, bool is_v6, void (*walk)(struct socket_list *list))
 {
     struct socket_list list = { .is_v6 = is_v6 };
 
-    int err = collect(&list, is_tcp ? list_tcp : list_udp);
+    int err = collect(&list, walk);
     if (err)
         return err;
     text_printf(text, is_v6 ? "  sl  local_address                         remote_address"
@@ -382,22 +394,32 @@ static int show_sockets(struct text *text, bool is_v6, bool is_tcp)
 
 static int show_tcp(struct text *text)
 {
-    return show_sockets(text, false, true);
+    return show_sockets(text, false, list_tcp);
 }
 
 static int show_tcp6(struct text *text)
 {
-    return show_sockets(text, true, true);
+    return show_sockets(text, true, list_tcp);
 }
 
 static int show_udp(struct text *text)
 {
-    return show_sockets(text, false, false);
+    return show_sockets(text, false, list_udp);
 }
 
 static int show_udp6(struct text *text)
 {
-    return show_sockets(text, true, false);
+    return show_sockets(text, true, list_udp);
+}
+
+static int show_udplite(struct text *text)
+{
+    return show_sockets(text, false, list_udplite);
+}
+
+static int show_udplite6(struct text *text)
+{
+    return show_sockets(text, true, list_udplite);
 }
 
 void proc_net_init(void)
@@ -406,9 +428,10 @@ void proc_net_init(void)
         const char *name;
         int (*show)(struct text *text);
     } files[] = {
-        { "dev", show_dev }, { "route", show_route }, { "if_inet6", show_if_inet6 },
-        { "arp", show_arp }, { "tcp", show_tcp },     { "tcp6", show_tcp6 },
-        { "udp", show_udp }, { "udp6", show_udp6 },
+        { "dev", show_dev },           { "route", show_route }, { "if_inet6", show_if_inet6 },
+        { "arp", show_arp },           { "tcp", show_tcp },     { "tcp6", show_tcp6 },
+        { "udp", show_udp },           { "udp6", show_udp6 },   { "udplite", show_udplite },
+        { "udplite6", show_udplite6 },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(files); i++) {

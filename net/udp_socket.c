@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * UDP sockets.
+ * UDP sockets, and UDP-Lite's (net/udplite.c).
  */
 #include "lwip/udp.h"
 
@@ -18,6 +18,7 @@
 #include "net/net.h"
 #include "net/netdev.h"
 #include "net/ports.h"
+#include "net/udplite.h"
 
 #define UDP_PAYLOAD_MAX4 65507u
 #define UDP_PAYLOAD_MAX6 65487u /* with its header it has to fit into a pbuf */
@@ -25,6 +26,7 @@
 struct udp_socket {
     struct inet_socket inet;
     struct udp_pcb *pcb; /* [n] */
+    struct udplite lite;
     struct datagram_queue queue;
 };
 
@@ -45,6 +47,10 @@ static void on_received(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip
         !ip_addr_ismulticast(ip_current_dest_addr())) {
         uint32_t hash = (address_get_ip4(source) ^ port) * 2654435761u;
         udp = container_of(ports_share(&udp->inet, hash >> 16), struct udp_socket, inet);
+    }
+    if (!udplite_accepts(&udp->lite, p)) {
+        pbuf_free(p);
+        return;
     }
     datagram_queue_push(&udp->inet, &udp->queue, p, source, port);
 }
@@ -70,6 +76,7 @@ static void apply(struct udp_socket *udp)
         udp_set_flags(pcb, UDP_FLAGS_MULTICAST_LOOP);
     else
         udp_clear_flags(pcb, UDP_FLAGS_MULTICAST_LOOP);
+    pcb->chksum_len_tx = udp->lite.coverage;
     if (inet->base.no_check)
         udp_set_flags(pcb, UDP_FLAGS_NOCHKSUM);
 }
@@ -208,7 +215,8 @@ static err_t output(struct udp_socket *udp, struct pbuf *p, const ip_addr_t *ip,
                     struct netif *netif, const struct datagram_route *route)
 {
     struct udp_pcb *pcb = udp->pcb;
-    bool is_fragmented = netif->mtu && p->tot_len + 48 > netif->mtu;
+    /* What devices cannot do: a checksum over fragments, or over a part. */
+    bool is_software = udp->lite.is_lite || (netif->mtu && p->tot_len + 48 > netif->mtu);
     err_t err;
 
     apply(udp);
@@ -216,13 +224,13 @@ static err_t output(struct udp_socket *udp, struct pbuf *p, const ip_addr_t *ip,
         pcb->ttl = pcb->mcast_ttl = (u8_t)route->ttl;
     if (route->tos >= 0)
         pcb->tos = (u8_t)route->tos;
-    if (is_fragmented)
+    if (is_software)
         netdev_force_udp_checksum(netif, true);
     if (ip_addr_isany(&route->source))
         err = udp_sendto_if(pcb, p, ip, port, netif);
     else
         err = udp_sendto_if_src(pcb, p, ip, port, netif, &route->source);
-    if (is_fragmented)
+    if (is_software)
         netdev_force_udp_checksum(netif, false);
     return err;
 }
@@ -337,8 +345,8 @@ static unsigned udp_socket_poll(struct socket *sock)
 static int udp_socket_set_option(struct socket *sock, int level, int name, const void *value,
                                  unsigned len)
 {
-    if (level == ABI_SOL_UDP)
-        return -ENOPROTOOPT;
+    if (level == ABI_SOL_UDP || level == ABI_SOL_UDPLITE)
+        return udplite_set_option(&udp_of(sock)->lite, name, value, len);
     int err = inet_set_option(sock, level, name, value, len);
     if (err)
         return err;
@@ -346,6 +354,14 @@ static int udp_socket_set_option(struct socket *sock, int level, int name, const
     apply(udp_of(sock));
     net_end();
     return 0;
+}
+
+static int udp_socket_get_option(struct socket *sock, int level, int name, void *value,
+                                 unsigned *len)
+{
+    if (level == ABI_SOL_UDP || level == ABI_SOL_UDPLITE)
+        return udplite_get_option(&udp_of(sock)->lite, name, value, len);
+    return inet_get_option(sock, level, name, value, len);
 }
 
 static void udp_socket_option_changed(struct socket *sock, int name)
@@ -394,7 +410,7 @@ static const struct socket_ops udp_socket_ops = {
     .shutdown = udp_socket_shutdown,
     .poll = udp_socket_poll,
     .set_option = udp_socket_set_option,
-    .get_option = inet_get_option,
+    .get_option = udp_socket_get_option,
     .option_changed = udp_socket_option_changed,
     .ioctl = udp_socket_ioctl,
     .close = udp_socket_close,
@@ -403,17 +419,22 @@ static const struct socket_ops udp_socket_ops = {
 
 int udp_socket_create(int family, int type, int protocol, struct socket **out)
 {
-    if (protocol != 0 && protocol != ABI_IPPROTO_UDP)
+    if (protocol == 0)
+        protocol = ABI_IPPROTO_UDP;
+    if (protocol != ABI_IPPROTO_UDP && protocol != ABI_IPPROTO_UDPLITE)
         return -EPROTONOSUPPORT;
     struct udp_socket *udp = kzalloc(sizeof(*udp), ALLOC_WAIT);
     if (!udp)
         return -ENOMEM;
-    inet_setup(&udp->inet, &udp_socket_ops, family, type, ABI_IPPROTO_UDP);
+    inet_setup(&udp->inet, &udp_socket_ops, family, type, protocol);
+    udp->lite.is_lite = protocol == ABI_IPPROTO_UDPLITE;
     datagram_queue_init(&udp->queue);
     net_begin();
     udp->pcb = udp_new_ip_type(family == ABI_AF_INET ? IPADDR_TYPE_V4 : IPADDR_TYPE_ANY);
     if (udp->pcb)
         udp_recv(udp->pcb, on_received, udp);
+    if (udp->pcb && udp->lite.is_lite)
+        udp_set_flags(udp->pcb, UDP_FLAGS_UDPLITE);
     net_end();
     if (!udp->pcb) {
         kfree(udp);

@@ -66,6 +66,7 @@
 
 /* ---- Transport --------------------------------------------------------------------- */
 #define LWIP_UDP                          1
+#define LWIP_UDPLITE                      1
 #define LWIP_TCP                          1
 #define SO_REUSE                          1 /* the rules of bind(2) are checked in net/ports.c */
 #define SO_REUSE_RXTOALL                  1

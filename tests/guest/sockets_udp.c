@@ -235,6 +235,42 @@ static void test_multicast(void)
     close(fd), close(sender);
 }
 
+/* Packets with a partial checksum; UDP and UDP-Lite do not meet. */
+static void test_lite(int family)
+{
+    struct sockaddr_in6 address = { .sin6_family = AF_INET6, .sin6_addr = in6addr_loopback };
+    socklen_t size = family == AF_INET ? sizeof(struct sockaddr_in) : sizeof address,
+              len = sizeof(int);
+    int a = socket(family, SOCK_DGRAM, IPPROTO_UDPLITE),
+        b = socket(family, SOCK_DGRAM, IPPROTO_UDPLITE);
+    int udp = socket(family, SOCK_DGRAM, 0), value = -1;
+    char buffer[100];
+
+    if (family == AF_INET)
+        *(struct sockaddr_in *)&address = loopback(0);
+    NEED(a >= 0 && b >= 0 && !bind(b, (void *)&address, size) &&
+         !getsockname(b, (void *)&address, &size));
+    CHECK(!getsockopt(a, SOL_SOCKET, SO_PROTOCOL, &value, &len) && value == IPPROTO_UDPLITE);
+    CHECK(!getsockopt(a, IPPROTO_UDPLITE, 10, &value, &len) && value == 0);
+    CHECK(sendto(udp, "not lite", 8, 0, (void *)&address, size) == 8);
+    CHECK(sendto(a, "all of it", 9, 0, (void *)&address, size) == 9);
+    CHECK(recv(b, buffer, sizeof buffer, 0) == 9 && !memcmp(buffer, "all of it", 9));
+    CHECK(!setsockopt(a, IPPROTO_UDPLITE, 10, &(int){ 3 }, sizeof(int)));
+    CHECK(!getsockopt(a, IPPROTO_UDPLITE, 10, &value, &len) && value == 8);
+    CHECK(sendto(a, "header", 6, 0, (void *)&address, size) == 6);
+    CHECK(recv(b, buffer, sizeof buffer, 0) == 6);
+    CHECK(!setsockopt(b, IPPROTO_UDPLITE, 11, &(int){ 12 }, sizeof(int)));
+    CHECK(!getsockopt(b, IPPROTO_UDPLITE, 11, &value, &len) && value == 12);
+    CHECK(sendto(a, "too little", 10, 0, (void *)&address, size) == 10);
+    CHECK(!setsockopt(a, IPPROTO_UDPLITE, 10, &(int){ 12 }, sizeof(int)));
+    CHECK(sendto(a, "enough", 6, 0, (void *)&address, size) == 6);
+    CHECK(recv(b, buffer, sizeof buffer, 0) == 6 && !memcmp(buffer, "enough", 6));
+    CHECK_ERRNO(setsockopt(udp, IPPROTO_UDP, 10, &value, sizeof value), ENOPROTOOPT);
+    CHECK_ERRNO(setsockopt(a, IPPROTO_UDPLITE, 99, &value, sizeof value), ENOPROTOOPT);
+    CHECK_ERRNO(socket(family, SOCK_STREAM, IPPROTO_UDPLITE), EPROTONOSUPPORT);
+    close(a), close(b), close(udp);
+}
+
 int main(void)
 {
     test_exchange();
@@ -245,5 +281,7 @@ int main(void)
     test_shared_port();
     test_ipv6();
     test_multicast();
+    test_lite(AF_INET);
+    test_lite(AF_INET6);
     return check_end();
 }
