@@ -193,8 +193,6 @@ long datagram_queue_receive(struct inet_socket *inet, struct datagram_queue *que
     struct socket *sock = &inet->base;
     nsec_t deadline = socket_deadline(sock->receive_timeout);
 
-    if (message->flags & ABI_MSG_OOB)
-        return -EOPNOTSUPP;
     if (message->flags & ABI_MSG_ERRQUEUE)
         return -EAGAIN;
     for (;;) {
@@ -204,10 +202,10 @@ long datagram_queue_receive(struct inet_socket *inet, struct datagram_queue *que
         long n = take(inet, queue, message);
         if (n != -EAGAIN)
             return n;
+        if (message->nonblock)
+            return -EAGAIN; /* shut or not: only who would wait is told of the end, as on Linux */
         if (socket_is_shut(sock, SHUTDOWN_READ))
             return 0;
-        if (message->nonblock)
-            return -EAGAIN;
         err = wait_on(&sock->readers, may_return(inet, queue), deadline);
         if (err)
             return socket_wait_error(err, sock->receive_timeout);

@@ -259,6 +259,9 @@ static long raw_socket_send(struct socket *sock, struct message *message)
 static long raw_socket_receive(struct socket *sock, struct message *message)
 {
     struct raw_socket *raw = raw_of(sock);
+
+    if (message->flags & ABI_MSG_OOB)
+        return -EOPNOTSUPP;
     return datagram_queue_receive(&raw->inet, &raw->queue, message);
 }
 

@@ -257,10 +257,11 @@ long unix_dgram_receive(struct socket *base, struct message *call)
         int err = socket_take_error(base);
         if (err)
             return err;
-        if (socket_is_shut(base, SHUTDOWN_READ) &&
-            !__atomic_load_n(&sock->nmessages, __ATOMIC_ACQUIRE))
-            return 0;
-        if (call->nonblock && !may_take(sock))
+        bool is_empty = !__atomic_load_n(&sock->nmessages, __ATOMIC_ACQUIRE);
+        if (socket_is_shut(base, SHUTDOWN_READ) && is_empty &&
+            (!call->nonblock || base->type == ABI_SOCK_SEQPACKET))
+            return 0; /* a datagram socket tells only who would wait, as on Linux */
+        if (call->nonblock && is_empty)
             return -EAGAIN;
         err = wait_on(&base->readers, may_take(sock), deadline);
         if (err)
