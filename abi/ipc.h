@@ -62,7 +62,67 @@ struct abi_shm_info {
     uint64_t swap_attempts, swap_successes;
 };
 
+/* ---- Semaphores ---- */
+
+#define ABI_SEM_UNDO     0x1000
+#define ABI_GETPID       11
+#define ABI_GETVAL       12
+#define ABI_GETALL       13
+#define ABI_GETNCNT      14
+#define ABI_GETZCNT      15
+#define ABI_SETVAL       16
+#define ABI_SETALL       17
+#define ABI_SEM_STAT     18
+#define ABI_SEM_INFO     19
+#define ABI_SEM_STAT_ANY 20
+#define ABI_SEMVMX       32767
+
+struct abi_sembuf {
+    uint16_t num;
+    int16_t op;
+    int16_t flags;
+};
+
+struct abi_semid_ds {
+    struct abi_ipc_perm perm;
+    int64_t otime;
+    uint64_t unused1;
+    int64_t ctime;
+    uint64_t unused2;
+    uint64_t nsems;
+    uint64_t unused[2];
+};
+
+struct abi_seminfo {
+    int32_t map, mni, mns, mnu, msl, opm, ume, usz, vmx, aem;
+};
+
+/* ---- Messages ---- */
+
+#define ABI_MSG_NOERROR  010000
+#define ABI_MSG_EXCEPT   020000
+#define ABI_MSG_COPY     040000
+#define ABI_MSG_STAT     11
+#define ABI_MSG_INFO     12
+#define ABI_MSG_STAT_ANY 13
+
+struct abi_msqid_ds {
+    struct abi_ipc_perm perm;
+    int64_t stime, rtime, ctime;
+    uint64_t cbytes, qnum, qbytes;
+    int32_t lspid, lrpid;
+    uint64_t unused[2];
+};
+
+struct abi_msginfo {
+    int32_t pool, map, max, mnb, mni, ssz, tql;
+    uint16_t seg;
+};
+
 _Static_assert(sizeof(struct abi_ipc_perm) == 48, "struct ipc64_perm");
 _Static_assert(sizeof(struct abi_shmid_ds) == 112, "struct shmid64_ds");
 _Static_assert(sizeof(struct abi_shminfo) == 72, "struct shminfo64");
 _Static_assert(sizeof(struct abi_shm_info) == 48, "struct shm_info");
+_Static_assert(sizeof(struct abi_semid_ds) == 104, "struct semid64_ds");
+_Static_assert(sizeof(struct abi_msqid_ds) == 120, "struct msqid64_ds");
+_Static_assert(sizeof(struct abi_msginfo) == 32, "struct msginfo");

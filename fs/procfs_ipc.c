@@ -3,6 +3,7 @@
  * System V IPC in /proc: sysvipc/ and the limits in sys/kernel/.
  */
 #include "fs/procfs_internal.h"
+#include "kernel/ipc/sem.h"
 #include "kernel/ipc/shm.h"
 #include "kernel/mm/pagecache.h"
 
@@ -35,7 +36,27 @@ static int show_shm(const struct pseudo_ref *ref, struct text *text)
     return 0;
 }
 
+static void sem_line(struct ipc_object *object, void *arg)
+{
+    struct abi_semid_ds status;
+
+    sem_fill(sem_of_ipc(object), &status);
+    text_printf(arg, "%10d %10d  %4o %10u %5u %5u %5u %5u %10llu %10llu\n", status.perm.key,
+                object->id, status.perm.mode, (unsigned)status.nsems, status.perm.uid,
+                status.perm.gid, status.perm.cuid, status.perm.cgid,
+                (unsigned long long)status.otime, (unsigned long long)status.ctime);
+}
+
+static int show_sem(const struct pseudo_ref *ref, struct text *text)
+{
+    text_printf(text, "       key      semid perms      nsems   uid   gid  cuid  cgid      otime"
+                      "      ctime\n");
+    ipc_for_each(&sem_table, sem_line, text);
+    return 0;
+}
+
 const struct pseudo_entry proc_sysvipc_entries[] = {
+    { .name = "sem", .mode = PROC_FILE, .show = show_sem },
     { .name = "shm", .mode = PROC_FILE, .show = show_shm },
     { 0 },
 };
@@ -53,6 +74,7 @@ static const struct proc_limit limits[] = {
     [PROC_SHMMAX] = { &ipc_settings.shmmax, 1, ~0UL },
     [PROC_SHMALL] = { &ipc_settings.shmall, 1, ~0UL },
     [PROC_SHMMNI] = { &ipc_settings.shmmni, 1, IPC_INDEX_MAX },
+    [PROC_SEM] = { ipc_settings.sem, 4, INT32_MAX },
 };
 
 int proc_limit_show(const struct pseudo_ref *ref, struct text *text)
@@ -98,6 +120,8 @@ int proc_limit_store(const struct pseudo_ref *ref, char *buf, size_t len)
     for (unsigned i = 0; i < limit->count && !err && *skip_blanks(at); i++) {
         unsigned long value;
         err = number_parse(&at, limit->max, &value);
+        if (!err && limit->value == &ipc_settings.sem[0] && i == 3 && value > IPC_INDEX_MAX)
+            err = -EINVAL;
         if (!err)
             WRITE_ONCE(limit->value[i], value);
     }

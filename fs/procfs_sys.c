@@ -148,7 +148,7 @@ static const struct pseudo_entry kernel_entries[] = {
     FIXED("sched_child_runs_first", "0\n"),
     FIXED("sched_rt_period_us", "1000000\n"),
     FIXED("sched_rt_runtime_us", "950000\n"),
-    FIXED("sem", "32000\t1024000000\t500\t32000\n"),
+    LIMIT("sem", PROC_SEM),
     LIMIT("shmall", PROC_SHMALL),
     LIMIT("shmmax", PROC_SHMMAX),
     LIMIT("shmmni", PROC_SHMMNI),

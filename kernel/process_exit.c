@@ -16,6 +16,7 @@
 #include "arch/arch.h"
 #include "kernel/console.h"
 #include "kernel/futex.h"
+#include "kernel/ipc/sem_thread.h"
 #include "kernel/mm/vmspace.h"
 #include "kernel/posix_timer.h"
 #include "kernel/process.h"
@@ -286,6 +287,7 @@ void thread_exit(int code)
     futex_thread_exit(thread);
     thread_release_attachments(thread);
     thread->rseq_area = 0;
+    sem_undo_leave(thread);
     thread->vmspace = NULL; /* a kernel thread from here on; the process keeps the vmspace */
     if (thread_detach(process, thread))
         process_finish(process);

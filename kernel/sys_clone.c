@@ -9,6 +9,7 @@
  */
 #include "abi/errno.h"
 #include "abi/process.h"
+#include "kernel/ipc/sem_thread.h"
 #include "kernel/log.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/vmspace.h"
@@ -74,7 +75,9 @@ static int child_thread_init(struct thread *child, const struct clone_request *r
     struct child_start *start = kmalloc(sizeof(*start), ALLOC_WAIT);
     if (!start)
         return -ENOMEM;
-    int err = arch_thread_init_app(child, parent);
+    int err = request->flags & ABI_CLONE_SYSVSEM ? sem_undo_share(child) : 0;
+    if (!err)
+        err = arch_thread_init_app(child, parent);
     if (err) {
         kfree(start);
         return err;
@@ -98,6 +101,7 @@ static int child_thread_init(struct thread *child, const struct clone_request *r
 
 static void child_thread_discard(struct thread *child)
 {
+    sem_undo_leave(child);
     kfree(child->start_arg); /* NULL if child_thread_init() failed */
     child->start_arg = NULL;
 }
@@ -440,6 +444,8 @@ long sys_unshare(unsigned flags)
         return -EINVAL;
     }
     int err = 0;
+    if (flags & ABI_CLONE_SYSVSEM)
+        sem_undo_leave(thread_current());
     if (flags & ABI_CLONE_FILES)
         err = files_unshare(process);
     if (!err && (flags & ABI_CLONE_FS))

@@ -20,6 +20,7 @@ struct call_context;
 struct futex_pi;
 struct process;
 struct restart;
+struct sem_undo_list;
 struct vmspace;
 
 /*
@@ -66,12 +67,13 @@ struct thread {
     struct list process_node; /* [t] process->threads */
     struct rb_node tid_node;  /* [t] all threads by tid */
 
-    struct thread_signals signals; /* kernel/signal.h */
-    uintptr_t clear_child_tid;     /* [o] set_tid_address */
-    uintptr_t robust_list;         /* [o] */
-    struct list pi_held;           /* futex: contended PI locks this thread owns */
-    struct futex_pi *pi_waits_for; /* futex: the PI lock it sleeps for */
-    struct restart restart;        /* [o] */
+    struct thread_signals signals;   /* kernel/signal.h */
+    uintptr_t clear_child_tid;       /* [o] set_tid_address */
+    uintptr_t robust_list;           /* [o] */
+    struct list pi_held;             /* futex: contended PI locks this thread owns */
+    struct futex_pi *pi_waits_for;   /* futex: the PI lock it sleeps for */
+    struct restart restart;          /* [o] */
+    struct sem_undo_list *sem_undos; /* [o] kernel/ipc/sem_undo.c; NULL until used */
     int exit_status;
     uintptr_t rseq_area; /* [o] */
     uint32_t rseq_signature;
