@@ -196,7 +196,7 @@ static int scripts_follow(struct exec *exec, char **owned)
 {
     const char *name = exec->name;
     char head[SCRIPT_LINE_MAX];
-    size_t len;
+    size_t len = 0;
     int err = head_read(exec, exec->path, head, &len);
     if (err)
         return err;

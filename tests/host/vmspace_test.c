@@ -575,13 +575,13 @@ static void failing_script(void)
     if (!err) {
         pagecache_set_size(cache, 64 * PAGE_SIZE);
         struct vmspace_map_args file = {
-            WINDOW, 32 * PAGE_SIZE, rw,  ABI_MAP_PRIVATE | ABI_MAP_FIXED, 0, cache,
-            NULL,   8 * PAGE_SIZE,  NULL
+            WINDOW,        32 * PAGE_SIZE, rw,  ABI_MAP_PRIVATE | ABI_MAP_FIXED, 0, cache, NULL,
+            8 * PAGE_SIZE, NULL,           NULL
         };
         err = vmspace_map(vm, &file, &place);
     }
     struct vmspace_map_args shared = {
-        0, 10 * PAGE_SIZE, rw, ABI_MAP_SHARED | ABI_MAP_ANONYMOUS, 0, NULL, NULL, 0, NULL
+        0, 10 * PAGE_SIZE, rw, ABI_MAP_SHARED | ABI_MAP_ANONYMOUS, 0, NULL, NULL, 0, NULL, NULL
     };
     if (!vmspace_map(vm, &shared, &place))
         (void)machine_write(place, 1);
@@ -593,6 +593,7 @@ static void failing_script(void)
                                     NULL,
                                     NULL,
                                     0,
+                                    NULL,
                                     NULL };
     if (!vmspace_map(vm, &big, &place))
         for (uintptr_t at = place; at < place + (8UL << 20); at += 97 * PAGE_SIZE)
