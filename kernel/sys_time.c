@@ -166,6 +166,66 @@ long sys_settimeofday(const void __app *tv_from, const void __app *zone_from)
     return err ? err : realtime_set(now);
 }
 
+/*
+ * The clock is the hypervisor's, so nothing here disciplines it: the state is that of a Linux whose clock
+ * nobody has synchronised, and only a step can be asked for.
+ */
+static int adjust(unsigned modes, const struct abi_timeval *step)
+{
+    nsec_t unit = modes & ABI_ADJ_NANO ? 1 : 1000;
+
+    if (modes == 0 || modes == ABI_ADJ_OFFSET_SS_READ)
+        return 0;
+    if (!process_is_capable(ABI_CAP_SYS_TIME))
+        return -EPERM;
+    if ((modes & ~ABI_ADJ_NANO) != ABI_ADJ_SETOFFSET) {
+        log_warning_once("adjtimex: the clock cannot be slewed (modes 0x%x)", modes);
+        return -EOPNOTSUPP;
+    }
+    if (step->tv_usec < 0 || step->tv_usec >= NSEC_PER_SEC / unit)
+        return -EINVAL;
+    nsec_t now = clock_realtime(), by;
+    if (__builtin_mul_overflow(step->tv_sec, NSEC_PER_SEC, &by) ||
+        __builtin_add_overflow(by, step->tv_usec * unit, &by) ||
+        __builtin_add_overflow(now, by, &now) || now < clock_monotonic())
+        return -EINVAL;
+    return realtime_set(now);
+}
+
+long sys_clock_adjtime(int clock, void __app *timex_at)
+{
+    struct abi_timex timex;
+
+    if (clock != ABI_CLOCK_REALTIME) {
+        nsec_t now;
+        return clock_read(clock, &now) == 0 ? -EOPNOTSUPP : -EINVAL;
+    }
+    int err = copy_from_app(&timex, timex_at, sizeof(timex));
+    if (!err)
+        err = adjust(timex.modes, &timex.time);
+    if (err)
+        return err;
+    nsec_t now = clock_realtime();
+    timex = (struct abi_timex){
+        .modes = timex.modes,
+        .maxerror = 16000000, /* microseconds: it grows to this while nobody synchronises */
+        .esterror = 16000000,
+        .status = ABI_STA_UNSYNC,
+        .constant = 2,
+        .precision = 1,
+        .tolerance = 500 << 16, /* parts per million */
+        .time = { .tv_sec = now / NSEC_PER_SEC, .tv_usec = now % NSEC_PER_SEC / 1000 },
+        .tick = 10000,
+    };
+    err = copy_to_app(timex_at, &timex, sizeof(timex));
+    return err ? err : ABI_TIME_ERROR;
+}
+
+long sys_adjtimex(void __app *timex_at)
+{
+    return sys_clock_adjtime(ABI_CLOCK_REALTIME, timex_at);
+}
+
 /* ---- Sleeping -------------------------------------------------------------------------- */
 
 static bool never(void *arg)
