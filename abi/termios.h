@@ -7,6 +7,10 @@
 #define ABI_TCSETS      0x5402u
 #define ABI_TCSETSW     0x5403u
 #define ABI_TCSETSF     0x5404u
+#define ABI_TCGETA      0x5405u
+#define ABI_TCSETA      0x5406u
+#define ABI_TCSETAW     0x5407u
+#define ABI_TCSETAF     0x5408u
 #define ABI_TCSBRK      0x5409u
 #define ABI_TCXONC      0x540Au
 #define ABI_TCFLSH      0x540Bu
@@ -44,6 +48,13 @@ struct abi_termios {
     uint8_t c_cc[ABI_NCCS];
 };
 _Static_assert(sizeof(struct abi_termios) == 36, "struct termios");
+
+struct abi_termio {
+    uint16_t c_iflag, c_oflag, c_cflag, c_lflag;
+    uint8_t c_line;
+    uint8_t c_cc[8];
+};
+_Static_assert(sizeof(struct abi_termio) == 18, "struct termio");
 
 struct abi_termios2 {
     uint32_t c_iflag, c_oflag, c_cflag, c_lflag;

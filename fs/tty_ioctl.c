@@ -77,6 +77,42 @@ static long termios_get(struct tty *tty, unsigned long arg, size_t size)
     return copy_to_app((void __app *)arg, &settings, size);
 }
 
+/* System V's form: the lower half of the flags, and the first control characters. */
+static long termio_set(struct tty *tty, unsigned long arg, bool flushes)
+{
+    struct abi_termio old;
+    int err = tty_check_foreground(tty, ABI_SIGTTOU);
+    if (err)
+        return err;
+    if (copy_from_app(&old, (const void __app *)arg, sizeof(old)) != 0)
+        return -EFAULT;
+    mutex_lock(&tty->lock);
+    struct abi_termios termios = tty->termios;
+    mutex_unlock(&tty->lock);
+    termios.c_iflag = (termios.c_iflag & 0xffff0000u) | old.c_iflag;
+    termios.c_oflag = (termios.c_oflag & 0xffff0000u) | old.c_oflag;
+    termios.c_cflag = (termios.c_cflag & 0xffff0000u) | old.c_cflag;
+    termios.c_lflag = (termios.c_lflag & 0xffff0000u) | old.c_lflag;
+    termios.c_line = old.c_line;
+    memcpy(termios.c_cc, old.c_cc, sizeof(old.c_cc));
+    settings_change(tty, &termios, flushes);
+    return 0;
+}
+
+static long termio_get(struct tty *tty, unsigned long arg)
+{
+    mutex_lock(&tty->lock);
+    struct abi_termios termios = tty->termios;
+    mutex_unlock(&tty->lock);
+    struct abi_termio old = { .c_iflag = (uint16_t)termios.c_iflag,
+                              .c_oflag = (uint16_t)termios.c_oflag,
+                              .c_cflag = (uint16_t)termios.c_cflag,
+                              .c_lflag = (uint16_t)termios.c_lflag,
+                              .c_line = termios.c_line };
+    memcpy(old.c_cc, termios.c_cc, sizeof(old.c_cc));
+    return copy_to_app((void __app *)arg, &old, sizeof(old));
+}
+
 /* ---- Window size ----------------------------------------------------------------------- */
 
 int tty_set_size(struct tty *tty, const struct abi_winsize *size)
@@ -169,6 +205,12 @@ long tty_ioctl(struct tty *tty, unsigned command, unsigned long arg)
     case ABI_TCSETSW2:
     case ABI_TCSETSF2:
         return termios_set(tty, arg, sizeof(struct abi_termios2), command == ABI_TCSETSF2);
+    case ABI_TCGETA:
+        return termio_get(tty, arg);
+    case ABI_TCSETA:
+    case ABI_TCSETAW:
+    case ABI_TCSETAF:
+        return termio_set(tty, arg, command == ABI_TCSETAF);
     case ABI_TIOCGWINSZ:
         return size_get(tty, arg);
     case ABI_TIOCSWINSZ:

@@ -177,6 +177,28 @@ static void test_settings(void)
     close_pair();
 }
 
+/* struct termio of System V: 16 bits of each flag, 8 control characters. */
+static void test_old_settings(void)
+{
+    struct {
+        unsigned short iflag, oflag, cflag, lflag;
+        unsigned char line, cc[8];
+    } old;
+    struct termios now;
+
+    open_pair();
+    CHECK(!ioctl(slave, TCGETA, &old) && !tcgetattr(slave, &now));
+    CHECK(old.lflag == (unsigned short)now.c_lflag && !memcmp(old.cc, now.c_cc, 8));
+    old.lflag &= (unsigned short)~(ICANON | ECHO);
+    old.cc[VINTR] = 'q';
+    CHECK(!ioctl(slave, TCSETAW, &old) && !tcgetattr(slave, &now));
+    CHECK(!(now.c_lflag & (ICANON | ECHO)) && (now.c_lflag & IEXTEN) && now.c_cc[VINTR] == 'q');
+    CHECK(!ioctl(slave, TCSETA, &old) && !ioctl(slave, TCSETAF, &old));
+    CHECK_ERRNO(ioctl(slave, TCGETA, 1), EFAULT);
+    CHECK_ERRNO(ioctl(slave, TCSETA, 1), EFAULT);
+    close_pair();
+}
+
 static void test_mode_change(void)
 {
     open_pair();
@@ -392,6 +414,7 @@ int main(void)
     test_short_reads();
     test_raw();
     test_settings();
+    test_old_settings();
     test_mode_change();
     test_session();
     test_background();
