@@ -12,7 +12,7 @@ import struct
 from .errors import cannot_run
 
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE = 1, 2, 3, 4
-ET_EXEC, ET_DYN = 2, 3
+ET_REL, ET_EXEC, ET_DYN, ET_CORE = 1, 2, 3, 4
 DT_NEEDED, DT_STRTAB, DT_STRSZ, DT_SONAME, DT_RPATH, DT_RUNPATH = 1, 5, 10, 14, 15, 29
 EM_X86_64 = 62
 PAGE = 4096
@@ -68,8 +68,8 @@ class ElfFile:
         if machine != EM_X86_64:
             raise wrong_machine(self.path, machine)
         if self.type not in (ET_EXEC, ET_DYN):
-            kind = {1: "an object file (.o); link it first",
-                    4: "a core dump; give the program that it came from"}.get(
+            kind = {ET_REL: "an object file (.o); link it first",
+                    ET_CORE: "a core dump; give the program that it came from"}.get(
                         self.type, "an ELF file of an unknown kind")
             raise cannot_run(f"{self.path} is not a program: it is {kind}.")
         if phentsize != 56 or not 0 < phnum <= PHDRS_MAX:
@@ -163,6 +163,16 @@ def describe(ident):
         if ident.startswith(magic):
             return text
     return "" if ident else " but an empty file"
+
+
+def is_linked(path):
+    """A program or a shared library: what may need libraries, unlike an object file or a core dump."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(18)
+    except OSError:
+        return False
+    return head[:4] == b"\x7fELF" and int.from_bytes(head[16:18], "little") not in (ET_REL, ET_CORE)
 
 
 def is_elf(path):

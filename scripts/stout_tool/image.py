@@ -5,7 +5,7 @@ import stat
 
 from . import defaults, manifest, recipes
 from .cpio import CpioError, CpioWriter
-from .elf import check_ident, is_elf
+from .elf import check_ident, is_linked
 from .errors import StoutError, cannot_run, not_found, usage
 from .ldcache import make_cache
 from .libraries import Resolver, Root
@@ -53,7 +53,7 @@ class Image:
         self._add_program(path)
         items = [split_item(item) for item in self.options.add]
         for path, _ in items:  # what programs bring; the user's own files come after and win
-            if not self.options.root and os.path.isfile(path) and is_elf(path):
+            if not self.options.root and os.path.isfile(path) and is_linked(path):
                 self._add_recipe(recipes.for_interpreter(path), path)
         for path, guest in items:
             self._add_item(path, guest)
@@ -210,13 +210,13 @@ class Image:
             self.tree.add_folder(path, guest, on_elf=self._on_elf)
             return
         self.tree.add_host(path, guest)
-        if is_elf(path):
+        if is_linked(path):
             self._add_libraries(path, optional=False)
 
     def _on_elf(self, source, place):
         """Each file of a folder: an ELF file brings its libraries, as far as they are there."""
         if source.endswith((".so", ".node")) or ".so." in source or os.access(source, os.X_OK):
-            if is_elf(source):
+            if is_linked(source):
                 try:
                     self._add_libraries(source, optional=True)
                 except StoutError as error:

@@ -159,6 +159,9 @@ def test_add(stout, compiled, tmp_path):
     assert "srv/sub/file" in files and "srv/link" in files and "usr/bin/ls" in files
     assert any("libselinux" in name for name in files)
     assert content(archive_of(command), "etc/passwd") == b"x"
+    part = compiled(HELLO, "-c", name="part")  # a compiler in the machine wants object files: they are data
+    assert "srv/part.o" in listing(archive_of(dry(stout("run", "--dry-run", "--add", f"{part}:/srv/part.o",
+                                                        compiled(HELLO)))))
     refused(stout("run", "--dry-run", "--add", "/no/where", compiled(HELLO)), 127, "/no/where")
 
 
