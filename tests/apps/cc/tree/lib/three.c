@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+#include "parts.h"
+
+int three(int x)
+{
+    return x * 4;
+}
