@@ -66,11 +66,12 @@ static struct virtio_console *consoles; /* written while devices are probed */
 static const struct {
     const char *name;
     enum console_channel channel;
+    bool is_input; /* the host writes to it, too */
 } known_ports[] = {
-    { "stout.stdin", CONSOLE_STDIN },
-    { "stout.stdout", CONSOLE_STDOUT },
-    { "stout.stderr", CONSOLE_STDERR },
-    { "stout.control", CONSOLE_CONTROL },
+    { "stout.stdin", CONSOLE_STDIN, true },
+    { "stout.stdout", CONSOLE_STDOUT, false },
+    { "stout.stderr", CONSOLE_STDERR, false },
+    { "stout.control", CONSOLE_CONTROL, true },
 };
 
 /* ---- Control ------------------------------------------------------------------------------- */
@@ -121,7 +122,7 @@ static void on_name(struct virtio_console *console, struct console_port *port, c
         if (port->is_ready || !port_prepare(port))
             return;
         console_register(known_ports[i].channel, &port_console_ops, port);
-        port_begin(console, port, known_ports[i].channel == CONSOLE_STDIN);
+        port_begin(console, port, known_ports[i].is_input);
         return;
     }
 }

@@ -7,15 +7,19 @@
  * /dev/console finds the end of file.  Output goes to the channel of the first of descriptors 1
  * and 2 that is the terminal.
  *
- * The tool tells of its window by lines "winsize ROWS COLUMNS" on the control channel.
+ * The tool tells of its window by the option winsize=ROWSxCOLUMNS, which holds before the program can ask,
+ * and when it changes by lines "winsize ROWS COLUMNS" on the control channel.
  */
 #include "fs/tty_console.h"
+
+#include <string.h>
 
 #include "abi/fcntl.h"
 #include "fs/devfs.h"
 #include "fs/tty_internal.h"
 #include "kernel/console.h"
 #include "kernel/log.h"
+#include "kernel/options.h"
 #include "kernel/thread.h"
 
 #define CONSOLE_ROOM 512
@@ -74,29 +78,29 @@ static void input_thread(void *arg)
     sched_exit();
 }
 
-/* "winsize 24 80": true if line is one. */
-static bool parse_size(const char *line, unsigned value[2])
+/* Two numbers with a separator between them, "24 80"; true if text is that and nothing more. */
+static bool parse_size(const char *text, char separator, unsigned value[2])
 {
-    static const char word[] = "winsize";
-    unsigned i = 0;
-    while (word[i] && line[i] == word[i])
-        i++;
-    if (word[i])
-        return false;
     for (int n = 0; n < 2; n++) {
-        if (line[i] != ' ' || line[i + 1] < '0' || line[i + 1] > '9')
-            return false;
         value[n] = 0;
-        for (i++; line[i] >= '0' && line[i] <= '9'; i++)
-            value[n] = value[n] * 10 + (unsigned)(line[i] - '0');
+        if (*text < '0' || *text > '9')
+            return false;
+        for (; *text >= '0' && *text <= '9'; text++) {
+            value[n] = value[n] * 10 + (unsigned)(*text - '0');
+            if (value[n] > UINT16_MAX)
+                return false;
+        }
+        if (*text++ != (n == 0 ? separator : '\0'))
+            return false;
     }
-    return line[i] == '\0' && value[0] <= UINT16_MAX && value[1] <= UINT16_MAX;
+    return true;
 }
 
 static void control_line(const char *line)
 {
+    static const char word[] = "winsize ";
     unsigned size[2];
-    if (parse_size(line, size))
+    if (strncmp(line, word, sizeof(word) - 1) == 0 && parse_size(line + sizeof(word) - 1, ' ', size))
         tty_console_set_size(size[0], size[1]);
     else
         log_info("console: unknown control line \"%s\"", line);
@@ -141,12 +145,17 @@ int tty_console_init(void)
 
 int tty_console_start(bool has_input, enum console_channel output)
 {
+    const char *window = option_string("winsize");
+    unsigned size[2];
+    int err = 0;
     output_channel = output;
-    if (!has_input)
-        return 0;
-    console_tty.is_at_end = false;
-    int err = start_thread("tty-input", input_thread);
-    if (!err && console_has_device(CONSOLE_CONTROL))
+    if (window && parse_size(window, 'x', size))
+        tty_console_set_size(size[0], size[1]);
+    if (has_input) {
+        console_tty.is_at_end = false;
+        err = start_thread("tty-input", input_thread);
+    }
+    if (!err && window && console_has_device(CONSOLE_CONTROL))
         err = start_thread("tty-control", control_thread);
     return err;
 }

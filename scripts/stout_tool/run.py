@@ -9,6 +9,7 @@ from .errors import usage
 from .image import Image
 from .kernel import image_path
 from .log import KernelLog
+from .terminal import window_size
 from .vm import VirtualMachine
 
 
@@ -74,6 +75,10 @@ class RunOptions:
             self.env.setdefault("TERM", os.environ["TERM"])
         return kinds
 
+    def terminal(self):
+        """The descriptor of the terminal that the program sees, or None."""
+        return next((fd for fd, kind in enumerate(self.stdio) if kind == "tty"), None)
+
 
 def parse_env(texts, files):
     env = {}
@@ -100,6 +105,9 @@ def kernel_command_line(options):
     words = []
     if options.verbose:
         words.append("loglevel=2")
+    fd = options.terminal()
+    if fd is not None:
+        words.append("winsize={}x{}".format(*window_size(fd)))
     return " ".join(words + options.kernel_options)
 
 
@@ -130,7 +138,7 @@ def run(options):
         notice(f"waiting for gdb: gdb {symbols} -ex 'target remote 127.0.0.1:1234'")
     log = KernelLog(options.verbose or options.show_trace, make_symboliser(options, image, kernel))
     ports = [forward.host for forward in options.forwards if forward.protocol == "tcp"]
-    machine_run = VirtualMachine(log, options.interactive, ports)
+    machine_run = VirtualMachine(log, options.interactive, ports, options.terminal())
     status = machine_run.run(lambda chardevs: machine.command(boot, chardevs))
     if options.count_calls:
         write_counts(options.count_calls, machine_run.counts)

@@ -43,3 +43,14 @@ class RawTerminal:
         self._pressed += [now] * data.count(bytes([CTRL_C]))
         self._pressed = [at for at in self._pressed if now - at < 1]
         return len(self._pressed) >= STOP_COUNT
+
+
+def window_size(fd):
+    """(rows, columns) of a terminal; zeros where it does not know."""
+    import fcntl
+    import struct
+    import termios
+    try:
+        return struct.unpack("HHHH", fcntl.ioctl(fd, termios.TIOCGWINSZ, bytes(8)))[:2]
+    except OSError:
+        return 0, 0

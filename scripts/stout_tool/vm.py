@@ -17,7 +17,7 @@ import sys
 import time
 
 from .errors import STATUS_TOOL, StoutError
-from .terminal import RawTerminal
+from .terminal import RawTerminal, window_size
 
 CHUNK = 1 << 16
 LINGER = 1.0          # after "exit N": how long the machine may take to switch itself off
@@ -38,9 +38,10 @@ def raise_stop(number, _frame):
 
 
 class VirtualMachine:
-    def __init__(self, log, use_stdin, ports=()):
-        """ports: the forwarded TCP ports of this host."""
+    def __init__(self, log, use_stdin, ports=(), terminal=None):
+        """ports: the forwarded TCP ports of this host; terminal: whose size the guest is to know."""
         self.log = log
+        self._terminal = terminal
         self.ports = list(ports)
         self._tries = BACKLOG_TRIES if self.ports else 0
         self.use_stdin = use_stdin
@@ -59,6 +60,8 @@ class VirtualMachine:
         before = {number: signal.signal(number, raise_stop) for number in handled}
         try:
             self._start(make_command)
+            if self._terminal is not None:
+                self._watch_window(before)
             if self.use_stdin:
                 with RawTerminal(0) as terminal:
                     self._pump(terminal)
@@ -69,6 +72,7 @@ class VirtualMachine:
         finally:
             for number in handled:
                 signal.signal(number, signal.SIG_IGN)
+            signal.set_wakeup_fd(-1)
             self._kill()
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -94,10 +98,26 @@ class VirtualMachine:
         for other in theirs + [complaint]:
             other.close()
 
+    def _watch_window(self, before):
+        """SIGWINCH becomes a byte in a socket, which the loop reads like the other channels."""
+        self.sockets["window"], self.sockets["signals"] = socket.socketpair()
+        for name in ("window", "signals"):
+            self.sockets[name].setblocking(False)
+        signal.set_wakeup_fd(self.sockets["signals"].fileno(), warn_on_full_buffer=False)
+        before[signal.SIGWINCH] = signal.signal(signal.SIGWINCH, lambda *_: None)
+        self._tell_window()  # it may have changed since the kernel's command line was made
+
+    def _tell_window(self):
+        line = "winsize {} {}\n".format(*window_size(self._terminal))
+        try:
+            self.sockets["control"].send(line.encode(), socket.MSG_DONTWAIT)
+        except OSError:
+            pass  # gone, or thousands of lines that nobody has read
+
     def _pump(self, terminal):
         with selectors.PollSelector() as selector:
             for name, sock in self.sockets.items():
-                if name != "stdin":
+                if name not in ("stdin", "signals"):
                     selector.register(sock, selectors.EVENT_READ, name)
             pidfd = os.pidfd_open(self.process.pid)
             selector.register(pidfd, selectors.EVENT_READ, "process")
@@ -165,6 +185,8 @@ class VirtualMachine:
                 self._deadline = time.monotonic() + PANIC_LINGER
         elif name == "control":
             self._read_control(data)
+        elif name == "window":
+            self._tell_window()
         else:
             self._complaint = (self._complaint + data)[-4096:]
         return True

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """The options of stout run as the program sees them, terminals, and UDP."""
+import fcntl
 import os
 import pty
 import select
 import socket
+import struct
 import subprocess
 import tempfile
+import termios
 import time
 
 import pytest
@@ -148,3 +151,38 @@ def test_output_of_a_killed_reader(run):
     result = subprocess.run(f"{STOUT} run --accel {ACCEL} /usr/bin/yes | head -1", shell=True, capture_output=True,
                             timeout=60, check=False)
     assert result.stdout == b"y\n"
+
+
+def set_window(fd, rows, columns):
+    fcntl.ioctl(fd, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+def test_window_size():
+    """The program knows the window's size from its first instruction on, and SIGWINCH tells of a change."""
+    master, slave = pty.openpty()
+    set_window(master, 33, 101)
+    # A session of its own with the terminal as the controlling one: so the host's tool gets SIGWINCH.
+    process = subprocess.Popen(["setsid", "--ctty", "--wait", STOUT, "run", "--accel", ACCEL, "-i", "--add", "/bin/stty",
+                                "--add", "/bin/sleep", "/bin/bash", "-c",
+                                "trap 'stty size; exit 4' WINCH; stty size; while :; do sleep 0.2; done"],
+                               stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    try:
+        read_until(master, b"33 101\r\n")
+        set_window(master, 24, 80)
+        assert b"24 80\r\n" in read_until(master, b"24 80\r\n")
+        assert process.wait(30) == 4
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_window_size_of_an_output_terminal():
+    """Without -i, too: ls and its like ask their standard output."""
+    master, slave = pty.openpty()
+    set_window(master, 50, 66)
+    result = subprocess.run([STOUT, "run", "--accel", ACCEL, "/usr/bin/python3", "-c",
+                             "import os; print(*os.get_terminal_size(1))"],
+                            stdin=subprocess.DEVNULL, stdout=slave, stderr=subprocess.PIPE, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+    assert read_until(master, b"\n").strip() == b"66 50"
