@@ -100,7 +100,8 @@ static void control_line(const char *line)
 {
     static const char word[] = "winsize ";
     unsigned size[2];
-    if (strncmp(line, word, sizeof(word) - 1) == 0 && parse_size(line + sizeof(word) - 1, ' ', size))
+    if (strncmp(line, word, sizeof(word) - 1) == 0 &&
+        parse_size(line + sizeof(word) - 1, ' ', size))
         tty_console_set_size(size[0], size[1]);
     else
         log_info("console: unknown control line \"%s\"", line);

@@ -17,55 +17,95 @@
 
 /* ---- Opening ------------------------------------------------------------------------ */
 
-static int place_check(const struct path *place)
+/* What follows a file's name in a sentence. */
+static const char *open_problem(int err)
+{
+    switch (err) {
+    case -ENOENT:
+        return "is not in the image; bring it with --add, or put it into the folder of --root";
+    case -ENOTDIR:
+        return "is not in the image: a part of its path is not a folder";
+    case -ELOOP:
+        return "is a symbolic link that leads nowhere but to symbolic links";
+    case -ENAMETOOLONG:
+        return "has too long a name";
+    case -EACCES:
+        return "is in a folder that this user may not enter; change its mode, or give another "
+               "--user";
+    case -ETXTBSY:
+        return "is open for writing; it can run when the writer has closed it";
+    case -ENOMEM:
+        return "cannot be opened: there is not enough memory; give more with -m";
+    default:
+        return "cannot be read";
+    }
+}
+
+/* *problem is set if the answer is not 0. */
+static int place_check(const struct path *place, const char **problem)
 {
     struct inode *inode = place->dentry->inode;
-    if ((inode->mode & ABI_S_IFMT) != ABI_S_IFREG)
-        return -EACCES;
-    if (place->mount && (place->mount->flags & ABI_MS_NOEXEC))
-        return -EACCES;
-    return inode_permission(inode, MASK_EXECUTE);
+    unsigned kind = inode->mode & ABI_S_IFMT;
+    if (kind != ABI_S_IFREG)
+        *problem = kind == ABI_S_IFDIR ? "is a folder, not a program"
+                                       : "is not a file but a device, a pipe or a socket";
+    else if (place->mount && (place->mount->flags & ABI_MS_NOEXEC))
+        *problem = "is on a file system that is mounted noexec; keep programs elsewhere";
+    else if (!(inode->mode & 0111))
+        *problem = "is not executable; make it so with chmod +x";
+    else if (inode_permission(inode, MASK_EXECUTE))
+        *problem = "is not executable for this user; change its mode, or give another --user";
+    else
+        return 0;
+    return -EACCES;
 }
 
 /* Opens a place to run it: execute permission is what counts, and that nobody writes to it. */
-static int place_open(struct path *place, struct file **out)
+static int place_open(struct path *place, struct file **out, const char **problem)
 {
-    int err = place_check(place);
-    if (!err)
+    int err = place_check(place, problem);
+    if (!err) {
         err = file_open_path(place, ABI_O_RDONLY, out);
+        *problem = open_problem(err);
+    }
     path_put(place);
     if (err)
         return err;
     err = file_begin_program(*out);
     if (err) {
+        *problem = open_problem(err);
         file_put(*out);
         *out = NULL;
     }
     return err;
 }
 
-static int name_open(int dirfd, const char *name, unsigned flags, struct file **out)
+static int name_open(int dirfd, const char *name, unsigned flags, struct file **out,
+                     const char **problem)
 {
     struct path place;
     int err = path_walk(dirfd, name, flags & ABI_AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW, &place);
+    *problem = open_problem(err);
     if (err)
         return err;
     if ((place.dentry->inode->mode & ABI_S_IFMT) == ABI_S_IFLNK) {
         path_put(&place);
+        *problem = open_problem(-ELOOP);
         return -ELOOP;
     }
-    return place_open(&place, out);
+    return place_open(&place, out, problem);
 }
 
-static int descriptor_open(int fd, struct file **out)
+static int descriptor_open(int fd, struct file **out, const char **problem)
 {
     struct path place;
     struct file *file = fd_get_raw(fd);
+    *problem = "is no open descriptor";
     if (!file)
         return -EBADF;
     int err = file_place(file, &place);
     file_put(file);
-    return err ? err : place_open(&place, out);
+    return err ? err : place_open(&place, out, problem);
 }
 
 /* ---- Headers ---------------------------------------------------------------------------- */
@@ -126,11 +166,10 @@ static int interpreter_name(struct exec *exec, char **out)
 static int interpreter_read(struct exec *exec, const char *name)
 {
     char head[sizeof(struct abi_elf_header)];
-    int err = name_open(ABI_AT_FDCWD, name, 0, &exec->interpreter.file);
-    if (err == -ENOENT)
-        return exec_fail(exec, err, "%s needs %s, which is not in the image", exec->path, name);
+    const char *problem;
+    int err = name_open(ABI_AT_FDCWD, name, 0, &exec->interpreter.file, &problem);
     if (err)
-        return exec_fail(exec, err, "%s needs %s, which cannot be opened", exec->path, name);
+        return exec_fail(exec, err, "%s needs %s, which %s", exec->path, name, problem);
     long len = file_read_kernel(exec->interpreter.file, head, sizeof(head), 0);
     if (len < 0)
         return (int)len;
@@ -166,10 +205,11 @@ static int head_read(struct exec *exec, const char *name, char *head, size_t *le
 /* From a script, which exec->program.file is, to its interpreter. */
 static int step_open(struct exec *exec, const char *name, char *head, size_t *len)
 {
+    const char *problem;
     struct file *file;
-    int err = name_open(ABI_AT_FDCWD, name, 0, &file);
+    int err = name_open(ABI_AT_FDCWD, name, 0, &file, &problem);
     if (err)
-        return err;
+        return exec_fail(exec, err, "%s is a script for %s, which %s", exec->path, name, problem);
     file_put(exec->program.file);
     exec->program.file = file;
     return head_read(exec, name, head, len);
@@ -207,23 +247,18 @@ static int scripts_follow(struct exec *exec, char **owned)
         if (!err)
             err = step_open(exec, name, head, &len);
         if (err)
-            return exec_fail(exec, err,
-                             err == -ENOENT ? "%s is a script for %s, which is not in the image"
-                                            : "%s is a script for %s, which cannot be run",
-                             exec->path, name);
+            return err;
     }
     return image_read(exec, &exec->program, *owned ? name : exec->path, head, len);
 }
 
 int exec_open(struct exec *exec, int dirfd, unsigned flags)
 {
+    const char *problem;
     int err = flags & ABI_AT_EMPTY_PATH && !*exec->name
-                  ? descriptor_open(dirfd, &exec->program.file)
-                  : name_open(dirfd, exec->name, flags, &exec->program.file);
-    if (err)
-        return exec_fail(exec, err, err == -ENOENT ? "%s is not in the image" : "%s cannot be run",
-                         exec->path);
-    return 0;
+                  ? descriptor_open(dirfd, &exec->program.file, &problem)
+                  : name_open(dirfd, exec->name, flags, &exec->program.file, &problem);
+    return err ? exec_fail(exec, err, "%s %s", exec->path, problem) : 0;
 }
 
 int program_follow(struct exec *exec)
