@@ -12,6 +12,8 @@ from .log import KernelLog
 from .terminal import window_size
 from .vm import VirtualMachine
 
+TRACE_CLASSES = ("syscalls", "signals", "all")  # those of kernel/strace.c that are for people
+
 
 class RunOptions:
     """What the command line said, checked and with defaults."""
@@ -54,6 +56,9 @@ class RunOptions:
             raise usage(f"--boot {self.boot} needs a machine with a disk: use --machine q35 or pc.")
         if not 1 <= self.cpus <= 64:
             raise usage(f"--cpus {self.cpus} is out of range; give 1 to 64.")
+        unknown = [name for name in (self.trace or "").split(",") if name not in (*TRACE_CLASSES, "counts", "")]
+        if unknown:
+            raise usage(f"--trace knows no class {unknown[0]}; give one or more of {', '.join(TRACE_CLASSES)}, with commas.")
         if self.root and not os.path.isdir(self.root):
             raise usage(f"--root {self.root} is not a folder.")
         if len(os.fsencode(self.hostname)) > 64:

@@ -288,3 +288,7 @@ def test_fast(stout, compiled):
         stout("run", "--dry-run", program)
         times.append(time.monotonic() - start)
     assert min(times) < 0.25  # 0.07 s on an idle machine
+
+
+def test_unknown_trace_class(stout, compiled):
+    refused(stout("run", "--trace", "syscalls,steps", compiled(HELLO)), 2, "--trace", "steps", "syscalls, signals, all")
