@@ -279,15 +279,21 @@ def test_kvm_unusable_is_said(stout, compiled):
 
 
 def test_fast(stout, compiled):
+    """In starts of a bare interpreter, interleaved, so that a busy host measures about the same; 6 to 10."""
     import time
     program = compiled(HELLO)
     stout("run", "--dry-run", program)
-    times = []
-    for _ in range(5):
+
+    def duration(function):
         start = time.monotonic()
-        stout("run", "--dry-run", program)
-        times.append(time.monotonic() - start)
-    assert min(times) < 0.25  # 0.07 s on an idle machine
+        function()
+        return time.monotonic() - start
+
+    ours, bare = [], []
+    for _ in range(5):
+        ours.append(duration(lambda: stout("run", "--dry-run", program)))
+        bare.append(duration(lambda: subprocess.run(["/usr/bin/python3", "-c", "pass"], check=True)))
+    assert min(ours) < 20 * min(bare), (ours, bare)
 
 
 def test_unknown_trace_class(stout, compiled):
