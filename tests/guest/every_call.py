@@ -16,7 +16,9 @@ import errno
 import os
 import sys
 
-import run
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import run  # noqa: E402
 
 sys.path.insert(0, os.path.join(run.TOP, "scripts"))
 

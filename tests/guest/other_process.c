@@ -33,6 +33,10 @@ static void test_process_vm(void)
     remote.iov_len = 2;
     memcpy(here, "IN", 2);
     CHECK(process_vm_writev(child, local, 1, &remote, 1, 0) == 2);
+    CHECK_ERRNO(process_vm_writev(child, (void *)-4096L, 1, &remote, 1, 0), EFAULT);
+    struct iovec nowhere = { none + 4096, 2 };
+    CHECK_ERRNO(process_vm_writev(child, local, 1, &nowhere, 1, 0), EFAULT);
+    CHECK_ERRNO(process_vm_writev(child, local, 1, &remote, 1, 1), EINVAL);
     CHECK_ERRNO(process_vm_readv(child, local, 2, &remote, 1, 1), EINVAL);
     CHECK_ERRNO(process_vm_readv(child, local, 2000, &remote, 1, 0), EINVAL);
     CHECK_ERRNO(process_vm_readv(child, local, 2, &remote, 2000, 0), EINVAL);
@@ -106,9 +110,27 @@ static void test_ioprio(void)
     ioprio(1, 0, 0);
 }
 
+static void test_process_madvise(void)
+{
+    char *area = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    struct iovec part = { area, 8192 };
+
+    NEED(pidfd >= 0);
+    memset(area, 1, 8192);
+    CHECK(syscall(SYS_process_madvise, pidfd, &part, 1, MADV_COLD, 0) == 8192);
+    CHECK(area[0] == 1 && area[8191] == 1);
+    CHECK_ERRNO(syscall(SYS_process_madvise, pidfd, (void *)-4096L, 1, MADV_COLD, 0), EFAULT);
+    CHECK_ERRNO(syscall(SYS_process_madvise, pidfd, &part, 1, MADV_COLD, 1), EINVAL);
+    CHECK_ERRNO(syscall(SYS_process_madvise, -1, &part, 1, MADV_COLD, 0), EBADF);
+    close(pidfd);
+    munmap(area, 8192);
+}
+
 int main(void)
 {
     test_process_vm();
+    test_process_madvise();
     test_kcmp();
     test_ioprio();
     return check_end();
