@@ -42,9 +42,14 @@
 #define ALIGN_UP(x, a)   (((x) + ((a)-1)) & ~((__typeof__(x))(a)-1))
 #define ALIGN_DOWN(x, a) ((x) & ~((__typeof__(x))(a)-1))
 
-/* One access, neither torn nor repeated; ordering is the caller's. */
+/* One access, neither torn nor repeated; ordering is the caller's.  TSan wants to be told that it is meant. */
+#ifdef __SANITIZE_THREAD__
+#define READ_ONCE(x)     __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define WRITE_ONCE(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
+#else
 #define READ_ONCE(x)     (*(const volatile __typeof__(x) *)&(x))
 #define WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+#endif
 
 typedef uint64_t paddr_t; /* a physical address */
 typedef int64_t nsec_t;   /* nanoseconds; a deadline is on the monotonic clock */

@@ -2,6 +2,10 @@
 /*
  * Fibers on ucontext(3).  ASan must be told of every change of stacks
  * (sanitizer/common_interface_defs.h), else it takes the new one for a wild pointer.
+ *
+ * To TSan (sanitizer/tsan_interface.h) each fiber is a thread of its own.  A change of threads on one CPU orders
+ * what they do; a change of CPU must not, so that what only the schedule of the test kept apart is found
+ * as the race that it is.
  */
 #define _GNU_SOURCE /* pthread_getattr_np */
 #include "arch/host/fiber.h"
@@ -18,6 +22,17 @@
 #endif
 #endif
 
+#ifdef HAS_TSAN /* by CMake: this file itself is not instrumented */
+#include <sanitizer/tsan_interface.h>
+#define TSAN_NO_SYNC __tsan_switch_to_fiber_no_sync
+#else
+#define TSAN_NO_SYNC                          1
+#define __tsan_get_current_fiber()            NULL
+#define __tsan_create_fiber(flags)            ((void)(flags), NULL)
+#define __tsan_destroy_fiber(thread)          ((void)(thread))
+#define __tsan_switch_to_fiber(thread, flags) ((void)(thread), (void)(flags))
+#endif
+
 #ifdef HAS_ASAN
 #include <sanitizer/common_interface_defs.h>
 #else
@@ -30,7 +45,8 @@ struct fiber {
     ucontext_t context;
     const void *stack;
     size_t size;
-    void *fake_stack; /* ASan's */
+    void *fake_stack;  /* ASan's */
+    void *tsan_thread; /* TSan's */
     void (*function)(void *);
     void *arg;
 };
@@ -66,12 +82,14 @@ struct fiber *fiber_create(void *stack, size_t size, void (*function)(void *), v
         abort();
     if (!stack) {
         find_own_stack(fiber);
+        fiber->tsan_thread = __tsan_get_current_fiber();
         return fiber;
     }
     fiber->stack = stack;
     fiber->size = size;
     fiber->function = function;
     fiber->arg = arg;
+    fiber->tsan_thread = __tsan_create_fiber(0);
     fiber->context.uc_stack.ss_sp = stack;
     fiber->context.uc_stack.ss_size = size;
     makecontext(&fiber->context, fiber_main, 0);
@@ -80,12 +98,15 @@ struct fiber *fiber_create(void *stack, size_t size, void (*function)(void *), v
 
 void fiber_destroy(struct fiber *fiber)
 {
+    if (fiber->function)
+        __tsan_destroy_fiber(fiber->tsan_thread);
     free(fiber);
 }
 
-void fiber_switch(struct fiber *from, struct fiber *to)
+void fiber_switch(struct fiber *from, struct fiber *to, bool is_ordered)
 {
     starting = to;
+    __tsan_switch_to_fiber(to->tsan_thread, is_ordered ? 0 : TSAN_NO_SYNC);
     __sanitizer_start_switch_fiber(&from->fake_stack, to->stack, to->size);
     if (swapcontext(&from->context, &to->context))
         abort();

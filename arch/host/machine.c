@@ -107,7 +107,7 @@ static bool change_cpu(void)
             continue;
         current_cpu = to;
         run_left = 1 + (unsigned)next_random() % RUN_LENGTH_MAX;
-        fiber_switch(cpus[from].fiber, cpus[to].fiber);
+        fiber_switch(cpus[from].fiber, cpus[to].fiber, false);
         return true;
     }
     return false;
@@ -303,7 +303,7 @@ void arch_thread_fini(struct thread *thread)
 struct thread *arch_switch(struct thread *previous, struct thread *next)
 {
     self()->fiber = next->arch.fiber;
-    fiber_switch(previous->arch.fiber, next->arch.fiber);
+    fiber_switch(previous->arch.fiber, next->arch.fiber, true);
     return arch_percpu()->boot_previous;
 }
 
