@@ -144,7 +144,7 @@ def run():
 @pytest.fixture
 def on_linux():
     """on_linux(command) -> CompletedProcess of a command that succeeds on this host."""
-    def call(command, env=None, timeout=60):
+    def call(command, env=None, timeout=180):
         environment = {"PATH": os.environ["PATH"], "HOME": "/root", **(env or {})}
         result = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False,
                                 env=environment, stdin=subprocess.DEVNULL)

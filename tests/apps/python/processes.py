@@ -28,7 +28,7 @@ def test_subprocess():
     print(subprocess.check_output("echo $((6*7)) | cat", shell=True), subprocess.getstatusoutput("echo x; exit 4"))
     print(subprocess.call(["/bin/false"]), subprocess.call(["/bin/true"], stdout=DEVNULL))
     for call in (lambda: subprocess.run(["/no/such"], check=True), lambda: shell("exit 1").check_returncode(),
-                 lambda: shell("sleep 60", timeout=0.1), lambda: subprocess.run(["/etc"], check=True),
+                 lambda: shell("exec sleep 60", timeout=0.1), lambda: subprocess.run(["/etc"], check=True),
                  lambda: subprocess.run(["/bin/true"], cwd="/no/such", check=True)):
         try:
             call()
