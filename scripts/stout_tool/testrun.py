@@ -167,7 +167,7 @@ def collect_style():
 def collect_build():
     """Both compilers, warnings are errors; and the image's size."""
     script = os.path.join(TOP, "scripts", "build_strict")
-    return [Job(f"warnings-{preset}", "build", [script, preset], 900) for preset in ("release", "clang")]
+    return [Job(f"warnings-{preset}", "build", [script, preset], 1800) for preset in ("release", "clang")]
 
 
 def collect_unit():
@@ -231,8 +231,8 @@ COLLECTORS = {
     "unit": collect_unit,
     "fuzz": collect_fuzz,
     "guest": collect_guest,
-    "app": lambda: collect_python("apps", "app", 900, True),  # they measure time-outs of their clients
-    "kvm": lambda: collect_python("kvm", "kvm", 900, True),
+    "app": lambda: collect_python("apps", "app", 1800, True),  # they measure time-outs of their clients
+    "kvm": lambda: collect_python("kvm", "kvm", 1800, True),
     "bench": lambda: collect_python("bench", "bench", 600, True),
     "slow": lambda: collect_python("slow", "slow", 7200, True),
 }
