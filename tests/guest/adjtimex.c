@@ -5,9 +5,16 @@
  */
 #include "check.h"
 
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/timex.h>
 #include <time.h>
+
+/* glibc's own adjtimex() makes the other call of the two, clock_adjtime. */
+static int adjtimex_call(struct timex *timex)
+{
+    return (int)syscall(SYS_adjtimex, timex);
+}
 
 int main(void)
 {
@@ -15,7 +22,7 @@ int main(void)
     struct timeval left = { 1, 1 };
     int state;
 
-    CHECK((state = adjtimex(&timex)) == TIME_ERROR || state == TIME_OK);
+    CHECK((state = adjtimex_call(&timex)) == TIME_ERROR || state == TIME_OK);
     CHECK(timex.tick == 10000 && timex.precision == 1 && timex.tolerance == 500 << 16);
     CHECK(timex.time.tv_sec >= time(NULL) - 2 && timex.time.tv_usec >= 0);
     memset(&timex, 0, sizeof timex);
@@ -23,13 +30,13 @@ int main(void)
     CHECK(!adjtime(NULL, &left) && left.tv_sec == 0 && left.tv_usec == 0);
     CHECK_ERRNO(clock_adjtime(CLOCK_MONOTONIC, &timex), EOPNOTSUPP);
     CHECK_ERRNO(clock_adjtime(77, &timex), EINVAL);
-    CHECK_ERRNO(adjtimex((struct timex *)1), EFAULT);
+    CHECK_ERRNO(adjtimex_call((struct timex *)1), EFAULT);
     NEED(!setuid(65534));
     timex.modes = ADJ_SETOFFSET;
-    CHECK_ERRNO(adjtimex(&timex), EPERM);
+    CHECK_ERRNO(adjtimex_call(&timex), EPERM);
     timex.modes = ADJ_FREQUENCY;
-    CHECK_ERRNO(adjtimex(&timex), EPERM);
+    CHECK_ERRNO(adjtimex_call(&timex), EPERM);
     timex.modes = 0;
-    CHECK(adjtimex(&timex) == state);
+    CHECK(adjtimex_call(&timex) == state);
     return check_end();
 }
