@@ -43,7 +43,7 @@ class Results:
             self.failed += not ok
             print(f"{'ok  ' if ok else 'FAIL'} {label:6} {name} ({seconds:.1f} s)", flush=True)
             if not ok:
-                self.failures.append(name)
+                self.failures.append((name, output))
             if output and (not ok or self._verbose):
                 print("     " + output.rstrip().replace("\n", "\n     "), flush=True)
 
@@ -68,10 +68,17 @@ def run_tests(labels=(), pattern=None, jobs=None, list_only=False, verbose=False
     if list_only:
         return 0
     print(f"{time.monotonic() - start:.0f} s" + (f", {results.skipped} skipped" if results.skipped else ""))
-    for name in results.failures:
-        print(f"failed: {name}")
+    for name, output in results.failures:
+        print("\n     ".join([f"failed: {name}", *last_lines(output)]))
     print(f"{results.passed} passed, {results.failed} failed")
     return 1 if results.failed or not results.passed else 0
+
+
+def last_lines(output, count=8, width=300):
+    """What a long log's reader sees first; pytest marks its reasons with E."""
+    lines = [line.rstrip()[:width] for line in output.splitlines() if line.strip()]
+    reasons = [line for line in lines if line.startswith("E ")]
+    return (reasons or lines)[-count:]
 
 
 def set_up_tests():

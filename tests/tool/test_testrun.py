@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: MIT
+"""What the end of `stout test` says of a failure."""
+from stout_tool.testrun import last_lines
+
+
+def test_reasons_of_pytest():
+    assert last_lines("def test():\n>   assert 1 == 2\nE   assert 1 == 2\nE    +  where\n\ntest_x.py:3: AssertionError\n") == [
+        "E   assert 1 == 2", "E    +  where"]
+
+
+def test_last_lines_of_a_command():
+    assert last_lines("\n".join(f"line {n}" for n in range(20)), count=2) == ["line 18", "line 19"]
+    assert not last_lines("")
+    assert last_lines("x" * 1000, width=10) == ["x" * 10]
