@@ -12,7 +12,7 @@
 #include "loader/exec.h"
 #include "loader/script.h"
 
-#define SCRIPT_DEPTH_MAX 4
+#define SCRIPT_DEPTH_MAX 5
 #define MASK_EXECUTE     1
 
 /* ---- Opening ------------------------------------------------------------------------ */
@@ -242,7 +242,10 @@ static int scripts_follow(struct exec *exec, char **owned)
         return err;
     for (unsigned depth = 0; len >= 2 && head[0] == '#' && head[1] == '!'; depth++) {
         if (depth == SCRIPT_DEPTH_MAX)
-            return exec_fail(exec, -ELOOP, "%s is a script of a script of a script", exec->path);
+            return exec_fail(
+                exec, -ELOOP,
+                "%s is the last of too many scripts that are each other's interpreters",
+                exec->path);
         err = script_follow(exec, head, len, &name, owned);
         if (!err)
             err = step_open(exec, name, head, &len);

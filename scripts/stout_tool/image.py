@@ -15,6 +15,7 @@ from .tree import Tree
 CACHE_LIMIT = 3 << 30
 FORMAT = "1"  # part of the cache's key: change it when the archive's form changes
 MERGED_FOLDERS = ("/bin", "/sbin", "/lib", "/lib64")
+HASHBANG_DEPTH = 5  # scripts that are each other's interpreters; Linux says ELOOP to more
 GUEST_PATH = defaults.ENVIRONMENT["PATH"].split(":")
 
 
@@ -142,9 +143,8 @@ class Image:
         self._start_with(recipe, interpreter, recipe.before_script, path, args)
 
     def _start_with(self, recipe, interpreter, before, path, args):
-        self._add_elf_or_link(interpreter)
+        self._add_interpreter(interpreter)
         if not self.options.root:
-            self._add_recipe(recipe, interpreter)
             recipes.take_script(recipe, path, self.tree, self._on_elf, self.say)
             self._add_file_arguments(args)
         self.program = interpreter
@@ -154,6 +154,15 @@ class Image:
 
     def _add_hashbang(self, path, head, args):
         """A script that names its interpreter; the kernel follows the line, `env` is spared."""
+        named, interpreter, argument = self._read_hashbang(path, head)
+        recipe = recipes.for_interpreter(self.root.host(interpreter))
+        self._start_with(recipe, interpreter, argument, path, args)
+        if interpreter == named and os.access(self.root.host(path), os.X_OK):
+            self.program = path
+            self.argv = [self.options.program] + args
+
+    def _read_hashbang(self, path, head):
+        """(the program on the line, the interpreter that it or `env` starts, [its argument])"""
         words = os.fsdecode(head[2:].split(b"\n")[0]).strip().split(None, 1)
         if not words:
             raise cannot_run(f"{path} begins with #! but names no interpreter; write its path there.")
@@ -168,11 +177,27 @@ class Image:
         if not self.root.is_file(interpreter):
             raise not_found(f"{path} needs the interpreter {interpreter}, which does not exist; install "
                             "it or correct the first line of the script.")
-        recipe = recipes.for_interpreter(self.root.host(interpreter))
-        self._start_with(recipe, interpreter, argument, path, args)
-        if interpreter == words[0] and os.access(self.root.host(path), os.X_OK):
-            self.program = path
-            self.argv = [self.options.program] + args
+        return words[0], interpreter, argument
+
+    def _add_interpreter(self, path, depth=1):
+        """With what it needs itself: libraries and a standard library, or another interpreter."""
+        head = read_head(self.root.host(path))
+        if head[:2] != b"#!":
+            self._add_elf(path)
+            if not self.options.root:
+                self._add_recipe(recipes.for_interpreter(path), path)
+            return
+        if not self.options.root:
+            self.tree.add_host(path)
+        self._add_interpreters_of(path, head, depth + 1)
+
+    def _add_interpreters_of(self, path, head, depth=1):
+        if depth > HASHBANG_DEPTH:
+            raise cannot_run(f"The interpreter of {path} is a script, and so on, more than {HASHBANG_DEPTH} times; "
+                             "correct the first line of the script.")
+        named, interpreter, _ = self._read_hashbang(path, head)
+        for program in dict.fromkeys([named, interpreter]):
+            self._add_interpreter(program, depth)
 
     def _find_on_path(self, name):
         if not self.options.root:
@@ -210,8 +235,14 @@ class Image:
             self.tree.add_folder(path, guest, on_elf=self._on_elf)
             return
         self.tree.add_host(path, guest)
+        head = read_head(path)
         if is_linked(path):
             self._add_libraries(path, optional=False)
+        elif head[:2] == b"#!" and not self.options.root:
+            try:
+                self._add_interpreters_of(path, head)
+            except StoutError as error:  # perhaps it is only data
+                self.say(f"{path}: its interpreter was not added ({error.sentence})")
 
     def _on_elf(self, source, place):
         """Each file of a folder: an ELF file brings its libraries, as far as they are there."""
@@ -221,12 +252,6 @@ class Image:
                     self._add_libraries(source, optional=True)
                 except StoutError as error:
                     self.say(f"{source}: its libraries were not looked for ({error.sentence})")
-
-    def _add_elf_or_link(self, path):
-        head = read_head(self.root.host(path))
-        if head[:2] == b"#!":
-            raise cannot_run(f"The interpreter {path} is a script itself; give its interpreter directly.")
-        self._add_elf(path)
 
     def _add_elf(self, path):
         self._add_libraries(path, optional=False)

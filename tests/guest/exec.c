@@ -206,6 +206,26 @@ static void test_errors(void)
     CHECK_ERRNO(syscall(SYS_execveat, AT_FDCWD, self, argv, environ, 1), EINVAL);
 }
 
+/* Scripts that are each other's interpreters: five are followed, not six. */
+static void test_chain(void)
+{
+    char name[16], text[4200];
+
+    snprintf(text, sizeof text, "#!%s child\n", self);
+    for (int i = 1; i <= 6; i++) {
+        snprintf(name, sizeof name, "chain%d", i);
+        write_file(name, text, 0700);
+        snprintf(text, sizeof text, "#!%s\n", name);
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        execl("chain5", "chain5", NULL);
+        _exit(98);
+    }
+    CHECK(status_of(pid) == 99); /* what child_main() says to a word it does not know */
+    CHECK_ERRNO(execl("chain6", "chain6", NULL), ELOOP);
+}
+
 static void test_long(void)
 {
     size_t max = 128 * 1024;
@@ -345,6 +365,7 @@ int main(int argc, char **argv)
     test_threads();
     test_errors();
     test_long();
+    test_chain();
     test_scripts();
     test_by_descriptor();
     test_spawn();

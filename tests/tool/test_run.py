@@ -148,6 +148,29 @@ def test_hashbang(stout, tmp_path):
     refused(stout("run", "--dry-run", str(script)), 126, "names no interpreter")
 
 
+def test_interpreter_that_is_a_script(stout, tmp_path):
+    """Linux follows such a chain, five steps deep; what each needs comes along."""
+    names = [tmp_path / f"step{n}" for n in range(7)]
+    for name, interpreter in zip(names, ["/bin/sh", *names]):
+        name.write_text(f"#!{interpreter}\n")
+        name.chmod(0o755)
+    command = dry(stout("run", "--dry-run", str(names[4])))
+    assert manifest_of(command)[1] == f"program={names[4]}"
+    files = listing(archive_of(command))
+    assert {str(name)[1:] for name in names[:5]} <= set(files) and any("/ld-linux" in name for name in files)
+    refused(stout("run", "--dry-run", str(names[6])), 126, "more than 5 times")
+
+
+def test_added_script_brings_its_interpreter(stout, compiled, tmp_path):
+    script = tmp_path / "tool"
+    script.write_text("#!/usr/bin/env -S python3 -u\nprint(1)\n")
+    files = listing(archive_of(dry(stout("run", "--dry-run", "--add", str(script), compiled(HELLO)))))
+    assert "usr/bin/env" in files and any(name.endswith("/encodings/__init__.py") for name in files)
+    script.write_text("#!/no/such/interpreter\n")
+    result = stout("run", "-v", "--dry-run", "--add", str(script), compiled(HELLO))
+    assert result.returncode == 0 and b"/no/such/interpreter" in result.stderr
+
+
 def test_add(stout, compiled, tmp_path):
     folder = tmp_path / "data"
     (folder / "sub").mkdir(parents=True)
