@@ -90,6 +90,8 @@ static nsec_t watch_due(void)
 
 static void watch_timer_fire(struct timer *timer)
 {
+    __atomic_thread_fence(
+        __ATOMIC_SEQ_CST); /* the timer is disarmed, for watch() to see, before watch_due() looks */
     nsec_t due = watch_due();
 
     if (due <= clock_monotonic())
@@ -98,9 +100,14 @@ static void watch_timer_fire(struct timer *timer)
         timer_set(timer, due);
 }
 
-/* The timer is not moved or stopped afterwards: that would cost more than a look now and then. */
+/*
+ * Called after is_polled or ndeferred was set.  The timer is not moved or stopped afterwards: that would cost more than a
+ * look now and then.
+ */
 static void watch(void)
 {
+    __atomic_thread_fence(
+        __ATOMIC_SEQ_CST); /* or both this and watch_timer_fire() miss what the other did */
     if (!timer_is_armed(&watch_timer))
         timer_set(&watch_timer, clock_monotonic() + LATEST_NS);
 }
