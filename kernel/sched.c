@@ -204,19 +204,31 @@ struct runqueue *runqueue_lock_of(struct thread *thread)
     }
 }
 
+/*
+ * Takes a thread that has given up its CPU out of its sleep, or one that is about to; rq->lock held.  The latter may be
+ * changing its mind, run on and even end at any moment, so its state is only changed if it is still the same.
+ */
+static bool claim_sleeper(const struct runqueue *rq, struct thread *thread, bool *is_off)
+{
+    enum thread_state expected = THREAD_SLEEPING;
+
+    *is_off = rq->current != thread;
+    return __atomic_compare_exchange_n(&thread->state, &expected,
+                                       *is_off ? THREAD_READY : THREAD_RUNNING, false,
+                                       __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
 bool thread_wake(struct thread *thread)
 {
     unsigned long flags = arch_irq_save();
     /* Who sleeps marks itself and then looks; who wakes changes something and then looks here. */
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     struct runqueue *rq = runqueue_lock_of(thread);
-    bool is_sleeping = READ_ONCE(thread->state) == THREAD_SLEEPING;
-    bool is_off = is_sleeping && rq->current != thread;
+    bool is_off;
+    bool is_sleeping = claim_sleeper(rq, thread, &is_off);
 
-    if (is_sleeping)
-        WRITE_ONCE(thread->state, is_off ? THREAD_READY : THREAD_RUNNING);
     spin_unlock(&rq->lock);
-    if (is_off)
+    if (is_sleeping && is_off)
         make_ready(thread, JOIN_WAKE);
     arch_irq_restore(flags);
     return is_sleeping;
