@@ -134,9 +134,9 @@ void arch_regs_print(const struct regs *regs);
 struct abi_siginfo;
 struct abi_sigaction;
 struct abi_stack;
-/* Builds Linux's rt_sigframe at sp_top (the alternate stack's top, or 0: below the
+/* Builds Linux's rt_sigframe for info->si_signo at sp_top (the alternate stack's top, or 0: below the
  * red zone of regs) and points regs at the handler.  -EFAULT if the stack is bad. */
-int arch_signal_push(struct regs *regs, int signo, const struct abi_siginfo *info,
+int arch_signal_push(struct regs *regs, const struct abi_siginfo *info,
                      const struct abi_sigaction *action, uint64_t blocked,
                      const struct abi_stack *altstack, uintptr_t sp_top) __must_check;
 /* rt_sigreturn: regs from the frame on the stack; the mask and alternate stack it held.  -EFAULT. */

@@ -8,10 +8,10 @@
 #include "drivers/virtio.h"
 #include "kernel/console.h"
 
-#define PORT_OUTPUT_SIZE  8192 /* each of the two output buffers */
+#define PORT_OUTPUT_SIZE  8192UL /* each of the two output buffers */
 #define PORT_OUTPUT_ORDER 1
 #define PORT_INPUTS       4
-#define PORT_INPUT_SIZE   1024
+#define PORT_INPUT_SIZE   1024UL
 
 struct port_input {
     char *data;     /* [i] */

@@ -12,7 +12,7 @@
 #include "kernel/netdev.h"
 #include "kernel/spinlock.h"
 
-#define NET_BUFFER_SIZE 2048
+#define NET_BUFFER_SIZE 2048UL
 
 struct net_buffer_pool {
     struct spinlock lock;

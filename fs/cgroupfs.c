@@ -18,11 +18,11 @@
 #define FILE_MODE (ABI_S_IFREG | 0444)
 #define FIXED(name_, text_)                                                                        \
     {                                                                                              \
-        .name = name_, .mode = FILE_MODE, .show = show_fixed, .data = text_                        \
+        .name = (name_), .mode = FILE_MODE, .show = show_fixed, .data = (text_)                    \
     }
 #define SHOW(name_, function_)                                                                     \
     {                                                                                              \
-        .name = name_, .mode = FILE_MODE, .show = function_                                        \
+        .name = (name_), .mode = FILE_MODE, .show = (function_)                                    \
     }
 
 static int show_fixed(const struct pseudo_ref *ref, struct text *text)

@@ -186,8 +186,9 @@ static int kmsg_record(const char *line, uint64_t sequence, char *out, size_t si
     uint64_t microseconds = number_skip(&at);
     at += *at == ']';
     at += *at == ' ';
+    unsigned long long time_us = seconds * 1000000ULL + microseconds;
     return format_string(out, size, "%c,%llu,%llu,-;%s", level, (unsigned long long)sequence,
-                         (unsigned long long)(seconds * 1000000 + microseconds), at);
+                         time_us, at);
 }
 
 /* The line at *position as a record; its length, or 0: there is none yet. */

@@ -19,7 +19,7 @@ bool file_is_epoll(const struct file *file);
 /* flags: ABI_O_* of the new file. */
 int epoll_create(unsigned flags, struct file **out) __must_check;
 /* epoll_ctl(2), arguments in the kernel; fd is the number that target was found by. */
-int epoll_control(struct file *epoll, int op, struct file *target, int fd,
+int epoll_control(struct file *file, int op, struct file *target, int fd,
                   const struct abi_epoll_event *event) __must_check;
 /* Up to max events to the application; how many, or -EFAULT, -EINTR. */
-long epoll_wait(struct file *epoll, void __app *events, int max, nsec_t deadline);
+long epoll_wait(struct file *file, void __app *events, int max, nsec_t deadline);

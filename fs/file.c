@@ -337,7 +337,7 @@ static void touch_atime(struct inode *inode, bool is_first)
         return;
     if (!is_due) { /* the clock is asked once per pass over the file */
         int64_t now = clock_realtime() / NSEC_PER_SEC;
-        if (now - inode->atime.tv_sec < 24 * 3600)
+        if (now - inode->atime.tv_sec < 24 * 3600L)
             return;
     }
     inode_touch(inode, true, false, false);

@@ -45,4 +45,4 @@ int inotify_create(unsigned flags, struct file **out) __must_check;
 bool file_is_inotify(const struct file *file);
 /* inotify_add_watch(2) and inotify_rm_watch(2): the watch number or 0; -errno. */
 int inotify_add(struct file *file, struct inode *inode, unsigned mask) __must_check;
-int inotify_remove(struct file *file, int watch) __must_check;
+int inotify_remove(struct file *file, int number) __must_check;

@@ -246,15 +246,15 @@ int procfs_net_register(const char *name, int (*show)(struct text *text))
 
 #define FIXED(name_, text_)                                                                        \
     {                                                                                              \
-        .name = name_, .mode = PROC_FILE, .show = proc_fixed_text, .data = text_                   \
+        .name = (name_), .mode = PROC_FILE, .show = proc_fixed_text, .data = (text_)               \
     }
 #define LINK(name_, target_)                                                                       \
     {                                                                                              \
-        .name = name_, .mode = PROC_LINK, .show = proc_fixed_text, .data = target_                 \
+        .name = (name_), .mode = PROC_LINK, .show = proc_fixed_text, .data = (target_)             \
     }
 #define SHOW(name_, function_)                                                                     \
     {                                                                                              \
-        .name = name_, .mode = PROC_FILE, .show = function_                                        \
+        .name = (name_), .mode = PROC_FILE, .show = (function_)                                    \
     }
 
 static const struct pseudo_entry root_entries[] = {

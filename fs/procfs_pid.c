@@ -143,8 +143,8 @@ static int pid_schedstat(const struct pseudo_ref *ref, struct text *text)
     struct thread *thread = proc_thread_of(ref);
     if (!thread)
         return -ESRCH;
-    text_printf(text, "%llu 0 %llu\n", (unsigned long long)sched_cpu_time(thread),
-                (unsigned long long)(thread->sched.nvoluntary + thread->sched.ninvoluntary));
+    unsigned long long nslices = thread->sched.nvoluntary + thread->sched.ninvoluntary;
+    text_printf(text, "%llu 0 %llu\n", (unsigned long long)sched_cpu_time(thread), nslices);
     thread_put(thread);
     return 0;
 }

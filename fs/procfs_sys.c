@@ -16,17 +16,17 @@
 
 #define FIXED(name_, text_)                                                                        \
     {                                                                                              \
-        .name = name_, .mode = PROC_FILE, .show = proc_fixed_text, .data = text_                   \
+        .name = (name_), .mode = PROC_FILE, .show = proc_fixed_text, .data = (text_)               \
     }
 #define DIRECTORY(name_, entries_)                                                                 \
     {                                                                                              \
-        .name = name_, .mode = PROC_DIR, .entries = entries_                                       \
+        .name = (name_), .mode = PROC_DIR, .entries = (entries_)                                   \
     }
 
 #define LIMIT(name_, number_)                                                                      \
     {                                                                                              \
-        .name = name_, .mode = ABI_S_IFREG | 0644, .show = proc_limit_show,                        \
-        .store = proc_limit_store, .value = number_                                                \
+        .name = (name_), .mode = ABI_S_IFREG | 0644, .show = proc_limit_show,                      \
+        .store = proc_limit_store, .value = (number_)                                              \
     }
 
 /* ---- kernel ----------------------------------------------------------------------------- */

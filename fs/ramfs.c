@@ -371,7 +371,7 @@ static bool parse_size(const char *text, const char *end, uint64_t *out)
         return text + 1 == end;
     }
     static const char units[] = "kmgt";
-    const char *unit = text < end ? memchr(units, *text | 0x20, 4) : NULL;
+    const char *unit = text < end ? memchr(units, *text | 0x20, sizeof(units) - 1) : NULL;
     unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
     *out = value << shift;
     return (*out >> shift) == value && text + (unit != NULL) == end;

@@ -105,14 +105,11 @@ static int remote_load(struct abi_iovec **out, const void __app *remote, unsigne
 }
 
 static long process_vm(int pid, const void __app *local, unsigned long nlocal,
-                       const void __app *remote, unsigned long nremote, unsigned long flags,
-                       bool is_write)
+                       const void __app *remote, unsigned long nremote, bool is_write)
 {
     struct abi_iovec *piece = NULL;
     struct io io;
 
-    if (flags)
-        return -EINVAL;
     long n = io_init_vector(&io, local, nlocal);
     if (n)
         return n;
@@ -130,13 +127,13 @@ static long process_vm(int pid, const void __app *local, unsigned long nlocal,
 long sys_process_vm_readv(int pid, const void __app *local, unsigned long nlocal,
                           const void __app *remote, unsigned long nremote, unsigned long flags)
 {
-    return process_vm(pid, local, nlocal, remote, nremote, flags, false);
+    return flags ? -EINVAL : process_vm(pid, local, nlocal, remote, nremote, false);
 }
 
 long sys_process_vm_writev(int pid, const void __app *local, unsigned long nlocal,
                            const void __app *remote, unsigned long nremote, unsigned long flags)
 {
-    return process_vm(pid, local, nlocal, remote, nremote, flags, true);
+    return flags ? -EINVAL : process_vm(pid, local, nlocal, remote, nremote, true);
 }
 
 /* ---- kcmp ---------------------------------------------------------------------------------------- */

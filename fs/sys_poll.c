@@ -294,7 +294,7 @@ long sys_ppoll(void __app *fds, unsigned nfds, void __app *timeout, const void _
 /* The three sets, one behind the other. */
 struct select_sets {
     unsigned nfds;
-    unsigned nwords; /* of one set */
+    size_t nwords; /* of one set */
     uint64_t *word;
     uint64_t inline_word[3 * SET_INLINE_WORDS];
 };
@@ -317,9 +317,9 @@ static int sets_load(struct select_sets *sets, unsigned nfds, void __app *const 
         sets->word = kcalloc(3 * sets->nwords, sizeof(uint64_t), ALLOC_WAIT);
     if (!sets->word)
         return -ENOMEM;
-    for (int set = 0; set < 3; set++) {
+    for (size_t set = 0; set < 3; set++) {
         uint64_t *word = sets->word + set * sets->nwords;
-        for (unsigned i = 0; i < sets->nwords; i++)
+        for (size_t i = 0; i < sets->nwords; i++)
             word[i] = 0;
         if (from[set] && copy_from_app(word, from[set], sets->nwords * sizeof(uint64_t)) != 0) {
             sets_fini(sets);
@@ -331,7 +331,7 @@ static int sets_load(struct select_sets *sets, unsigned nfds, void __app *const 
 
 static int sets_store(const struct select_sets *sets, void __app *const to[3])
 {
-    for (int set = 0; set < 3; set++) {
+    for (size_t set = 0; set < 3; set++) {
         const uint64_t *word = sets->word + set * sets->nwords;
         if (to[set] && copy_to_app(to[set], word, sets->nwords * sizeof(uint64_t)) != 0)
             return -EFAULT;

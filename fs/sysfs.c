@@ -19,15 +19,15 @@
 #define FILE_MODE (ABI_S_IFREG | 0444)
 #define FIXED(name_, text_)                                                                        \
     {                                                                                              \
-        .name = name_, .mode = FILE_MODE, .show = show_fixed, .data = text_                        \
+        .name = (name_), .mode = FILE_MODE, .show = show_fixed, .data = (text_)                    \
     }
 #define SHOW(name_, function_)                                                                     \
     {                                                                                              \
-        .name = name_, .mode = FILE_MODE, .show = function_                                        \
+        .name = (name_), .mode = FILE_MODE, .show = (function_)                                    \
     }
 #define DIRECTORY(name_, entries_)                                                                 \
     {                                                                                              \
-        .name = name_, .mode = DIR_MODE, .entries = entries_                                       \
+        .name = (name_), .mode = DIR_MODE, .entries = (entries_)                                   \
     }
 
 static int show_fixed(const struct pseudo_ref *ref, struct text *text)

@@ -10,9 +10,6 @@
 int stdio_install(const enum manifest_stdio stdio[3]) __must_check;
 /* The host's window has another size: the console terminal tells its foreground group. */
 void tty_console_set_size(unsigned rows, unsigned columns);
-/* The controlling terminal of a session ends with its leader (process exit): SIGHUP and SIGCONT go
- * to the foreground group.  Cheap if there is none. */
-void tty_session_ended(int sid);
 /* tty_nr of /proc/PID/stat: the device number of a session's terminal, 0 if none; the foreground
  * process group in *pgid (-1: none). */
 unsigned tty_of_session(int sid, int *pgid);

@@ -111,7 +111,7 @@ static void generator_reseed(struct generator *generator)
     uint32_t input[4] = { 1, cpu_current(), (uint32_t)arch_cycles(), 0 };
     chacha_block(pool_key, input, block);
     memcpy(pool_key, block, sizeof(pool_key));
-    for (unsigned i = 0; i < CHACHA_KEY_WORDS; i++) {
+    for (size_t i = 0; i < CHACHA_KEY_WORDS; i++) {
         uint32_t fresh;
         memcpy(&fresh, block + 32 + 4 * i, sizeof(fresh));
         generator->key[i] ^= fresh;

@@ -23,8 +23,11 @@ void options_init(const char *cmdline)
 {
     original = cmdline;
     words_len = strnlen(cmdline, BOOT_CMDLINE_MAX);
-    for (size_t i = 0; i < words_len; i++)
-        words[i] = is_blank(cmdline[i]) ? '\0' : cmdline[i];
+    memcpy(words, cmdline, words_len);
+    for (size_t i = 0; i < words_len; i++) {
+        if (is_blank(words[i]))
+            words[i] = '\0';
+    }
     words[words_len] = '\0';
 }
 

@@ -180,14 +180,14 @@ struct thread *process_create_thread(struct process *process)
     return thread;
 }
 
-int process_create(struct process *parent, struct process **out)
+int process_create(struct process *model, struct process **out)
 {
     struct process *process = kzalloc(sizeof(*process), ALLOC_WAIT);
     if (!process)
         return -ENOMEM;
     process_init_fields(process);
-    if (parent) {
-        process_inherit(process, parent);
+    if (model) {
+        process_inherit(process, model);
     } else {
         credentials_init(&process->creds);
         rlimit_table_init(&process->limits);

@@ -109,9 +109,9 @@ static void default_action_run(struct process *process, const struct abi_siginfo
     }
 }
 
-/* The next signal with a handler, or 0. */
-static int handled_signal_take(struct process *process, const struct regs *regs,
-                               struct abi_siginfo *info, struct abi_sigaction *action)
+/* The next signal with a handler; false: there is none. */
+static bool handled_signal_take(struct process *process, const struct regs *regs,
+                                struct abi_siginfo *info, struct abi_sigaction *action)
 {
     for (;;) {
         if (signal_park())
@@ -120,11 +120,11 @@ static int handled_signal_take(struct process *process, const struct regs *regs,
             thread_exit(0);
         int signo = signal_dequeue(~thread_current()->signals.blocked, info);
         if (!signo)
-            return 0;
+            return false;
         strace_signal(info);
         *action = action_take(process, signo);
         if (action->handler > ABI_SIG_IGN)
-            return signo;
+            return true;
         if (action->handler == ABI_SIG_DFL)
             default_action_run(process, info, regs);
     }
@@ -170,7 +170,7 @@ static void frame_failed(int signo)
     signal_force(ABI_SIGSEGV, &info);
 }
 
-static void handler_run(struct regs *regs, int signo, const struct abi_siginfo *info,
+static void handler_run(struct regs *regs, const struct abi_siginfo *info,
                         const struct abi_sigaction *action)
 {
     struct thread *thread = thread_current();
@@ -183,9 +183,9 @@ static void handler_run(struct regs *regs, int signo, const struct abi_siginfo *
     uint64_t old = signals->has_saved_blocked ? signals->saved_blocked : signals->blocked;
     int err = stack_choose(thread, regs, action, &top);
     if (!err)
-        err = arch_signal_push(regs, signo, info, action, old, &signals->altstack, top);
+        err = arch_signal_push(regs, info, action, old, &signals->altstack, top);
     if (err) {
-        frame_failed(signo);
+        frame_failed(info->si_signo);
         return;
     }
     if ((uint32_t)signals->altstack.ss_flags & ABI_SS_AUTODISARM)
@@ -193,7 +193,7 @@ static void handler_run(struct regs *regs, int signo, const struct abi_siginfo *
     signals->has_saved_blocked = false;
     uint64_t blocked = signals->blocked | action->mask;
     if (!(action->flags & ABI_SA_NODEFER))
-        blocked |= SIGNAL_BIT(signo);
+        blocked |= SIGNAL_BIT(info->si_signo);
     signal_set_blocked(blocked);
 }
 
@@ -203,9 +203,8 @@ void signal_deliver(struct regs *regs)
     struct abi_siginfo info;
     struct abi_sigaction action;
 
-    int signo = handled_signal_take(process, regs, &info, &action);
-    if (signo) {
-        handler_run(regs, signo, &info, &action);
+    if (handled_signal_take(process, regs, &info, &action)) {
+        handler_run(regs, &info, &action);
     } else {
         settle_without_handler(regs);
         signal_restore_blocked();

@@ -34,7 +34,7 @@
 static unsigned classes_on;
 
 /* Which printer shows an argument of a kind. */
-#define KIND(kind, type, print) [ARG_##kind] = print,
+#define KIND(kind, type, print) [ARG_##kind] = (print),
 static void (*const printers[])(struct strace_line *line,
                                 const struct strace_argument *argument) = {
 #include "kernel/syscall_kinds.def"

@@ -142,7 +142,7 @@ long sys_clock_settime(int clock, const void __app *ts_from)
     if (!err)
         err = nsec_from_timespec(&ts, &now);
     /* Linux refuses what would make the monotonic clock negative, or overflow within 30 years. */
-    if (!err && (now < clock_monotonic() || now > INT64_MAX - 30 * 365 * 86400 * NSEC_PER_SEC))
+    if (!err && (now < clock_monotonic() || now > INT64_MAX - 30LL * 365 * 86400 * NSEC_PER_SEC))
         err = -EINVAL;
     return err ? err : realtime_set(now);
 }

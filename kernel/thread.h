@@ -14,7 +14,7 @@
 #include "kernel/timer.h"
 #include "lib/list.h"
 
-#define KERNEL_STACK_SIZE 16384
+#define KERNEL_STACK_SIZE 16384UL
 
 struct call_context;
 struct futex_pi;

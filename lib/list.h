@@ -72,6 +72,7 @@ static inline void list_splice_back(struct list *to, struct list *from)
 #define list_first(list, type, member) list_entry((list)->next, type, member)
 #define list_last(list, type, member)  list_entry((list)->prev, type, member)
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): item and following are names of variables */
 #define list_for_each(item, list, member)                                                          \
     for (item = list_entry((list)->next, __typeof__(*item), member); &item->member != (list);      \
          item = list_entry(item->member.next, __typeof__(*item), member))
@@ -82,3 +83,4 @@ static inline void list_splice_back(struct list *to, struct list *from)
         following = list_entry(item->member.next, __typeof__(*item), member);                      \
          &item->member != (list);                                                                  \
          item = following, following = list_entry(item->member.next, __typeof__(*item), member))
+/* NOLINTEND(bugprone-macro-parentheses) */

@@ -146,14 +146,26 @@ static void skip_operands(struct decoder *d, char kind)
 static void skip_vex(struct decoder *d, unsigned page)
 {
     uint8_t opcode = take(d);
-    if (page == 1)
-        skip_operands(d, opcode == 0x77 ? '.' : two_byte[opcode] == 'B' ? 'B' : 'm');
+    if (page == 1 && opcode == 0x77) /* vzeroupper */
+        skip_operands(d, '.');
+    else if (page == 1)
+        skip_operands(d, two_byte[opcode] == 'B' ? 'B' : 'm');
     else if (page == 2 || page == 5 || page == 6)
         skip_operands(d, 'm');
     else if (page == 3)
         skip_operands(d, 'B');
     else
         d->is_bad = true;
+}
+
+static void skip_xop(struct decoder *d)
+{
+    unsigned page = take(d) & 31;
+    skip(d, 2);
+    if (page == 8)
+        skip_operands(d, 'B');
+    else
+        skip_operands(d, page == 9 ? 'm' : 'Z');
 }
 
 static void decode_two_byte(struct decoder *d)
@@ -189,9 +201,7 @@ static void decode(struct decoder *d)
         take(d);
         skip_vex(d, page);
     } else if (opcode == 0x8f && d->at < d->max && (d->code[d->at] & 31) >= 8) { /* XOP (AMD) */
-        unsigned page = take(d) & 31;
-        skip(d, 2);
-        skip_operands(d, page == 8 ? 'B' : page == 9 ? 'm' : 'Z');
+        skip_xop(d);
     } else if (kind == '5') { /* 62: EVEX */
         unsigned page = take(d) & 7;
         skip(d, 2);

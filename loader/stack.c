@@ -25,7 +25,7 @@
 struct word_writer {
     struct vmspace *vm;
     uintptr_t address;
-    unsigned n;
+    size_t n;
     int err;
     uint64_t word[64];
 };
@@ -54,8 +54,9 @@ static void word_put(struct word_writer *writer, uint64_t word)
 static unsigned auxv_add(struct exec *exec, unsigned n, uintptr_t type, uintptr_t value)
 {
     if (n + 1 < AUXV_MAX) {
-        exec->auxv[2 * n] = type;
-        exec->auxv[2 * n + 1] = value;
+        uintptr_t *entry = exec->auxv + 2 * (size_t)n;
+        entry[0] = type;
+        entry[1] = value;
         n++;
     }
     return n;
@@ -165,7 +166,7 @@ int stack_build(struct exec *exec, uintptr_t vdso)
     uintptr_t platform_at = exec->arg_start - sizeof(platform);
     uintptr_t random_at = ALIGN_DOWN(platform_at - sizeof(seed), 16);
     unsigned nauxv = auxv_fill(exec, vdso, random_at, platform_at, name_at);
-    size_t words = 1 + argc + 1 + exec->strings.envc + 1 + 2 * nauxv;
+    size_t words = 1 + argc + 1 + exec->strings.envc + 1 + 2 * (size_t)nauxv;
     exec->sp = ALIGN_DOWN(random_at - words * sizeof(uint64_t), 16);
 
     int err = stack_map(exec, top, top - exec->sp);

@@ -70,19 +70,34 @@ void vdso_init(void)
     code = NULL;
 }
 
-static int cache_map(struct vmspace *vm, struct pagecache *cache, uintptr_t at, size_t size,
-                     unsigned prot, unsigned max_prot, unsigned flags, const char *name)
+static int map_data(struct vmspace *vm, uintptr_t at)
 {
     uintptr_t where;
     return vmspace_map(vm,
                        &(struct vmspace_map_args){
                            .address = at,
-                           .length = size,
-                           .prot = prot,
-                           .max_prot = max_prot,
-                           .flags = flags | ABI_MAP_FIXED,
-                           .cache = cache,
-                           .name = name,
+                           .length = PAGE_SIZE,
+                           .prot = ABI_PROT_READ,
+                           .max_prot = ABI_PROT_READ,
+                           .flags = ABI_MAP_SHARED | ABI_MAP_FIXED,
+                           .cache = data,
+                           .name = "[vvar]",
+                       },
+                       &where);
+}
+
+static int map_code(struct vmspace *vm, uintptr_t at)
+{
+    uintptr_t where;
+    return vmspace_map(vm,
+                       &(struct vmspace_map_args){
+                           .address = at,
+                           .length = code_size(),
+                           .prot = ABI_PROT_READ | ABI_PROT_EXEC,
+                           .max_prot = ABI_PROT_READ | ABI_PROT_WRITE | ABI_PROT_EXEC,
+                           .flags = ABI_MAP_PRIVATE | ABI_MAP_FIXED,
+                           .cache = code,
+                           .name = "[vdso]",
                        },
                        &where);
 }
@@ -101,11 +116,9 @@ int vdso_map(struct vmspace *vm, uintptr_t *base)
                           },
                           &where);
     if (!err)
-        err = cache_map(vm, data, where, PAGE_SIZE, ABI_PROT_READ, ABI_PROT_READ, ABI_MAP_SHARED,
-                        "[vvar]");
+        err = map_data(vm, where);
     if (!err)
-        err = cache_map(vm, code, where + PAGE_SIZE, code_size(), ABI_PROT_READ | ABI_PROT_EXEC,
-                        ABI_PROT_READ | ABI_PROT_WRITE | ABI_PROT_EXEC, ABI_MAP_PRIVATE, "[vdso]");
+        err = map_code(vm, where + PAGE_SIZE);
     if (!err)
         *base = where + PAGE_SIZE;
     return err;

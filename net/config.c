@@ -41,20 +41,20 @@ void dns_init(void)
 {
 }
 
-void dns_setserver(u8_t number, const ip_addr_t *server)
+void dns_setserver(u8_t numdns, const ip_addr_t *server)
 {
-    if (number >= DNS_MAX_SERVERS)
+    if (numdns >= DNS_MAX_SERVERS)
         return;
     ip_addr_t value = server ? *server : *IP_ADDR_ANY;
-    if (ip_addr_cmp(&servers[number], &value))
+    if (ip_addr_cmp(&servers[numdns], &value))
         return;
-    servers[number] = value;
+    servers[numdns] = value;
     __atomic_store_n(&servers_changed, true, __ATOMIC_RELEASE);
 }
 
-const ip_addr_t *dns_getserver(u8_t number)
+const ip_addr_t *dns_getserver(u8_t numdns)
 {
-    return number < DNS_MAX_SERVERS ? &servers[number] : IP_ADDR_ANY;
+    return numdns < DNS_MAX_SERVERS ? &servers[numdns] : IP_ADDR_ANY;
 }
 
 /* ---- Files ------------------------------------------------------------------------------ */
@@ -166,6 +166,16 @@ struct static_config {
     ip4_addr_t address, mask, gateway;
 };
 
+static bool set_server(u8_t index, const char *text)
+{
+    ip_addr_t server = { 0 };
+    if (!ip4addr_aton(text, ip_2_ip4(&server)))
+        return false;
+    IP_SET_TYPE(&server, IPADDR_TYPE_V4);
+    dns_setserver(index, &server);
+    return true;
+}
+
 /* The part behind "static:"; name servers go straight to servers[]. */
 static bool parse_static(const char *text, struct static_config *config)
 {
@@ -186,12 +196,9 @@ static bool parse_static(const char *text, struct static_config *config)
     if (*field && !ip4addr_aton(field, &config->gateway))
         return false;
     for (u8_t i = 0; text && *text; i++) {
-        ip_addr_t server = { 0 };
         text = next_field(text, ",", field, sizeof(field));
-        if (!ip4addr_aton(field, ip_2_ip4(&server)))
+        if (!set_server(i, field))
             return false;
-        IP_SET_TYPE(&server, IPADDR_TYPE_V4);
-        dns_setserver(i, &server);
     }
     return true;
 }

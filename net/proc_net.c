@@ -289,23 +289,25 @@ static void list_tcp_pcb(struct socket_list *list, const struct tcp_pcb *pcb)
     }
 }
 
+static void list_tcp_listener(struct socket_list *list, const struct tcp_pcb_listen *pcb)
+{
+    const struct tcp_listener *listener = pcb->callback_arg;
+    struct socket_row *row = next_row(list, &pcb->local_ip);
+    if (!row)
+        return;
+    const struct tcp_socket *tcp = list_first(&listener->members, struct tcp_socket, member_node);
+    row->remote = list->is_v6 ? *IP6_ADDR_ANY : *IP4_ADDR_ANY;
+    row->local_port = pcb->local_port;
+    row->state = ABI_TCP_LISTEN;
+    row->unread = tcp->naccept;
+    row->unsent = tcp->backlog;
+    fill_owner(row, &tcp->inet.base);
+}
+
 static void list_tcp(struct socket_list *list)
 {
-    for (const struct tcp_pcb_listen *pcb = tcp_listen_pcbs.listen_pcbs; pcb; pcb = pcb->next) {
-        const struct tcp_listener *listener = pcb->callback_arg;
-        struct socket_row *row = next_row(list, &pcb->local_ip);
-        if (!row)
-            continue;
-        const struct tcp_socket *tcp =
-            list_first(&listener->members, struct tcp_socket, member_node);
-        row->remote = pcb->local_ip;
-        ip_addr_set_any(list->is_v6, &row->remote);
-        row->local_port = pcb->local_port;
-        row->state = ABI_TCP_LISTEN;
-        row->unread = tcp->naccept;
-        row->unsent = tcp->backlog;
-        fill_owner(row, &tcp->inet.base);
-    }
+    for (const struct tcp_pcb_listen *pcb = tcp_listen_pcbs.listen_pcbs; pcb; pcb = pcb->next)
+        list_tcp_listener(list, pcb);
     for (const struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next)
         list_tcp_pcb(list, pcb);
     for (const struct tcp_pcb *pcb = tcp_tw_pcbs; pcb; pcb = pcb->next)

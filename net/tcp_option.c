@@ -23,8 +23,9 @@ static void apply_keepalive(const struct tcp_socket *tcp, struct tcp_pcb *pcb)
         ip_set_option(pcb, SOF_KEEPALIVE);
     else
         ip_reset_option(pcb, SOF_KEEPALIVE);
-    pcb->keep_idle = tcp->keep_idle ? (u32_t)tcp->keep_idle * 1000 : TCP_KEEPIDLE_DEFAULT;
-    pcb->keep_intvl = tcp->keep_interval ? (u32_t)tcp->keep_interval * 1000 : TCP_KEEPINTVL_DEFAULT;
+    pcb->keep_idle = tcp->keep_idle ? (u32_t)tcp->keep_idle * 1000UL : TCP_KEEPIDLE_DEFAULT;
+    pcb->keep_intvl =
+        tcp->keep_interval ? (u32_t)tcp->keep_interval * 1000UL : TCP_KEEPINTVL_DEFAULT;
     pcb->keep_cnt = tcp->keep_count ? (u32_t)tcp->keep_count : TCP_KEEPCNT_DEFAULT;
 }
 

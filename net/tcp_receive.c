@@ -16,7 +16,7 @@
 #include "net/netdev.h"
 #include "net/tcp_socket.h"
 
-#define TRUE_SIZE_LIMIT (2 * TCP_WND)
+#define TRUE_SIZE_LIMIT (2UL * TCP_WND)
 
 /* ---- The queue ------------------------------------------------------------------- */
 

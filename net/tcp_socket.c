@@ -48,6 +48,17 @@ static int tcp_socket_bind(struct socket *sock, const struct socket_address *add
 
 /* ---- connect(2) ---------------------------------------------------------------------- */
 
+/* What bind() set stays. */
+static void forget_local(struct inet_socket *inet)
+{
+    if (!inet->has_bound_port) {
+        ports_release(inet);
+        inet->local_port = 0;
+    }
+    if (!inet->has_bound_address)
+        inet->local = inet->base.family == ABI_AF_INET ? *IP4_ADDR_ANY : *IP6_ADDR_ANY;
+}
+
 /* Back to a socket that can connect again. */
 static void forget_connection(struct tcp_socket *tcp)
 {
@@ -58,14 +69,7 @@ static void forget_connection(struct tcp_socket *tcp)
         tcp_abort(pcb);
     inet->is_connected = false;
     inet->remote_port = 0;
-    if (!inet->has_bound_port) {
-        ports_release(inet);
-        inet->local_port = 0;
-    }
-    if (!inet->has_bound_address) {
-        u8_t type = inet->base.family == ABI_AF_INET ? IPADDR_TYPE_V4 : IPADDR_TYPE_V6;
-        ip_addr_set_any(type == IPADDR_TYPE_V6, &inet->local);
-    }
+    forget_local(inet);
     tcp->connect_pending = false;
     tcp->has_sent = false;
     tcp->is_held = false;

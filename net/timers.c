@@ -29,7 +29,7 @@
 
 #define SLOW_INTERVAL    NSEC_PER_SEC
 #define SLOW_QUIET_TICKS 60 /* seconds of silence after which ageing is batched */
-#define SLOW_BATCH       30
+#define SLOW_BATCH       30L
 #define TIME_WAIT_NS     (2 * NSEC_PER_SEC)
 
 struct cyclic {

@@ -27,14 +27,12 @@ static unsigned covered(struct pbuf *p)
     unsigned coverage = lwip_ntohs(header->len);
     if (coverage == 0)
         coverage = p->tot_len;
-    if (coverage < UDP_HLEN || coverage > p->tot_len)
-        coverage = 0;
-    else if ((ip_current_input_netif()->flags & NETIF_FLAG_ETHARP) &&
-             ip_chksum_pseudo_partial(p, IP_PROTO_UDPLITE, p->tot_len, (uint16_t)coverage,
-                                      ip_current_src_addr(), ip_current_dest_addr()) != 0)
-        coverage = 0;
+    bool is_right = coverage >= UDP_HLEN && coverage <= p->tot_len;
+    if (is_right && (ip_current_input_netif()->flags & NETIF_FLAG_ETHARP))
+        is_right = ip_chksum_pseudo_partial(p, IP_PROTO_UDPLITE, p->tot_len, (uint16_t)coverage,
+                                            ip_current_src_addr(), ip_current_dest_addr()) == 0;
     pbuf_remove_header(p, UDP_HLEN);
-    return coverage;
+    return is_right ? coverage : 0;
 }
 
 bool udplite_accepts(const struct udplite *lite, struct pbuf *p)

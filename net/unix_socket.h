@@ -69,12 +69,12 @@ void unix_socket_join(struct unix_socket *a, struct unix_socket *b);
 bool unix_socket_is_writable(const struct unix_socket *sock);
 
 /* unix_name.c */
-int unix_name_bind(struct socket *sock, const struct socket_address *address);
+int unix_name_bind(struct socket *base, const struct socket_address *address);
 int unix_name_autobind(struct unix_socket *sock);
 /* The socket with this name, with a reference.  -ECONNREFUSED, -ENOENT, ... */
 int unix_name_find(const struct socket_address *address, struct unix_socket **out);
 void unix_name_release(struct unix_socket *sock);
-int unix_name_get(struct socket *sock, bool is_peer, struct socket_address *address);
+int unix_name_get(struct socket *base, bool is_peer, struct socket_address *address);
 
 /* unix_queue.c */
 /* A message with up to len bytes of the call's data, charged to sender; -ENOBUFS, -EFAULT. */
@@ -101,18 +101,18 @@ void unix_rights_credentials(const struct unix_socket *sock, const struct abi_uc
                              struct message *call);
 
 /* unix_stream.c */
-int unix_stream_connect(struct socket *sock, const struct socket_address *address, bool nonblock);
-int unix_stream_listen(struct socket *sock, int backlog);
-int unix_stream_accept(struct socket *sock, bool nonblock, struct socket **out,
+int unix_stream_connect(struct socket *base, const struct socket_address *address, bool nonblock);
+int unix_stream_listen(struct socket *base, int backlog);
+int unix_stream_accept(struct socket *base, bool nonblock, struct socket **out,
                        struct socket_address *peer);
-long unix_stream_send(struct socket *sock, struct message *message);
-long unix_stream_receive(struct socket *sock, struct message *message);
+long unix_stream_send(struct socket *base, struct message *call);
+long unix_stream_receive(struct socket *base, struct message *call);
 
 /* unix_dgram.c */
-int unix_dgram_connect(struct socket *sock, const struct socket_address *address, bool nonblock);
-long unix_dgram_send(struct socket *sock, struct message *message);
-long unix_dgram_receive(struct socket *sock, struct message *message);
-long unix_seqpacket_send(struct socket *sock, struct message *message);
-long unix_seqpacket_receive(struct socket *sock, struct message *message);
+int unix_dgram_connect(struct socket *base, const struct socket_address *address, bool nonblock);
+long unix_dgram_send(struct socket *base, struct message *call);
+long unix_dgram_receive(struct socket *base, struct message *call);
+long unix_seqpacket_send(struct socket *base, struct message *call);
+long unix_seqpacket_receive(struct socket *base, struct message *call);
 /* Whether a datagram to receiver would have to wait; unix_lock is held. */
 bool unix_dgram_is_full(const struct unix_socket *receiver);

@@ -130,7 +130,7 @@ static void fill_sigcontext(struct sigcontext *sc, const struct regs *r, uint64_
     };
 }
 
-int arch_signal_push(struct regs *regs, int signo, const struct abi_siginfo *info,
+int arch_signal_push(struct regs *regs, const struct abi_siginfo *info,
                      const struct abi_sigaction *action, uint64_t blocked,
                      const struct abi_stack *altstack, uintptr_t sp_top)
 {
@@ -150,7 +150,7 @@ int arch_signal_push(struct regs *regs, int signo, const struct abi_siginfo *inf
     if (push_vector_state(fpstate) || copy_to_app((void __app *)at, &frame, sizeof(frame)))
         return -EFAULT;
 
-    regs->rdi = (uint64_t)signo;
+    regs->rdi = (uint64_t)info->si_signo;
     regs->rsi = at + offsetof(struct rt_sigframe, info);
     regs->rdx = at + offsetof(struct rt_sigframe, uc);
     regs->rax = 0;

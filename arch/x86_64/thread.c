@@ -49,7 +49,7 @@ struct thread *arch_switch(struct thread *previous, struct thread *next)
 void arch_thread_init(struct thread *thread, void (*function)(void *), void *arg)
 {
     /* Below the place of the application's registers, which arch_enter_app() writes. */
-    uintptr_t *sp = (uintptr_t *)(thread->kernel_stack_top - 2 * REGS_FROM_TOP);
+    uintptr_t *sp = (uintptr_t *)(thread->kernel_stack_top - 2UL * REGS_FROM_TOP);
     *--sp = (uintptr_t)thread_begin;
     *--sp = 0;                   /* rbp */
     *--sp = 0;                   /* rbx */

@@ -179,6 +179,12 @@ static void sqpoll_sleep(struct uring *ring, struct uring_pool *pool)
 /* The thread polls the queue: the application tells nobody that it put something there. */
 #define SQPOLL_PAUSE (50 * NSEC_PER_USEC)
 
+static void sqpoll_pause(struct uring *ring, struct uring_pool *pool)
+{
+    nsec_t until = deadline_after(SQPOLL_PAUSE);
+    (void)wait_on_always(&ring->sq_wait, has_entries(ring) || must_end(ring, pool), until);
+}
+
 static void sqpoll_run(void *arg)
 {
     struct uring *ring = arg;
@@ -193,8 +199,7 @@ static void sqpoll_run(void *arg)
             wake_all(&ring->sq_room_wait);
             idle_at = clock_monotonic() + ring->sq_idle;
         } else if (clock_monotonic() < idle_at) {
-            nsec_t pause = deadline_after(SQPOLL_PAUSE);
-            (void)wait_on_always(&ring->sq_wait, has_entries(ring) || must_end(ring, pool), pause);
+            sqpoll_pause(ring, pool);
         } else {
             sqpoll_sleep(ring, pool);
             idle_at = clock_monotonic() + ring->sq_idle;

@@ -20,8 +20,8 @@ struct map_object {
     const struct map_object_ops *ops;
 };
 
-/* vmspace_map() with args->object, and what mlockall(MCL_FUTURE) wants of a new mapping.  -EAGAIN. */
-int vmspace_map_object(struct vmspace *vm, const struct vmspace_map_args *args,
+/* vmspace_map() with wanted->object, and what mlockall(MCL_FUTURE) wants of a new mapping.  -EAGAIN. */
+int vmspace_map_object(struct vmspace *vm, const struct vmspace_map_args *wanted,
                        uintptr_t *out) __must_check;
 /* shmdt(2): unmaps what is left of the mapping of an object with ops that once began at address.  -EINVAL. */
 int vmspace_unmap_object(struct vmspace *vm, uintptr_t address,

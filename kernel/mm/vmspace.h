@@ -100,7 +100,7 @@ struct vmspace_map_args {
     struct map_object *object;
 };
 /* The address in *out.  -EINVAL, -ENOMEM, -EEXIST (MAP_FIXED_NOREPLACE), -EPERM, -EOVERFLOW. */
-int vmspace_map(struct vmspace *vm, const struct vmspace_map_args *args,
+int vmspace_map(struct vmspace *vm, const struct vmspace_map_args *wanted,
                 uintptr_t *out) __must_check;
 int vmspace_unmap(struct vmspace *vm, uintptr_t address, size_t length) __must_check;
 int vmspace_protect(struct vmspace *vm, uintptr_t address, size_t length,
