@@ -163,12 +163,17 @@ def run_pytest(job, pattern, results):
 
 
 def collect_style():
-    """The checks read the tree; the headers' one needs the flags of a configured build."""
-    if not os.path.exists(os.path.join(build_dir("release"), "compile_commands.json")):
-        build("release")
+    """The checks read the tree; two of them need the flags of a configured build."""
+    configure_release()
     return [Job(name.removesuffix(".py"), "style", [os.path.join(TOP, "scripts", name)], 300)
             for name in sorted(os.listdir(os.path.join(TOP, "scripts")))
             if name.startswith("check_") and name.endswith(".py")]
+
+
+def configure_release():
+    """build/release/compile_commands.json as CMakeLists.txt has it now, and what the sources include."""
+    is_built = os.path.exists(os.path.join(build_dir("release"), "compile_commands.json"))
+    build("release", targets=["rebuild_cache"] if is_built else [])
 
 
 def collect_build():
@@ -223,6 +228,12 @@ def python_tests(folder):
     return sorted(name for name in os.listdir(path) if name.startswith("test_") and name.endswith(".py"))
 
 
+def collect_slow():
+    configure_release()
+    checker = os.path.join(TOP, "scripts", "check_tidy.py")
+    return collect_python("slow", "slow", 7200, True) + [Job("analyzer", "slow", [checker, "--all"], 3600)]
+
+
 def build_kernel():
     """Once, here: the tests then start the tool without looking for newer sources."""
     from .kernel import IMAGE, newest_source
@@ -241,7 +252,7 @@ COLLECTORS = {
     "app": lambda: collect_python("apps", "app", 1800, True),  # they measure time-outs of their clients
     "kvm": lambda: collect_python("kvm", "kvm", 1800, True),
     "bench": lambda: collect_python("bench", "bench", 600, True),
-    "slow": lambda: collect_python("slow", "slow", 7200, True),
+    "slow": collect_slow,
 }
 
 

@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: MIT
 """clang-tidy with the checks of .clang-tidy over every source of the kernel; a finding is an error.
 
-    tidy.py                 all but the analyzer's checks, which take most of the time
-    tidy.py --all [FILE...] all of them, several minutes
+    check_tidy.py [FILE...]        all but the analyzer's checks, which take most of the time
+    check_tidy.py --all [FILE...]  all of them, several minutes: the slow test `analyzer`
 
-The flags are those of build/release without gcc's own.
+The flags are those of build/release without gcc's own.  Headers of ours count as well, lwIP's do not.
 """
 import concurrent.futures
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import tempfile
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDERS = ("abi", "lib", "arch", "kernel", "fs", "drivers", "net", "loader")
+OUR_HEADERS = f"^{re.escape(TOP)}/({'|'.join(FOLDERS)})/"
 GCC_ONLY = ("-fconserve-stack", "-fno-tree-loop-distribute-patterns")
 
 
@@ -32,10 +34,14 @@ def sources(wanted):
 
 
 def examine(folder, path, checks):
-    """The findings in one file, or an empty text."""
-    command = ["clang-tidy", "-p", folder, "--quiet", "--warnings-as-errors=*", *checks, path]
+    """The findings in one file and the headers it includes."""
+    command = ["clang-tidy", "-p", folder, "--quiet", "--warnings-as-errors=*", f"--header-filter={OUR_HEADERS}",
+               *checks, path]
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=TOP)
-    return "" if result.returncode == 0 else result.stdout + result.stderr
+    if result.returncode == 0:
+        return []
+    text = (result.stdout + result.stderr).replace(TOP + "/", "")
+    return re.split(r"^(?=\S+:\d+:\d+: error: )", text, flags=re.MULTILINE)
 
 
 def main():
@@ -48,9 +54,9 @@ def main():
             json.dump(entries, file)
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             found = list(pool.map(lambda e: examine(folder, e["file"], checks), entries))
-    text = "\n".join(item.replace(TOP + "/", "") for item in found if item)
-    print(text or f"clang-tidy: {len(entries)} files in order")
-    return 1 if text or not entries else 0
+    findings = dict.fromkeys(finding for findings in found for finding in findings)  # a header's only once
+    print("".join(findings) or f"clang-tidy: {len(entries)} files in order")
+    return 1 if findings or not entries else 0
 
 
 if __name__ == "__main__":
