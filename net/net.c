@@ -101,8 +101,8 @@ static void watch_timer_fire(struct timer *timer)
 }
 
 /*
- * Called after is_polled or ndeferred was set.  The timer is not moved or stopped afterwards: that would cost more than a
- * look now and then.
+ * Called after is_polled or ndeferred was set.  The timer is not moved or stopped afterwards: that would cost more
+ * than a look now and then.
  */
 static void watch(void)
 {
