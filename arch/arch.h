@@ -173,11 +173,27 @@ void arch_pt_destroy(struct arch_pagetable *pt);
  * page; a non-empty one is -EEXIST).  No TLB flush.  -ENOMEM for a table page. */
 int arch_pt_map(struct arch_pagetable *pt, uintptr_t address, paddr_t paddr, size_t size,
                 unsigned prot) __must_check;
-/* The entry of address, and the size of the hole (PAGE_SIZE, LARGE_PAGE_SIZE or more)
- * in *hole when there is none; hole may be NULL. */
-struct arch_pte arch_pt_lookup(struct arch_pagetable *pt, uintptr_t address, size_t *hole);
+struct arch_pte arch_pt_lookup(struct arch_pagetable *pt, uintptr_t address);
 /* Clears the entry of address and returns what it was, as the CPU last left it. */
 struct arch_pte arch_pt_clear(struct arch_pagetable *pt, uintptr_t address);
+
+/* A page that an entry maps: the part of it from address on. */
+struct arch_pt_page {
+    uintptr_t address;
+    struct arch_pte pte;
+};
+enum arch_pt_scan {
+    PT_SCAN_LOOK,
+    PT_SCAN_CLEAR,   /* as arch_pt_clear() */
+    PT_SCAN_PROTECT, /* takes PT_WRITE away; pte says what was */
+};
+/* The next entries of [*address, end) in order, up to max of them; holes cost next to nothing.  How many;
+ * *address is where to go on, and end or more when there is nothing left. */
+unsigned arch_pt_scan(struct arch_pagetable *pt, uintptr_t *address, uintptr_t end,
+                      enum arch_pt_scan how, struct arch_pt_page *pages, unsigned max);
+/* arch_pt_map() of pages in order of address, until one fails: how many were entered. */
+unsigned arch_pt_map_pages(struct arch_pagetable *pt, const struct arch_pt_page *pages,
+                           unsigned npages) __must_check;
 /* Changes the protection of the entry of address; keeps dirty and accessed.  Without PT_READ
  * (here and in arch_pt_map) the entry keeps its page, lookup and clear still return it with its size
  * and prot 0, but every access faults: mprotect(PROT_NONE) must not lose what the page holds. */

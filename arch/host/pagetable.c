@@ -164,16 +164,12 @@ int arch_pt_map(struct arch_pagetable *pt, uintptr_t address, paddr_t paddr, siz
     return 0;
 }
 
-struct arch_pte arch_pt_lookup(struct arch_pagetable *pt, uintptr_t address, size_t *hole)
+struct arch_pte arch_pt_lookup(struct arch_pagetable *pt, uintptr_t address)
 {
     size_t size;
     struct entry *entry = find_entry(pt, address, &size);
 
-    if (entry)
-        return describe(entry->page, size);
-    if (hole)
-        *hole = size;
-    return (struct arch_pte){ 0 };
+    return entry ? describe(entry->page, size) : (struct arch_pte){ 0 };
 }
 
 struct arch_pte arch_pt_clear(struct arch_pagetable *pt, uintptr_t address)
@@ -186,6 +182,37 @@ struct arch_pte arch_pt_clear(struct arch_pagetable *pt, uintptr_t address)
     struct arch_pte pte = describe(entry->page, size);
     entry->page = 0;
     return pte;
+}
+
+unsigned arch_pt_scan(struct arch_pagetable *pt, uintptr_t *address, uintptr_t end,
+                      enum arch_pt_scan how, struct arch_pt_page *pages, unsigned max)
+{
+    unsigned n = 0;
+
+    while (*address < end && n < max) {
+        size_t size;
+        struct entry *entry = find_entry(pt, *address, &size);
+        if (entry) {
+            pages[n++] = (struct arch_pt_page){ *address, describe(entry->page, size) };
+            if (how == PT_SCAN_CLEAR)
+                entry->page = 0;
+            else if (how == PT_SCAN_PROTECT)
+                entry->page &= ~(uint64_t)PT_WRITE;
+        }
+        *address = ALIGN_DOWN(*address, size) + size;
+    }
+    return n;
+}
+
+unsigned arch_pt_map_pages(struct arch_pagetable *pt, const struct arch_pt_page *pages,
+                           unsigned npages)
+{
+    for (unsigned i = 0; i < npages; i++) {
+        const struct arch_pte *pte = &pages[i].pte;
+        if (arch_pt_map(pt, pages[i].address, pte->paddr, pte->size, pte->prot))
+            return i;
+    }
+    return npages;
 }
 
 void arch_pt_protect(struct arch_pagetable *pt, uintptr_t address, unsigned prot)
@@ -262,7 +289,7 @@ void arch_tlb_flush(uint64_t mask, uintptr_t start, uintptr_t end)
 /* A cached translation must not allow more than the page table does. */
 static void check_tlb_entry(struct arch_pagetable *pt, const struct tlb_entry *cached)
 {
-    struct arch_pte pte = arch_pt_lookup(pt, cached->page, NULL);
+    struct arch_pte pte = arch_pt_lookup(pt, cached->page);
     paddr_t paddr = pte.paddr + (cached->page & (pte.size - 1));
 
     if (pte.size == 0 || paddr != cached->paddr || cached->prot & ~pte.prot) {

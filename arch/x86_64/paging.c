@@ -308,15 +308,11 @@ int arch_pt_map(struct arch_pagetable *pt, uintptr_t address, paddr_t paddr, siz
     return 0;
 }
 
-struct arch_pte arch_pt_lookup(struct arch_pagetable *pt, uintptr_t address, size_t *hole)
+struct arch_pte arch_pt_lookup(struct arch_pagetable *pt, uintptr_t address)
 {
     size_t size;
     const uint64_t *entry = find_entry(pt, address, &size);
-    if (entry)
-        return describe(*entry, size);
-    if (hole)
-        *hole = size;
-    return (struct arch_pte){ 0 };
+    return entry ? describe(*entry, size) : (struct arch_pte){ 0 };
 }
 
 struct arch_pte arch_pt_clear(struct arch_pagetable *pt, uintptr_t address)
@@ -327,6 +323,69 @@ struct arch_pte arch_pt_clear(struct arch_pagetable *pt, uintptr_t address)
         return (struct arch_pte){ 0 };
     /* Atomically: the CPU may be setting the dirty flag. */
     return describe(__atomic_exchange_n(entry, 0, __ATOMIC_ACQ_REL), size);
+}
+
+/* What is to be done with an entry that was found; what it was before. */
+static uint64_t visit_entry(uint64_t *entry, enum arch_pt_scan how)
+{
+    /* Atomically: the CPU may be setting the dirty flag. */
+    if (how == PT_SCAN_CLEAR)
+        return __atomic_exchange_n(entry, 0, __ATOMIC_ACQ_REL);
+    if (how == PT_SCAN_PROTECT && *entry & PTE_WRITE)
+        return __atomic_fetch_and(entry, ~PTE_WRITE, __ATOMIC_ACQ_REL);
+    return *entry;
+}
+
+unsigned arch_pt_scan(struct arch_pagetable *pt, uintptr_t *address, uintptr_t end,
+                      enum arch_pt_scan how, struct arch_pt_page *pages, unsigned max)
+{
+    uint64_t *table[4] = { [3] = table_at(pt->root) };
+    unsigned level = 3, n = 0;
+    uintptr_t at = *address;
+
+    while (at < end && n < max) {
+        size_t span = 1UL << (PAGE_SHIFT + 9 * level);
+        unsigned first = index_at(at, level), i = first;
+        while (i < ENTRIES && !is_used(table[level][i]))
+            i++;
+        if (i > first)
+            at = ALIGN_DOWN(at, span) + (i - first) * span;
+        if (i < ENTRIES && at < end) {
+            uint64_t *entry = &table[level][i];
+            if (level > 0 && !(*entry & PTE_LARGE)) {
+                table[--level] = table_at(*entry);
+                continue;
+            }
+            pages[n++] = (struct arch_pt_page){ at, describe(visit_entry(entry, how), span) };
+            at = ALIGN_DOWN(at, span) + span;
+        }
+        while (level < 3 && index_at(at, level) == 0)
+            level++; /* behind the table's end */
+    }
+    *address = at;
+    return n;
+}
+
+unsigned arch_pt_map_pages(struct arch_pagetable *pt, const struct arch_pt_page *pages,
+                           unsigned npages)
+{
+    uint64_t *table = NULL; /* of the page before, if that was a small one */
+
+    for (unsigned i = 0; i < npages; i++) {
+        uintptr_t address = pages[i].address;
+        const struct arch_pte *pte = &pages[i].pte;
+        bool is_next = i > 0 && table && (address ^ pages[i - 1].address) < LARGE_PAGE_SIZE;
+        if (is_next && pte->size == PAGE_SIZE) {
+            WRITE_ONCE(table[index_at(address, 0)], pte->paddr | bits_of(pte->prot));
+            continue;
+        }
+        if (arch_pt_map(pt, address, pte->paddr, pte->size, pte->prot))
+            return i;
+        size_t size;
+        uint64_t *entry = find_entry(pt, address, &size);
+        table = size == PAGE_SIZE ? entry - index_at(address, 0) : NULL;
+    }
+    return npages;
 }
 
 void arch_pt_protect(struct arch_pagetable *pt, uintptr_t address, unsigned prot)

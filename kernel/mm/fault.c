@@ -32,7 +32,7 @@
 static struct arch_pte entry_at(struct vmspace *vm, uintptr_t page)
 {
     mutex_lock(&vm->table_lock);
-    struct arch_pte pte = arch_pt_lookup(&vm->table, page, NULL);
+    struct arch_pte pte = arch_pt_lookup(&vm->table, page);
     mutex_unlock(&vm->table_lock);
     return pte;
 }
@@ -42,7 +42,7 @@ static int install(struct vmspace *vm, uintptr_t page, struct frame *frame, size
                    unsigned prot)
 {
     mutex_lock(&vm->table_lock);
-    bool was_there = arch_pt_lookup(&vm->table, page, NULL).size != 0;
+    bool was_there = arch_pt_lookup(&vm->table, page).size != 0;
     int err = was_there ? 0 : arch_pt_map(&vm->table, page, frame_paddr(frame), size, prot);
     mutex_unlock(&vm->table_lock);
 
@@ -59,7 +59,7 @@ static void refresh(struct mapping *mapping, uintptr_t page, bool writable)
     struct vmspace *vm = mapping->vmspace;
 
     mutex_lock(&vm->table_lock);
-    struct arch_pte pte = arch_pt_lookup(&vm->table, page, NULL);
+    struct arch_pte pte = arch_pt_lookup(&vm->table, page);
     unsigned prot = mapping_pt_prot(mapping) | (pte.prot & PT_SPECIAL);
     if (!writable && !(pte.prot & PT_WRITE))
         prot &= ~PT_WRITE;
@@ -78,7 +78,7 @@ static int replace_by_copy(struct mapping *mapping, uintptr_t page, struct arch_
     struct frame *shared = old.prot & PT_SPECIAL ? NULL : frame_of(old.paddr);
 
     mutex_lock(&vm->table_lock);
-    struct arch_pte now = arch_pt_lookup(&vm->table, page, NULL);
+    struct arch_pte now = arch_pt_lookup(&vm->table, page);
     bool is_same = now.size == PAGE_SIZE && now.paddr == old.paddr && !(now.prot & PT_WRITE);
     int err = !is_same ? 0
                        : arch_pt_map(&vm->table, page, frame_paddr(frame), PAGE_SIZE,
@@ -95,34 +95,46 @@ static int replace_by_copy(struct mapping *mapping, uintptr_t page, struct arch_
     return 0;
 }
 
+/* The entry of a page that is to be written: what is left to copy, with a reference on its frame, or size 0
+ * if nothing is. */
+static int make_writable(struct mapping *mapping, uintptr_t page, struct arch_pte *pte)
+{
+    struct vmspace *vm = mapping->vmspace;
+
+    *pte = arch_pt_lookup(&vm->table, page);
+    bool is_done = pte->size == 0 || pte->prot & PT_WRITE;
+    if (!is_done && pte_is_exclusive(*pte)) {
+        arch_pt_protect(&vm->table, page, mapping_pt_prot(mapping));
+        is_done = true;
+    }
+    int err = is_done ? 0 : vmspace_split_locked(vm, page, pte);
+    if (is_done || err)
+        pte->size = 0;
+    else if (!(pte->prot & PT_SPECIAL))
+        frame_get(frame_of(pte->paddr)); /* for the time of the copy */
+    return err;
+}
+
 /* A store to a private page that is mapped read-only. */
 static int copy_on_write(struct mapping *mapping, uintptr_t page)
 {
     struct vmspace *vm = mapping->vmspace;
+    struct arch_pte pte;
 
     mutex_lock(&vm->table_lock);
-    struct arch_pte pte = arch_pt_lookup(&vm->table, page, NULL);
-    struct frame *shared = pte.prot & PT_SPECIAL || !pte.size ? NULL : frame_of(pte.paddr);
-    /* Large pages are never shared; a single frame with one reference has no other user left. */
-    bool is_ours =
-        pte.size == LARGE_PAGE_SIZE || (shared && !shared->cache && shared->refcount == 1);
-    bool is_done = pte.size == 0 || pte.prot & PT_WRITE;
-    if (is_ours && !is_done)
-        arch_pt_protect(&vm->table, page, mapping_pt_prot(mapping));
-    else if (shared && !is_done)
-        frame_get(shared); /* for the time of the copy */
+    int err = make_writable(mapping, page, &pte);
     mutex_unlock(&vm->table_lock);
-    if (is_ours || is_done)
-        return 0;
+    if (err || pte.size == 0)
+        return err;
 
     struct frame *copy = frame_alloc(0, ALLOC_WAIT | ALLOC_APP);
-    int err = -ENOMEM;
+    err = -ENOMEM;
     if (copy) {
         memcpy(frame_address(copy), arch_direct_map(pte.paddr), PAGE_SIZE);
         err = replace_by_copy(mapping, page, pte, copy);
     }
-    if (shared)
-        frame_put(shared);
+    if (!(pte.prot & PT_SPECIAL))
+        frame_put(frame_of(pte.paddr));
     return err;
 }
 
@@ -211,8 +223,7 @@ static void fault_around(struct mapping *mapping, uintptr_t page, unsigned prot)
     mutex_lock(&vm->table_lock);
     for (uintptr_t at = start; at < end; at += PAGE_SIZE) {
         uint64_t index = mapping_page(mapping, at);
-        if (arch_pt_lookup(&vm->table, at, NULL).size != 0 ||
-            index << PAGE_SHIFT >= cache->size_bytes)
+        if (arch_pt_lookup(&vm->table, at).size != 0 || index << PAGE_SHIFT >= cache->size_bytes)
             continue;
         struct frame *frame = pagecache_present_locked(cache, index);
         if (!frame)

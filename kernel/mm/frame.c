@@ -31,6 +31,7 @@
 #define CACHE_MAX     64
 #define RECLAIM_TRIES 4
 #define RECLAIM_PAGES 32 /* at least, each time */
+#define LARGE_FRAMES  (1UL << FRAME_ORDER_LARGE)
 
 struct frame_cache {
     struct list frames;
@@ -305,18 +306,68 @@ void frame_put(struct frame *frame)
         frame_free(frame);
 }
 
+/* ---- Large pages -------------------------------------------------------------------- */
+
+/* What is counted may change from the block to its frames at any time; both happens under frame_lock. */
+
 void frame_split(struct frame *frame)
 {
-    debug_assert(READ_ONCE(frame->refcount) == 1);
+    unsigned long irq = spin_lock_irq(&frame_lock);
+    uint32_t refcount = __atomic_load_n(&frame->refcount, __ATOMIC_RELAXED);
+
     for (size_t i = 1; i < 1UL << frame->order; i++) {
         frame[i].flags = frame->flags;
         frame[i].order = 0;
         frame[i].kind = frame->kind;
         frame[i].cache = NULL;
         frame[i].index = 0;
-        __atomic_store_n(&frame[i].refcount, 1, __ATOMIC_RELAXED);
+        __atomic_store_n(&frame[i].refcount, refcount, __ATOMIC_RELAXED);
     }
     frame->order = 0;
+    spin_unlock_irq(&frame_lock, irq);
+}
+
+static bool is_whole(const struct frame *frame)
+{
+    assert_held(&frame_lock);
+    return frame->order == FRAME_ORDER_LARGE;
+}
+
+void frame_large_get(struct frame *frame)
+{
+    unsigned long irq = spin_lock_irq(&frame_lock);
+    size_t n = is_whole(frame) ? 1 : LARGE_FRAMES;
+
+    for (size_t i = 0; i < n; i++)
+        frame_get(&frame[i]);
+    spin_unlock_irq(&frame_lock, irq);
+}
+
+void frame_large_put(struct frame *frame)
+{
+    unsigned long irq = spin_lock_irq(&frame_lock);
+    bool was_whole = is_whole(frame);
+    bool is_last = was_whole && __atomic_sub_fetch(&frame->refcount, 1, __ATOMIC_ACQ_REL) == 0;
+
+    spin_unlock_irq(&frame_lock, irq);
+    if (is_last)
+        frame_free(frame);
+    for (size_t i = 0; i < LARGE_FRAMES && !was_whole; i++)
+        frame_put(&frame[i]);
+}
+
+/* Frames that only one has left become a block again: its owner goes on with the large page. */
+bool frame_large_is_exclusive(struct frame *frame)
+{
+    unsigned long irq = spin_lock_irq(&frame_lock);
+    size_t i = 0, n = is_whole(frame) ? 1 : LARGE_FRAMES;
+
+    while (i < n && __atomic_load_n(&frame[i].refcount, __ATOMIC_ACQUIRE) == 1)
+        i++;
+    if (i == n)
+        frame->order = FRAME_ORDER_LARGE;
+    spin_unlock_irq(&frame_lock, irq);
+    return i == n;
 }
 
 void frame_set_kind(struct frame *frame, enum frame_kind kind)

@@ -59,9 +59,14 @@ struct frame *frame_alloc(unsigned order, unsigned flags);
 /* References count on the block's first frame; the last put frees the block. */
 struct frame *frame_get(struct frame *frame);
 void frame_put(struct frame *frame);
-/* Makes a block of 2^order frames, whose only reference is the caller's, into that many single
- * frames, each with refcount 1. */
+/* Makes a block of 2^order frames into that many single frames, each with the references that the block had. */
 void frame_split(struct frame *frame);
+/* A large page may be in several page tables.  Each of these references is one on the block or, after
+ * frame_split(), one on each of its frames, so that everybody can split on their own. */
+void frame_large_get(struct frame *frame);
+void frame_large_put(struct frame *frame);
+/* Whether the caller's reference, which an entry under its lock holds, is the only one to any part of the page. */
+bool frame_large_is_exclusive(struct frame *frame) __must_check;
 /* Gives what is left of [start, end), which frame_init() left out (a boot module), to the
  * allocator: all but the pages that were adopted. */
 void frame_release_range(paddr_t start, paddr_t end);

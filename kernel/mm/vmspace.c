@@ -431,18 +431,12 @@ void vmspace_for_each(struct vmspace *vm, bool (*visit)(const struct mapping *ma
 
 uint64_t vmspace_resident_in(struct vmspace *vm, uintptr_t start, uintptr_t end)
 {
+    struct arch_pt_page page;
     uint64_t npages = 0;
 
     mutex_lock(&vm->table_lock);
-    for (uintptr_t at = start; at < end;) {
-        size_t hole = PAGE_SIZE;
-        struct arch_pte pte = arch_pt_lookup(&vm->table, at, &hole);
-        size_t step = pte.size ? pte.size : hole;
-        uintptr_t next = MIN(ALIGN_DOWN(at, step) + step, end);
-        if (pte.size != 0)
-            npages += (next - at) >> PAGE_SHIFT;
-        at = next;
-    }
+    while (arch_pt_scan(&vm->table, &start, end, PT_SCAN_LOOK, &page, 1))
+        npages += (MIN(start, end) - page.address) >> PAGE_SHIFT;
     mutex_unlock(&vm->table_lock);
     return npages;
 }

@@ -33,21 +33,15 @@ static unsigned clear_some(struct mapping *mapping, uintptr_t *at, uintptr_t end
                            struct frame *frames[BATCH])
 {
     struct vmspace *vm = mapping->vmspace;
+    struct arch_pt_page page;
     unsigned n = 0;
 
-    while (*at < end && n < BATCH) {
-        size_t hole = PAGE_SIZE;
-        struct arch_pte pte = arch_pt_lookup(&vm->table, *at, &hole);
-        if (pte.size == 0) {
-            *at = ALIGN_DOWN(*at, hole) + hole;
-            continue;
-        }
-        struct frame *frame = pte.prot & PT_SPECIAL ? NULL : frame_of(pte.paddr);
+    while (n < BATCH && arch_pt_scan(&vm->table, at, end, PT_SCAN_LOOK, &page, 1)) {
+        struct frame *frame = page.pte.prot & PT_SPECIAL ? NULL : frame_of(page.pte.paddr);
         if (frame && (copies_too || frame->cache == mapping->cache)) {
-            arch_pt_clear(&vm->table, *at);
+            arch_pt_clear(&vm->table, page.address);
             frames[n++] = frame;
         }
-        *at += pte.size;
     }
     return n;
 }
@@ -120,7 +114,7 @@ void vmspace_clean_cache(struct pagecache *cache, uint64_t index)
             !mapping_part(mapping, index, index + 1, &at, &stop))
             continue;
         mutex_lock(&vm->table_lock);
-        struct arch_pte pte = arch_pt_lookup(&vm->table, at, NULL);
+        struct arch_pte pte = arch_pt_lookup(&vm->table, at);
         bool is_writable = pte.size != 0 && pte.prot & PT_WRITE;
         if (is_writable)
             arch_pt_protect(&vm->table, at, pte.prot & ~PT_WRITE);

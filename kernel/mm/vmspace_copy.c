@@ -4,10 +4,9 @@
  * one (fork).
  *
  * Fork shares every private page read-only between parent and child; the first store of either copies it
- * (fault.c).  Pages that the page cache has anyway are left to the child's own faults.  Large
- * pages are split first, since a large page has only one reference.  The child is seen by nobody until it
- * is complete, except through the lists of page caches, so its table_lock is not needed while the
- * cache's lock is held.
+ * (fault.c).  Pages that the page cache has anyway are left to the child's own faults.  The child is seen by
+ * nobody until it is complete, except through the lists of page caches, so its table_lock is not needed
+ * while the cache's lock is held.
  */
 #include <string.h>
 
@@ -16,7 +15,9 @@
 #include "kernel/panic.h"
 #include "kernel/sched.h"
 
-#define ATTEMPTS 16 /* a page may be taken away between the fault and the look */
+#define ATTEMPTS         16 /* a page may be taken away between the fault and the look */
+#define BATCH            32
+#define BATCHES_IN_A_ROW 32 /* with a lock that faults may wait for */
 
 /* ---- Read, write, pin ------------------------------------------------------------------- */
 
@@ -24,16 +25,11 @@
 static struct frame *present_frame(struct vmspace *vm, uintptr_t address, unsigned access, int *err)
 {
     struct frame *frame = NULL;
+    struct arch_pte pte;
 
     mutex_lock(&vm->table_lock);
-    struct arch_pte pte = arch_pt_lookup(&vm->table, address, NULL);
-    if (pte.size == LARGE_PAGE_SIZE) {
-        *err = arch_pt_split(&vm->table, address);
-        if (!*err)
-            frame_split(frame_of(ALIGN_DOWN(pte.paddr, LARGE_PAGE_SIZE)));
-        pte = *err ? (struct arch_pte){ 0 } : arch_pt_lookup(&vm->table, address, NULL);
-    }
-    if (pte.size != 0 && (pte.prot & (access | PT_READ)) == (access | PT_READ))
+    *err = vmspace_split_locked(vm, address, &pte);
+    if (!*err && pte.size != 0 && (pte.prot & (access | PT_READ)) == (access | PT_READ))
         frame = pte.prot & PT_SPECIAL ? NULL : frame_of(pte.paddr);
     if (frame)
         frame_get(frame);
@@ -117,46 +113,64 @@ int vmspace_shared_key(struct vmspace *vm, uintptr_t address, struct pagecache *
 
 /* ---- Fork ---------------------------------------------------------------------------------- */
 
-/* Enters the parent's private page at `at` into the child, read-only in both. */
-static int share_page(struct vmspace *from, struct vmspace *child, uintptr_t at,
-                      struct arch_pte pte)
+static void share_get(struct arch_pte pte, struct frame *frame)
+{
+    if (pte.size == LARGE_PAGE_SIZE)
+        frame_large_get(frame);
+    else
+        frame_get(frame);
+}
+
+static void share_put(struct arch_pte pte)
 {
     struct frame *frame = pte.prot & PT_SPECIAL ? NULL : frame_of(pte.paddr);
-    unsigned prot = pte.prot & ~PT_WRITE;
 
-    if (frame && frame->cache)
-        return 0; /* an unmodified page of a file: the child finds it there */
-    int err = arch_pt_map(&child->table, at, pte.paddr, PAGE_SIZE, prot);
-    if (err)
-        return err;
-    if (pte.prot & PT_WRITE)
-        arch_pt_protect(&from->table, at, prot);
-    if (frame)
-        frame_get(frame);
-    vmspace_count_resident(child, 1);
-    return 0;
+    if (frame && pte.size == LARGE_PAGE_SIZE)
+        frame_large_put(frame);
+    else if (frame)
+        frame_put(frame);
+}
+
+/* Enters pages of the parent, read-only there already, into the child. */
+static int share_batch(struct vmspace *child, struct arch_pt_page *pages, unsigned npages,
+                       bool *was_writable)
+{
+    unsigned n = 0;
+    int64_t size = 0;
+
+    for (unsigned i = 0; i < npages; i++) {
+        struct arch_pte pte = pages[i].pte;
+        struct frame *frame = pte.prot & PT_SPECIAL ? NULL : frame_of(pte.paddr);
+        *was_writable |= pte.prot & PT_WRITE;
+        if (frame && frame->cache)
+            continue; /* an unmodified page of a file: the child finds it there */
+        if (frame)
+            share_get(pte, frame);
+        pte.prot &= ~PT_WRITE;
+        pages[n++] = (struct arch_pt_page){ pages[i].address, pte };
+    }
+    unsigned done = arch_pt_map_pages(&child->table, pages, n);
+    for (unsigned i = 0; i < n; i++) {
+        if (i < done)
+            size += (int64_t)pages[i].pte.size;
+        else
+            share_put(pages[i].pte);
+    }
+    vmspace_count_resident(child, size >> PAGE_SHIFT);
+    return done < n ? -ENOMEM : 0;
 }
 
 /* from->table_lock is held; given up now and then. */
-static int share_pages(struct vmspace *from, struct vmspace *child, uintptr_t start, uintptr_t end)
+static int share_pages(struct vmspace *from, struct vmspace *child, uintptr_t start, uintptr_t end,
+                       bool *was_writable)
 {
-    unsigned npages = 0;
+    struct arch_pt_page pages[BATCH];
     int err = 0;
 
-    for (uintptr_t at = start; !err && at < end;) {
-        size_t hole = PAGE_SIZE;
-        struct arch_pte pte = arch_pt_lookup(&from->table, at, &hole);
-        if (pte.size == 0) {
-            at = ALIGN_DOWN(at, hole) + hole;
-        } else if (pte.size == LARGE_PAGE_SIZE) {
-            err = arch_pt_split(&from->table, at);
-            if (!err)
-                frame_split(frame_of(ALIGN_DOWN(pte.paddr, LARGE_PAGE_SIZE)));
-        } else {
-            err = share_page(from, child, at, pte);
-            at += PAGE_SIZE;
-        }
-        if (++npages % 1024 == 0) {
+    for (unsigned turn = 1; !err && start < end; turn++) {
+        unsigned n = arch_pt_scan(&from->table, &start, end, PT_SCAN_PROTECT, pages, BATCH);
+        err = share_batch(child, pages, n, was_writable);
+        if (turn % BATCHES_IN_A_ROW == 0) {
             mutex_unlock(&from->table_lock);
             sched_check();
             mutex_lock(&from->table_lock);
@@ -165,7 +179,7 @@ static int share_pages(struct vmspace *from, struct vmspace *child, uintptr_t st
     return err;
 }
 
-static int fork_mapping(struct mapping *mapping, struct vmspace *child)
+static int fork_mapping(struct mapping *mapping, struct vmspace *child, bool *was_writable)
 {
     struct vmspace *from = mapping->vmspace;
     struct mapping *copy = mapping_clone(mapping, mapping->start, mapping->end);
@@ -181,7 +195,7 @@ static int fork_mapping(struct mapping *mapping, struct vmspace *child)
     if (mapping->cache)
         mutex_lock(&mapping->cache->lock);
     mutex_lock(&from->table_lock);
-    err = share_pages(from, child, mapping->start, mapping->end);
+    err = share_pages(from, child, mapping->start, mapping->end, was_writable);
     mutex_unlock(&from->table_lock);
     if (mapping->cache)
         mutex_unlock(&mapping->cache->lock);
@@ -201,6 +215,7 @@ static void copy_layout(const struct vmspace *from, struct vmspace *child)
 int vmspace_fork(struct vmspace *from, struct vmspace **out)
 {
     struct vmspace *child;
+    bool was_writable = false;
     int err = vmspace_create(&child);
 
     if (err)
@@ -209,9 +224,10 @@ int vmspace_fork(struct vmspace *from, struct vmspace **out)
     copy_layout(from, child);
     for (struct mapping *m = mapping_find(from, 0); m && !err; m = mapping_next(m))
         if (!(m->flags & MAPPING_DONTFORK))
-            err = fork_mapping(m, child);
+            err = fork_mapping(m, child, &was_writable);
     /* Everything that was made read-only, before the parent's threads go on. */
-    vmspace_flush(from, 0, APP_MAX);
+    if (was_writable)
+        vmspace_flush(from, 0, APP_MAX);
     write_unlock(&from->lock);
     if (err) {
         vmspace_put(child);

@@ -76,6 +76,10 @@ void vmspace_zap(struct vmspace *vm, uintptr_t start, uintptr_t end);
 void vmspace_trim(struct vmspace *vm, uintptr_t start, uintptr_t end);
 /* Splits a large page that address lies inside of.  -ENOMEM. */
 int vmspace_split_large(struct vmspace *vm, uintptr_t address) __must_check;
+/* Splits the large page at address, if there is one; *pte is what is there then.  table_lock held.  -ENOMEM. */
+int vmspace_split_locked(struct vmspace *vm, uintptr_t address, struct arch_pte *pte) __must_check;
+/* Whether a private page may be written without a copy: nobody else has it.  table_lock held. */
+bool pte_is_exclusive(struct arch_pte pte);
 /* Gives the entries of the mapping in [start, end) its present protection. [w] */
 void vmspace_reprotect(struct mapping *mapping, uintptr_t start, uintptr_t end);
 /* Moves the entries of [from, from + length) to to, where there are none.  -ENOMEM. [w] */

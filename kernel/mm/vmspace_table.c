@@ -4,11 +4,10 @@
  *
  * All entries change under vm->table_lock.  An entry that is cleared or restricted is flushed from the TLBs
  * of all CPUs that have the address space loaded before its frame is given back, so frames
- * are collected in a batch, flushed once, then put (vmspace_flush(), vmspace_rest()).  Empty ranges are
- * skipped by the size of the hole, which makes terabytes of reserved space cheap.
+ * are collected in a batch, flushed once, then put (vmspace_flush(), vmspace_rest()).  arch_pt_scan() jumps
+ * over holes, which makes terabytes of reserved space cheap.
  *
- * A large page has one reference, that of its entry: it is split into single frames before it is
- * shared or used in part.
+ * Fork shares a large page as it is.  It is split, in one page table at a time, before it is used in part.
  */
 #include "abi/errno.h"
 #include "kernel/mm/vmspace_internal.h"
@@ -22,9 +21,13 @@
 struct zap_batch {
     struct vmspace *vm;
     uintptr_t start, end; /* to be flushed */
+    int64_t npages;
     unsigned nframes;
     unsigned nchained;
-    struct frame *frame[BATCH];
+    struct {
+        struct frame *frame;
+        bool is_large;
+    } shared[BATCH];
     struct list chain;
 };
 
@@ -51,6 +54,7 @@ static void batch_init(struct zap_batch *batch, struct vmspace *vm)
     batch->vm = vm;
     batch->start = UINTPTR_MAX;
     batch->end = 0;
+    batch->npages = 0;
     batch->nframes = 0;
     batch->nchained = 0;
     list_init(&batch->chain);
@@ -60,8 +64,13 @@ static void batch_flush(struct zap_batch *batch)
 {
     if (batch->start < batch->end)
         vmspace_flush(batch->vm, batch->start, batch->end);
-    for (unsigned i = 0; i < batch->nframes; i++)
-        frame_put(batch->frame[i]);
+    vmspace_count_resident(batch->vm, -batch->npages);
+    for (unsigned i = 0; i < batch->nframes; i++) {
+        if (batch->shared[i].is_large)
+            frame_large_put(batch->shared[i].frame);
+        else
+            frame_put(batch->shared[i].frame);
+    }
     while (!list_is_empty(&batch->chain)) {
         struct frame *frame = list_first(&batch->chain, struct frame, node);
         list_remove(&frame->node);
@@ -73,41 +82,34 @@ static void batch_flush(struct zap_batch *batch)
 static void batch_add(struct zap_batch *batch, uintptr_t address, struct arch_pte pte)
 {
     struct frame *frame = pte.prot & PT_SPECIAL ? NULL : frame_of(pte.paddr);
+    bool is_large = pte.size == LARGE_PAGE_SIZE;
 
+    debug_assert(address % pte.size == 0);
     batch->start = MIN(batch->start, address);
     batch->end = MAX(batch->end, address + pte.size);
-    if (frame && !frame->cache && __atomic_load_n(&frame->refcount, __ATOMIC_ACQUIRE) == 1) {
+    batch->npages += (int64_t)(pte.size >> PAGE_SHIFT);
+    if (frame && !is_large && !frame->cache &&
+        __atomic_load_n(&frame->refcount, __ATOMIC_ACQUIRE) == 1) {
         list_push_back(&batch->chain, &frame->node);
         batch->nchained++;
     } else if (frame) {
-        batch->frame[batch->nframes++] = frame;
+        batch->shared[batch->nframes].frame = frame;
+        batch->shared[batch->nframes++].is_large = is_large;
     }
-    vmspace_count_resident(batch->vm, -(int64_t)(pte.size >> PAGE_SHIFT));
-}
-
-/* Where the next entry after the hole at address can be. */
-static uintptr_t hole_end(uintptr_t address, size_t hole)
-{
-    return ALIGN_DOWN(address, hole) + hole;
 }
 
 void vmspace_zap(struct vmspace *vm, uintptr_t start, uintptr_t end)
 {
+    struct arch_pt_page page[BATCH];
     struct zap_batch batch;
 
     batch_init(&batch, vm);
     mutex_lock(&vm->table_lock);
-    for (uintptr_t at = start; at < end;) {
-        struct arch_pte pte = arch_pt_clear(&vm->table, at);
-        if (pte.size == 0) {
-            size_t hole = PAGE_SIZE;
-            (void)arch_pt_lookup(&vm->table, at, &hole);
-            at = hole_end(at, hole);
-            continue;
-        }
-        debug_assert(at % pte.size == 0 && at + pte.size <= end);
-        batch_add(&batch, at, pte);
-        at += pte.size;
+    while (start < end) {
+        unsigned room = MIN(BATCH - batch.nframes, CHAIN_MAX - batch.nchained);
+        unsigned n = arch_pt_scan(&vm->table, &start, end, PT_SCAN_CLEAR, page, room);
+        for (unsigned i = 0; i < n; i++)
+            batch_add(&batch, page[i].address, page[i].pte);
         if (batch.nframes == BATCH || batch.nchained == CHAIN_MAX) {
             mutex_unlock(&vm->table_lock);
             batch_flush(&batch);
@@ -145,29 +147,42 @@ void vmspace_trim(struct vmspace *vm, uintptr_t start, uintptr_t end)
     mutex_unlock(&vm->table_lock);
 }
 
+int vmspace_split_locked(struct vmspace *vm, uintptr_t address, struct arch_pte *pte)
+{
+    assert_held(&vm->table_lock);
+    *pte = arch_pt_lookup(&vm->table, address);
+    if (pte->size != LARGE_PAGE_SIZE)
+        return 0;
+    struct frame *frame = frame_of(pte->paddr);
+    int err = arch_pt_split(&vm->table, address);
+    if (err)
+        return err;
+    frame_split(frame);
+    *pte = arch_pt_lookup(&vm->table, address);
+    return 0;
+}
+
 int vmspace_split_large(struct vmspace *vm, uintptr_t address)
 {
-    int err = 0;
+    struct arch_pte pte;
 
     if (address % LARGE_PAGE_SIZE == 0)
         return 0;
     mutex_lock(&vm->table_lock);
-    struct arch_pte pte = arch_pt_lookup(&vm->table, address, NULL);
-    if (pte.size == LARGE_PAGE_SIZE) {
-        err = arch_pt_split(&vm->table, address);
-        if (!err)
-            frame_split(frame_of(ALIGN_DOWN(pte.paddr, LARGE_PAGE_SIZE)));
-    }
+    int err = vmspace_split_locked(vm, address, &pte);
     mutex_unlock(&vm->table_lock);
     return err;
 }
 
-/* Whether a private page may be written without a copy: nobody else has it. */
-static bool is_exclusive(struct arch_pte pte)
+bool pte_is_exclusive(struct arch_pte pte)
 {
-    struct frame *frame = pte.prot & PT_SPECIAL ? NULL : frame_of(pte.paddr);
+    struct frame *frame = pte.size == 0 || pte.prot & PT_SPECIAL ? NULL : frame_of(pte.paddr);
 
-    return frame && !frame->cache && __atomic_load_n(&frame->refcount, __ATOMIC_ACQUIRE) == 1;
+    if (!frame || frame->cache)
+        return false;
+    if (pte.size == LARGE_PAGE_SIZE)
+        return frame_large_is_exclusive(frame);
+    return __atomic_load_n(&frame->refcount, __ATOMIC_ACQUIRE) == 1;
 }
 
 static unsigned new_prot(const struct mapping *mapping, struct arch_pte pte)
@@ -176,7 +191,7 @@ static unsigned new_prot(const struct mapping *mapping, struct arch_pte pte)
 
     if (prot & PT_WRITE && !(pte.prot & PT_WRITE)) {
         bool may_write = mapping->flags & ABI_MAP_SHARED ? !pagecache_tracks_writes(mapping->cache)
-                                                         : is_exclusive(pte);
+                                                         : pte_is_exclusive(pte);
         if (!may_write)
             prot &= ~PT_WRITE; /* left to the page fault */
     }
@@ -187,23 +202,17 @@ void vmspace_reprotect(struct mapping *mapping, uintptr_t start, uintptr_t end)
 {
     struct vmspace *vm = mapping->vmspace;
     uintptr_t flush_start = UINTPTR_MAX, flush_end = 0;
+    struct arch_pt_page page;
 
     mutex_lock(&vm->table_lock);
-    for (uintptr_t at = start; at < end;) {
-        size_t hole = PAGE_SIZE;
-        struct arch_pte pte = arch_pt_lookup(&vm->table, at, &hole);
-        if (pte.size == 0) {
-            at = hole_end(at, hole);
-            continue;
+    while (arch_pt_scan(&vm->table, &start, end, PT_SCAN_LOOK, &page, 1)) {
+        unsigned prot = new_prot(mapping, page.pte);
+        if (prot != page.pte.prot)
+            arch_pt_protect(&vm->table, page.address, prot);
+        if (page.pte.prot & ~prot) {
+            flush_start = MIN(flush_start, page.address);
+            flush_end = page.address + page.pte.size;
         }
-        unsigned prot = new_prot(mapping, pte);
-        if (prot != pte.prot)
-            arch_pt_protect(&vm->table, at, prot);
-        if (pte.prot & ~prot) {
-            flush_start = MIN(flush_start, at);
-            flush_end = at + pte.size;
-        }
-        at += pte.size;
     }
     mutex_unlock(&vm->table_lock);
     if (flush_start < flush_end)
@@ -215,47 +224,39 @@ static int copy_entries(struct vmspace *vm, uintptr_t from, uintptr_t to, size_t
                         uintptr_t *done)
 {
     bool same_alignment = (from ^ to) % LARGE_PAGE_SIZE == 0;
+    uintptr_t next = from;
+    struct arch_pt_page page;
     int err = 0;
 
-    for (*done = from; !err && *done < from + length;) {
-        size_t hole = PAGE_SIZE;
-        struct arch_pte pte = arch_pt_lookup(&vm->table, *done, &hole);
-        if (pte.size == 0) {
-            *done = hole_end(*done, hole);
+    while (!err && arch_pt_scan(&vm->table, &next, from + length, PT_SCAN_LOOK, &page, 1)) {
+        *done = page.address;
+        if (page.pte.size == LARGE_PAGE_SIZE && !same_alignment) {
+            err = vmspace_split_locked(vm, page.address, &page.pte);
+            next = page.address;
             continue;
         }
-        if (pte.size == LARGE_PAGE_SIZE && !same_alignment) {
-            err = arch_pt_split(&vm->table, *done);
-            if (!err)
-                frame_split(frame_of(ALIGN_DOWN(pte.paddr, LARGE_PAGE_SIZE)));
-            continue;
-        }
-        err = arch_pt_map(&vm->table, *done - from + to, pte.paddr, pte.size, pte.prot);
-        if (!err)
-            *done += pte.size;
+        err = arch_pt_map(&vm->table, page.address - from + to, page.pte.paddr, page.pte.size,
+                          page.pte.prot);
     }
     return err;
 }
 
 static void clear_entries(struct vmspace *vm, uintptr_t start, uintptr_t end)
 {
-    for (uintptr_t at = start; at < end;) {
-        size_t hole = PAGE_SIZE;
-        struct arch_pte pte = arch_pt_lookup(&vm->table, at, &hole);
-        if (pte.size != 0)
-            arch_pt_clear(&vm->table, at);
-        at = pte.size != 0 ? at + pte.size : hole_end(at, hole);
-    }
+    struct arch_pt_page page;
+
+    while (arch_pt_scan(&vm->table, &start, end, PT_SCAN_CLEAR, &page, 1))
+        ;
 }
 
 int vmspace_move_pages(struct vmspace *vm, uintptr_t from, uintptr_t to, size_t length)
 {
-    uintptr_t done;
+    uintptr_t done = from;
 
     mutex_lock(&vm->table_lock);
     int err = copy_entries(vm, from, to, length, &done);
     if (err)
-        clear_entries(vm, to, MIN(done, from + length) - from + to);
+        clear_entries(vm, to, done - from + to);
     else
         clear_entries(vm, from, from + length);
     mutex_unlock(&vm->table_lock);

@@ -501,7 +501,7 @@ static void test_large(void)
     for (uintptr_t at = base; at < base + (16UL << 20); at += PAGE_SIZE)
         CHECK_EQ(machine_write(at, 9), 0);
     CHECK_EQ(vm->resident_pages, 4096);
-    struct arch_pte pte = arch_pt_lookup(&vm->table, base + (4UL << 20), NULL);
+    struct arch_pte pte = arch_pt_lookup(&vm->table, base + (4UL << 20));
     CHECK_EQ(pte.size, LARGE_PAGE_SIZE);
     /* Punching a page out of a large one leaves the rest. */
     CHECK_EQ(sys_madvise(base + (4UL << 20) + PAGE_SIZE, PAGE_SIZE, ABI_MADV_DONTNEED), 0);
@@ -521,15 +521,59 @@ static void test_large(void)
     CHECK_EQ(vmspace_remap(vm, &place, 16UL << 20, 16UL << 20,
                            ABI_MREMAP_MAYMOVE | ABI_MREMAP_FIXED, base - (64UL << 20)),
              0);
-    CHECK_EQ(arch_pt_lookup(&vm->table, place + (8UL << 20), NULL).size, LARGE_PAGE_SIZE);
+    CHECK_EQ(arch_pt_lookup(&vm->table, place + (8UL << 20)).size, LARGE_PAGE_SIZE);
     CHECK_EQ(vmspace_remap(vm, &place, 16UL << 20, 16UL << 20,
                            ABI_MREMAP_MAYMOVE | ABI_MREMAP_FIXED, place - (64UL << 20) - PAGE_SIZE),
              0);
-    CHECK_EQ(arch_pt_lookup(&vm->table, place + (8UL << 20), NULL).size, PAGE_SIZE);
+    CHECK_EQ(arch_pt_lookup(&vm->table, place + (8UL << 20)).size, PAGE_SIZE);
     CHECK_EQ(machine_read(place + (12UL << 20), &value), 0);
     CHECK_EQ(value, 9);
     CHECK_EQ(vmspace_unmap(vm, place, 16UL << 20), 0);
     CHECK_EQ(vm->resident_pages, 0);
+}
+
+/* Fork shares large pages; who writes first splits its own, and whoever is left alone has a whole one again. */
+static void test_large_fork(void)
+{
+    unsigned rw = ABI_PROT_READ | ABI_PROT_WRITE;
+    struct vmspace *parent = vm, *child, *second;
+    uintptr_t base = map_anonymous(16UL << 20, rw, 0, 0, 0), block = base + (4UL << 20);
+    unsigned char value;
+
+    for (uintptr_t at = base; at < base + (16UL << 20); at += PAGE_SIZE)
+        CHECK_EQ(machine_write(at, 9), 0);
+    block = ALIGN_UP(block, LARGE_PAGE_SIZE);
+    struct frame *frame = frame_of(arch_pt_lookup(&vm->table, block).paddr);
+    CHECK_EQ(vmspace_fork(parent, &child), 0);
+    CHECK_EQ(vmspace_fork(parent, &second), 0);
+    CHECK_EQ(child->resident_pages, 4096);
+    CHECK_EQ(arch_pt_lookup(&child->table, block).size, LARGE_PAGE_SIZE);
+    CHECK_EQ(arch_pt_lookup(&child->table, block).prot & PT_WRITE, 0);
+    CHECK_EQ(arch_pt_lookup(&parent->table, block).prot & PT_WRITE, 0);
+    CHECK_EQ(frame->refcount, 3);
+
+    machine_use(vm = child);
+    CHECK_EQ(machine_write(block + PAGE_SIZE, 10), 0);
+    CHECK_EQ(arch_pt_lookup(&child->table, block).size, PAGE_SIZE);
+    CHECK_EQ(arch_pt_lookup(&second->table, block).size, LARGE_PAGE_SIZE);
+    CHECK_EQ(frame[0].refcount, 3);
+    CHECK_EQ(frame[1].refcount, 2); /* the child has a copy */
+    CHECK_EQ(vmspace_unmap(child, block + (1UL << 20), 8UL << 20), 0);
+    machine_use(vm = parent);
+    vmspace_put(child);
+    CHECK_EQ(vmspace_fork(second, &child), 0); /* a large entry of frames that are single by now */
+    CHECK_EQ(frame[1].refcount, 3);
+    vmspace_put(second);
+    vmspace_put(child);
+
+    CHECK_EQ(frame[511].refcount, 1);
+    CHECK_EQ(machine_write(block + 2 * PAGE_SIZE, 11), 0);
+    CHECK_EQ(arch_pt_lookup(&parent->table, block).size, LARGE_PAGE_SIZE);
+    CHECK_EQ(frame->order, FRAME_ORDER_LARGE);
+    CHECK_EQ(machine_read(block + PAGE_SIZE, &value), 0);
+    CHECK_EQ(value, 9);
+    CHECK_EQ(vmspace_unmap(parent, base, 16UL << 20), 0);
+    CHECK_EQ(parent->resident_pages, 0);
 }
 
 static void test_brk(void)
@@ -652,6 +696,7 @@ int main(int argc, char **argv)
     test_cases(test_placement);
     test_cases(test_stack);
     test_cases(test_large);
+    test_cases(test_large_fork);
     test_cases(test_brk);
     test_cases(test_out_of_memory);
     test_failing();
