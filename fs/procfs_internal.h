@@ -68,7 +68,15 @@ int proc_mountinfo(const struct pseudo_ref *ref, struct text *text);
 
 /* ---- procfs_ipc.c ---- */
 extern const struct pseudo_entry proc_sysvipc_entries[];
-enum proc_limit_number { PROC_SHMMAX, PROC_SHMALL, PROC_SHMMNI, PROC_SEM }; /* entry->value */
+enum proc_limit_number { /* entry->value */
+                         PROC_SHMMAX,
+                         PROC_SHMALL,
+                         PROC_SHMMNI,
+                         PROC_SEM,
+                         PROC_MSGMAX,
+                         PROC_MSGMNB,
+                         PROC_MSGMNI,
+                                                                                                         };
 int proc_limit_show(const struct pseudo_ref *ref, struct text *text);
 int proc_limit_store(const struct pseudo_ref *ref, char *buf, size_t len);
 

@@ -130,9 +130,9 @@ static const struct pseudo_entry kernel_entries[] = {
       .show = show_hostname,
       .store = store_hostname },
     FIXED("kptr_restrict", "0\n"),
-    FIXED("msgmax", "8192\n"),
-    FIXED("msgmnb", "16384\n"),
-    FIXED("msgmni", "32000\n"),
+    LIMIT("msgmax", PROC_MSGMAX),
+    LIMIT("msgmnb", PROC_MSGMNB),
+    LIMIT("msgmni", PROC_MSGMNI),
     FIXED("ngroups_max", "65536\n"),
     FIXED("numa_balancing", "0\n"),
     FIXED("osrelease", SYSTEM_RELEASE "\n"),
@@ -239,10 +239,7 @@ static const struct pseudo_entry epoll_entries[] = {
 };
 
 static const struct pseudo_entry mqueue_entries[] = {
-    FIXED("msg_max", "10\n"),
-    FIXED("msgsize_max", "8192\n"),
-    FIXED("queues_max", "256\n"),
-    { 0 },
+    LIMIT("queues_max", PROC_MQ_QUEUES_MAX),           { 0 },
 };
 
 static const struct pseudo_entry fs_entries[] = {

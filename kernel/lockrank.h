@@ -61,6 +61,7 @@ enum lock_rank {
     RANK_EPOLL_READY, /* fs/epoll.c: the ready list (irq spinlock) */
     RANK_FUTEX,       /* kernel/futex.c: a hash bucket (two by address) */
     RANK_FUTEX_PI,    /* kernel/futex_pi.c: who owns and who waits for PI locks */
+    RANK_MSG,         /* kernel/ipc/msg.c: a queue's messages and waiters (spinlock) */
     RANK_SEM,         /* kernel/ipc/sem.c: a set's values and waiters (spinlock) */
     RANK_SEM_UNDO,    /* kernel/ipc/sem_undo.c: what a thread has to undo (spinlock) */
     RANK_SIGNAL,      /* kernel/signal.c: handlers and queues (irq spinlock) */

@@ -19,8 +19,6 @@
 #define SLOTS_MIN    16
 #define CYCLE_MIN    64
 #define SEQUENCE_END (INT32_MAX >> IPC_INDEX_SHIFT)
-#define NO_CHANGE    0xffffffffu
-#define CLASS_MODE   0777u
 
 struct ipc_settings ipc_settings = {
     .shmmax = ~0UL - (1UL << 24),
@@ -65,29 +63,6 @@ int ipc_may_change(const struct ipc_object *object)
     bool is_owner = euid == object->cuid || euid == object->uid;
 
     return is_owner || process_is_capable(ABI_CAP_SYS_ADMIN) ? 0 : -EPERM;
-}
-
-void ipc_perm_fill(const struct ipc_object *object, struct abi_ipc_perm *perm)
-{
-    *perm = (struct abi_ipc_perm){
-        .key = object->key,
-        .uid = object->uid,
-        .gid = object->gid,
-        .cuid = object->cuid,
-        .cgid = object->cgid,
-        .mode = object->mode,
-        .seq = (uint16_t)(object->id >> IPC_INDEX_SHIFT),
-    };
-}
-
-int ipc_perm_set(struct ipc_object *object, const struct abi_ipc_perm *perm)
-{
-    if (perm->uid == NO_CHANGE || perm->gid == NO_CHANGE)
-        return -EINVAL;
-    object->uid = perm->uid;
-    object->gid = perm->gid;
-    object->mode = (object->mode & ~CLASS_MODE) | (perm->mode & CLASS_MODE);
-    return 0;
 }
 
 /* ---- Keys --------------------------------------------------------------------------------- */
@@ -189,7 +164,7 @@ static void object_init(struct ipc_table *table, struct ipc_object *object,
     object->refcount = 1;
     object->table = table;
     object->key = request->key;
-    object->mode = request->flags & CLASS_MODE;
+    object->mode = request->flags & IPC_MODE;
     object->uid = object->cuid = creds->euid;
     object->gid = object->cgid = creds->egid;
 }
@@ -200,18 +175,18 @@ static long object_create(struct ipc_table *table, const struct ipc_request *req
 
     int index = slot_choose(table);
     /* What is wrong with the request itself is reported before that there is no room. */
-    int err = request->create(request, &object);
+    int err = table->ops->create(request, &object);
     if (err)
         return err;
     object_init(table, object, request);
     err = index < 0 ? index : slots_grow(table, (unsigned)index + 1);
     if (err) {
-        table->release(object);
+        table->ops->release(object);
         return err;
     }
     long id = object_enter(table, object, index);
-    if (request->created)
-        request->created(object);
+    if (table->ops->created)
+        table->ops->created(object);
     return id;
 }
 
@@ -219,7 +194,8 @@ static long object_open(const struct ipc_object *object, const struct ipc_reques
 {
     if ((request->flags & ABI_IPC_CREAT) && (request->flags & ABI_IPC_EXCL))
         return -EEXIST;
-    int err = request->check ? request->check(request, object) : 0;
+    const struct ipc_ops *ops = object->table->ops;
+    int err = ops->check ? ops->check(request, object) : 0;
     if (!err)
         err = ipc_may_access(object, request->flags);
     return err ? err : object->id;
@@ -273,12 +249,12 @@ int ipc_find(struct ipc_table *table, int id, unsigned access, struct ipc_object
     return err;
 }
 
-int ipc_max_index_locked(const struct ipc_table *table)
+int ipc_check(struct ipc_object *object, unsigned access)
 {
-    for (unsigned index = table->nslots; index > 0; index--)
-        if (table->slots[index - 1])
-            return (int)index - 1;
-    return 0;
+    mutex_lock(&object->table->lock);
+    int err = object->is_removed ? -EIDRM : ipc_may_access(object, access);
+    mutex_unlock(&object->table->lock);
+    return err;
 }
 
 void ipc_remove_locked(struct ipc_object *object)
@@ -296,7 +272,7 @@ void ipc_remove_locked(struct ipc_object *object)
 void ipc_put(struct ipc_object *object)
 {
     if (__atomic_sub_fetch(&object->refcount, 1, __ATOMIC_ACQ_REL) == 0)
-        object->table->release(object);
+        object->table->ops->release(object);
 }
 
 void ipc_for_each(struct ipc_table *table, void (*visit)(struct ipc_object *object, void *arg),

@@ -17,13 +17,6 @@
 
 static unsigned total; /* table locked: SEMMNS */
 
-static void set_release(struct ipc_object *object)
-{
-    kfree(sem_of_ipc(object));
-}
-
-struct ipc_table sem_table = IPC_TABLE_INIT(sem_table, &ipc_settings.sem[3], set_release);
-
 /* ---- Operations --------------------------------------------------------------------------- */
 
 /* Takes back the first n operations. */
@@ -37,14 +30,14 @@ static void call_revert(struct sem_set *set, const struct sem_call *call, unsign
     }
 }
 
-/* 0: done.  SEM_PENDING: it would block.  -EAGAIN, -ERANGE. */
+/* 0: done.  IPC_PENDING: it would block.  -EAGAIN, -ERANGE. */
 static int op_apply(struct sem_set *set, const struct sem_call *call, const struct abi_sembuf *op)
 {
     struct semaphore *member = &set->member[op->num];
     int value = member->value + op->op;
 
     if (value < 0 || (op->op == 0 && value != 0))
-        return op->flags & ABI_IPC_NOWAIT ? -EAGAIN : SEM_PENDING;
+        return op->flags & ABI_IPC_NOWAIT ? -EAGAIN : IPC_PENDING;
     if (value > ABI_SEMVMX)
         return -ERANGE;
     if (op->flags & ABI_SEM_UNDO) {
@@ -84,27 +77,20 @@ static bool is_still_blocked(const struct sem_set *set, const struct sem_call *c
     return op->op ? set->member[op->num].value + op->op < 0 : set->member[op->num].value != 0;
 }
 
-static void call_finish(struct sem_call *call, int status)
-{
-    list_remove(&call->node);
-    __atomic_store_n(&call->status, status, __ATOMIC_RELEASE);
-    wake_all(&call->done);
-}
-
 /* Tries those that alter something or those that do not; true after the first one that did. */
 static bool waiters_try(struct sem_set *set, bool altering)
 {
     struct sem_call *call, *following;
 
-    list_for_each_safe (call, following, &set->waiters, node) {
+    list_for_each_safe (call, following, &set->waiters, waiter.node) {
         if (call->alters != altering || is_still_blocked(set, call))
             continue;
         int status = call_try(set, call);
-        if (status == SEM_PENDING)
+        if (status == IPC_PENDING)
             continue;
         if (status == 0)
             set->otime = ipc_now();
-        call_finish(call, status);
+        ipc_waiter_finish(&call->waiter, status);
         if (status == 0 && altering)
             return true;
     }
@@ -125,8 +111,8 @@ static int call_begin(struct sem_set *set, struct sem_call *call)
     if (set->ipc.is_removed)
         return -EIDRM;
     int status = call_try(set, call);
-    if (status == SEM_PENDING) {
-        list_push_back(&set->waiters, &call->node);
+    if (status == IPC_PENDING) {
+        list_push_back(&set->waiters, &call->waiter.node);
     } else if (status == 0) {
         set->otime = ipc_now();
         if (call->alters)
@@ -137,24 +123,13 @@ static int call_begin(struct sem_set *set, struct sem_call *call)
 
 int sem_operate(struct sem_set *set, struct sem_call *call, nsec_t deadline)
 {
-    call->status = SEM_PENDING;
-    wait_queue_init(&call->done);
+    ipc_waiter_init(&call->waiter);
     spin_lock(&set->lock);
     int status = call_begin(set, call);
     spin_unlock(&set->lock);
-    if (status != SEM_PENDING)
-        return status;
-    int err = wait_on(&call->done, __atomic_load_n(&call->status, __ATOMIC_ACQUIRE) != SEM_PENDING,
-                      deadline);
-    /* Whoever finished the call may not have let go of it yet: the lock waits for him. */
-    spin_lock(&set->lock);
-    status = call->status;
-    if (status == SEM_PENDING)
-        list_remove(&call->node);
-    spin_unlock(&set->lock);
-    if (status != SEM_PENDING)
-        return status;
-    return err == -ETIMEDOUT ? -EAGAIN : -EINTR;
+    if (status == IPC_PENDING)
+        status = ipc_waiter_sleep(&call->waiter, &set->lock, false, deadline);
+    return status == -ETIMEDOUT ? -EAGAIN : status;
 }
 
 /* ---- Control ---------------------------------------------------------------------------------- */
@@ -187,15 +162,16 @@ unsigned sem_count_waiters(const struct sem_set *set, unsigned number, bool for_
     const struct sem_call *call;
     unsigned n = 0;
 
-    list_for_each (call, &set->waiters, node) {
+    list_for_each (call, &set->waiters, waiter.node) {
         const struct abi_sembuf *op = &call->ops[call->blocking];
         n += op->num == number && (for_zero ? op->op == 0 : op->op < 0);
     }
     return n;
 }
 
-void sem_remove_locked(struct sem_set *set)
+static void set_remove(struct ipc_object *object)
 {
+    struct sem_set *set = sem_of_ipc(object);
     struct list dead = LIST_INIT(dead);
 
     ipc_get(&set->ipc);
@@ -203,20 +179,30 @@ void sem_remove_locked(struct sem_set *set)
     total -= set->count;
     ipc_remove_locked(&set->ipc);
     while (!list_is_empty(&set->waiters))
-        call_finish(list_first(&set->waiters, struct sem_call, node), -EIDRM);
+        ipc_waiter_finish(list_first(&set->waiters, struct ipc_waiter, node), -EIDRM);
     sem_undo_detach_locked(set, &dead);
     spin_unlock(&set->lock);
     sem_undo_free(&dead);
     ipc_put(&set->ipc);
 }
 
-void sem_fill(struct sem_set *set, struct abi_semid_ds *out)
+static void set_fill(struct ipc_object *object, union ipc_status *out)
 {
-    *out = (struct abi_semid_ds){ .nsems = set->count };
-    ipc_perm_fill(&set->ipc, &out->perm);
+    struct sem_set *set = sem_of_ipc(object);
+
+    out->sem.nsems = set->count;
     spin_lock(&set->lock);
-    out->otime = set->otime;
-    out->ctime = set->ctime;
+    out->sem.otime = set->otime;
+    out->sem.ctime = set->ctime;
+    spin_unlock(&set->lock);
+}
+
+static void set_changed(struct ipc_object *object, const union ipc_status *status)
+{
+    struct sem_set *set = sem_of_ipc(object);
+
+    spin_lock(&set->lock);
+    set->ctime = ipc_now();
     spin_unlock(&set->lock);
 }
 
@@ -224,18 +210,19 @@ void sem_fill(struct sem_set *set, struct abi_semid_ds *out)
 
 static int set_create(const struct ipc_request *request, struct ipc_object **out)
 {
-    if (request->count == 0)
+    size_t count = request->size;
+
+    if (count == 0)
         return -EINVAL;
-    if (total + request->count > READ_ONCE(ipc_settings.sem[1]))
+    if (total + count > READ_ONCE(ipc_settings.sem[1]))
         return -ENOSPC;
-    struct sem_set *set =
-        kzalloc(sizeof(*set) + request->count * sizeof(struct semaphore), ALLOC_WAIT);
+    struct sem_set *set = kzalloc(sizeof(*set) + count * sizeof(struct semaphore), ALLOC_WAIT);
     if (!set)
         return -ENOMEM;
     spin_init(&set->lock, RANK_SEM);
     list_init(&set->waiters);
     list_init(&set->undos);
-    set->count = request->count;
+    set->count = (unsigned)count;
     set->ctime = ipc_now();
     *out = &set->ipc;
     return 0;
@@ -248,22 +235,26 @@ static void set_created(struct ipc_object *object)
 
 static int set_check(const struct ipc_request *request, const struct ipc_object *object)
 {
-    return container_of(object, struct sem_set, ipc)->count < request->count ? -EINVAL : 0;
+    return container_of(object, struct sem_set, ipc)->count < request->size ? -EINVAL : 0;
 }
 
-long sem_get_id(int32_t key, unsigned count, unsigned flags)
+static void set_release(struct ipc_object *object)
 {
-    const struct ipc_request request = {
-        .key = key,
-        .flags = flags,
-        .count = count,
-        .create = set_create,
-        .check = set_check,
-        .created = set_created,
-    };
-
-    return ipc_get_id(&sem_table, &request);
+    kfree(sem_of_ipc(object));
 }
+
+static const struct ipc_ops set_ops = {
+    .status_size = sizeof(struct abi_semid_ds),
+    .create = set_create,
+    .created = set_created,
+    .check = set_check,
+    .fill = set_fill,
+    .changed = set_changed,
+    .remove = set_remove,
+    .release = set_release,
+};
+
+struct ipc_table sem_table = IPC_TABLE_INIT(sem_table, &ipc_settings.sem[3], &set_ops);
 
 unsigned sem_total(void)
 {

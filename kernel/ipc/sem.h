@@ -6,8 +6,7 @@
  * [i] set at creation  [s] set->lock (RANK_SEM)  [u] undo_list->lock (RANK_SEM_UNDO)  [a] atomic
  */
 #include "kernel/ipc/ipc_table.h"
-#include "kernel/spinlock.h"
-#include "kernel/wait.h"
+#include "kernel/ipc/ipc_waiter.h"
 #include "lib/list.h"
 
 struct thread;
@@ -45,20 +44,16 @@ struct sem_undo_list {
 
 /* One semop() under way, on its caller's stack. */
 struct sem_call {
-    struct list node; /* [s] */
+    struct ipc_waiter waiter; /* on set->waiters */
     const struct abi_sembuf *ops;
     unsigned nops, blocking; /* [s] the operation that it waits for */
     bool alters;
     struct sem_undo *undo; /* NULL: nothing to undo */
     int pid;
-    int status; /* [a] changes under [s]; SEM_PENDING: not done */
-    struct wait_queue done;
 };
-#define SEM_PENDING 1
 
 extern struct ipc_table sem_table;
 
-long sem_get_id(int32_t key, unsigned count, unsigned flags) __must_check;
 /* Does all the operations or none, waiting until they can be done. -EAGAIN, -EIDRM, -EINTR, -ERANGE ... */
 int sem_operate(struct sem_set *set, struct sem_call *call, nsec_t deadline) __must_check;
 /* SETVAL (first, one value) and SETALL; the caller has checked the values.  -EIDRM. */
@@ -66,9 +61,6 @@ int sem_set_values(struct sem_set *set, unsigned first, unsigned count,
                    const uint16_t *values) __must_check;
 /* How many wait for the semaphore to grow, or to be zero. [s] held. */
 unsigned sem_count_waiters(const struct sem_set *set, unsigned number, bool for_zero);
-/* Table locked: IPC_RMID. */
-void sem_remove_locked(struct sem_set *set);
-void sem_fill(struct sem_set *set, struct abi_semid_ds *out);
 unsigned sem_total(void); /* semaphores in all sets; table locked */
 /* Looks whose operations can be done now, after values have changed. [s] held. */
 void sem_update_locked(struct sem_set *set);

@@ -30,17 +30,6 @@ static uint64_t pages_of(const struct shm_segment *segment)
     return ALIGN_UP(segment->size, PAGE_SIZE) >> PAGE_SHIFT;
 }
 
-static void segment_release(struct ipc_object *object)
-{
-    struct shm_segment *segment = shm_of_ipc(object);
-
-    if (segment->cache)
-        pagecache_put(segment->cache);
-    kfree(segment);
-}
-
-struct ipc_table shm_table = IPC_TABLE_INIT(shm_table, &ipc_settings.shmmni, segment_release);
-
 /* ---- Attaching ------------------------------------------------------------------------------ */
 
 static void segment_destroy_locked(struct shm_segment *segment)
@@ -181,24 +170,12 @@ static int segment_check(const struct ipc_request *request, const struct ipc_obj
     return segment->size < request->size ? -EINVAL : 0;
 }
 
-long shm_get_id(int32_t key, size_t size, unsigned flags)
-{
-    const struct ipc_request request = {
-        .key = key,
-        .flags = flags,
-        .size = size,
-        .create = segment_create,
-        .check = segment_check,
-        .created = segment_created,
-    };
-
-    return ipc_get_id(&shm_table, &request);
-}
-
 /* ---- Control ---------------------------------------------------------------------------------- */
 
-void shm_remove_locked(struct shm_segment *segment)
+static void segment_remove(struct ipc_object *object)
 {
+    struct shm_segment *segment = shm_of_ipc(object);
+
     if (segment->nattch == 0) {
         segment_destroy_locked(segment);
         return;
@@ -245,9 +222,11 @@ int shm_lock_locked(struct shm_segment *segment, bool lock)
     return 0;
 }
 
-void shm_fill(const struct shm_segment *segment, struct abi_shmid_ds *out)
+static void segment_fill(struct ipc_object *object, union ipc_status *out)
 {
-    *out = (struct abi_shmid_ds){
+    const struct shm_segment *segment = shm_of_ipc(object);
+
+    out->shm = (struct abi_shmid_ds){
         .segsz = segment->size,
         .atime = segment->atime,
         .dtime = segment->dtime,
@@ -256,7 +235,11 @@ void shm_fill(const struct shm_segment *segment, struct abi_shmid_ds *out)
         .lpid = segment->lpid,
         .nattch = segment->nattch,
     };
-    ipc_perm_fill(&segment->ipc, &out->perm);
+}
+
+static void segment_changed(struct ipc_object *object, const union ipc_status *status)
+{
+    shm_of_ipc(object)->ctime = ipc_now();
 }
 
 void shm_usage(struct abi_shm_info *info)
@@ -266,3 +249,25 @@ void shm_usage(struct abi_shm_info *info)
         if (shm_table.slots[index])
             info->rss += READ_ONCE(shm_of_ipc(shm_table.slots[index])->cache->npages);
 }
+
+static void segment_release(struct ipc_object *object)
+{
+    struct shm_segment *segment = shm_of_ipc(object);
+
+    if (segment->cache)
+        pagecache_put(segment->cache);
+    kfree(segment);
+}
+
+static const struct ipc_ops segment_ipc_ops = {
+    .status_size = sizeof(struct abi_shmid_ds),
+    .create = segment_create,
+    .created = segment_created,
+    .check = segment_check,
+    .fill = segment_fill,
+    .changed = segment_changed,
+    .remove = segment_remove,
+    .release = segment_release,
+};
+
+struct ipc_table shm_table = IPC_TABLE_INIT(shm_table, &ipc_settings.shmmni, &segment_ipc_ops);

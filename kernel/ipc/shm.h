@@ -25,15 +25,11 @@ extern struct ipc_table shm_table;
 
 /* SHM_INFO. */
 void shm_usage(struct abi_shm_info *info);
-/* Table locked: what IPC_STAT tells. */
-void shm_fill(const struct shm_segment *segment, struct abi_shmid_ds *out);
-long shm_get_id(int32_t key, size_t size, unsigned flags) __must_check;
 /* Maps the segment as shmat(2) says; args has the place, prot and flags. */
 int shm_attach(struct shm_segment *segment, struct vmspace_map_args *args,
                uintptr_t *out) __must_check;
 int shm_detach(struct vmspace *vm, uintptr_t address) __must_check;
-/* Table locked: IPC_RMID, SHM_LOCK, SHM_UNLOCK. */
-void shm_remove_locked(struct shm_segment *segment);
+/* Table locked: SHM_LOCK, SHM_UNLOCK. */
 int shm_lock_locked(struct shm_segment *segment, bool lock) __must_check;
 static inline struct shm_segment *shm_of_ipc(struct ipc_object *object)
 {

@@ -19,9 +19,11 @@
 
 long sys_semget(int key, int count, unsigned flags)
 {
+    const struct ipc_request request = { .key = key, .flags = flags, .size = (size_t)count };
+
     if (count < 0 || (unsigned long)count > READ_ONCE(ipc_settings.sem[0]))
         return -EINVAL;
-    return sem_get_id(key, (unsigned)count, flags);
+    return ipc_get_id(&sem_table, &request);
 }
 
 /* ---- semop ---------------------------------------------------------------------------------------- */
@@ -113,55 +115,14 @@ static long limits_get(int command, void __app *buf)
         .aem = ABI_SEMVMX,
     };
 
-    mutex_lock(&sem_table.lock);
-    int max = ipc_max_index_locked(&sem_table);
+    long max = ipc_max_index(&sem_table);
     if (command == ABI_SEM_INFO) {
+        mutex_lock(&sem_table.lock);
         info.usz = (int)sem_table.nused;
         info.aem = (int)sem_total();
+        mutex_unlock(&sem_table.lock);
     }
-    mutex_unlock(&sem_table.lock);
     return copy_to_app(buf, &info, sizeof(info)) ? -EFAULT : max;
-}
-
-static long stat_get(int id, int command, void __app *buf)
-{
-    struct abi_semid_ds status;
-    struct ipc_object *object;
-    long result = 0;
-
-    mutex_lock(&sem_table.lock);
-    int err = command == ABI_IPC_STAT ? ipc_find_locked(&sem_table, id, &object)
-                                      : ipc_find_index_locked(&sem_table, id, &object);
-    if (!err && command != ABI_SEM_STAT_ANY)
-        err = ipc_may_access(object, IPC_READ);
-    if (!err) {
-        sem_fill(sem_of_ipc(object), &status);
-        result = command == ABI_IPC_STAT ? 0 : object->id;
-    }
-    mutex_unlock(&sem_table.lock);
-    if (!err && copy_to_app(buf, &status, sizeof(status)))
-        err = -EFAULT;
-    return err ? err : result;
-}
-
-/* IPC_SET if status is given, else IPC_RMID. */
-static long change(int id, const struct abi_semid_ds *status)
-{
-    struct ipc_object *object;
-
-    mutex_lock(&sem_table.lock);
-    int err = ipc_find_locked(&sem_table, id, &object);
-    if (!err)
-        err = ipc_may_change(object);
-    if (!err && status) {
-        err = ipc_perm_set(object, &status->perm);
-        if (!err)
-            sem_of_ipc(object)->ctime = ipc_now();
-    } else if (!err) {
-        sem_remove_locked(sem_of_ipc(object));
-    }
-    mutex_unlock(&sem_table.lock);
-    return err;
 }
 
 /* ---- semctl: about semaphores ---------------------------------------------------------------------- */
@@ -256,7 +217,6 @@ static long values_control(int id, int number, int command, unsigned long arg)
 long sys_semctl(int id, int number, int command, unsigned long arg)
 {
     void __app *buf = (void __app *)arg;
-    struct abi_semid_ds status;
 
     if (id < 0)
         return -EINVAL;
@@ -264,10 +224,9 @@ long sys_semctl(int id, int number, int command, unsigned long arg)
     case ABI_IPC_INFO:
     case ABI_SEM_INFO:
         return limits_get(command, buf);
-    case ABI_IPC_STAT:
     case ABI_SEM_STAT:
     case ABI_SEM_STAT_ANY:
-        return stat_get(id, command, buf);
+        return ipc_stat_index(&sem_table, id, command == ABI_SEM_STAT_ANY, buf);
     case ABI_SETVAL:
         if ((int)arg < 0 || (int)arg > ABI_SEMVMX)
             return -ERANGE;
@@ -279,11 +238,7 @@ long sys_semctl(int id, int number, int command, unsigned long arg)
     case ABI_GETNCNT:
     case ABI_GETZCNT:
         return values_control(id, number, command, arg);
-    case ABI_IPC_SET:
-        return copy_from_app(&status, buf, sizeof(status)) ? -EFAULT : change(id, &status);
-    case ABI_IPC_RMID:
-        return change(id, NULL);
     default:
-        return -EINVAL;
+        return ipc_control(&sem_table, id, command, buf);
     }
 }

@@ -9,7 +9,9 @@
 
 long sys_shmget(int key, size_t size, unsigned flags)
 {
-    return shm_get_id(key, size, flags);
+    const struct ipc_request request = { .key = key, .flags = flags, .size = size };
+
+    return ipc_get_id(&shm_table, &request);
 }
 
 /* ---- shmat, shmdt ------------------------------------------------------------------------------ */
@@ -97,9 +99,7 @@ static long limits_get(void __app *buf)
         .shmall = READ_ONCE(ipc_settings.shmall),
     };
 
-    mutex_lock(&shm_table.lock);
-    int max = ipc_max_index_locked(&shm_table);
-    mutex_unlock(&shm_table.lock);
+    long max = ipc_max_index(&shm_table);
     return copy_to_app(buf, &info, sizeof(info)) ? -EFAULT : max;
 }
 
@@ -107,52 +107,11 @@ static long usage_get(void __app *buf)
 {
     struct abi_shm_info info;
 
+    long max = ipc_max_index(&shm_table);
     mutex_lock(&shm_table.lock);
-    int max = ipc_max_index_locked(&shm_table);
     shm_usage(&info);
     mutex_unlock(&shm_table.lock);
     return copy_to_app(buf, &info, sizeof(info)) ? -EFAULT : max;
-}
-
-static long stat_get(int id, int command, void __app *buf)
-{
-    struct abi_shmid_ds status;
-    struct ipc_object *object;
-    long result = 0;
-
-    mutex_lock(&shm_table.lock);
-    int err = command == ABI_IPC_STAT ? ipc_find_locked(&shm_table, id, &object)
-                                      : ipc_find_index_locked(&shm_table, id, &object);
-    if (!err && command != ABI_SHM_STAT_ANY)
-        err = ipc_may_access(object, IPC_READ);
-    if (!err) {
-        shm_fill(shm_of_ipc(object), &status);
-        result = command == ABI_IPC_STAT ? 0 : object->id;
-    }
-    mutex_unlock(&shm_table.lock);
-    if (!err && copy_to_app(buf, &status, sizeof(status)))
-        err = -EFAULT;
-    return err ? err : result;
-}
-
-/* IPC_SET if status is given, else IPC_RMID. */
-static long change(int id, const struct abi_shmid_ds *status)
-{
-    struct ipc_object *object;
-
-    mutex_lock(&shm_table.lock);
-    int err = ipc_find_locked(&shm_table, id, &object);
-    if (!err)
-        err = ipc_may_change(object);
-    if (!err && status) {
-        err = ipc_perm_set(object, &status->perm);
-        if (!err)
-            shm_of_ipc(object)->ctime = ipc_now();
-    } else if (!err) {
-        shm_remove_locked(shm_of_ipc(object));
-    }
-    mutex_unlock(&shm_table.lock);
-    return err;
 }
 
 static long set_locked(int id, bool lock)
@@ -169,8 +128,6 @@ static long set_locked(int id, bool lock)
 
 long sys_shmctl(int id, int command, void __app *buf)
 {
-    struct abi_shmid_ds status;
-
     if (command < 0 || id < 0)
         return -EINVAL;
     switch (command) {
@@ -178,18 +135,13 @@ long sys_shmctl(int id, int command, void __app *buf)
         return limits_get(buf);
     case ABI_SHM_INFO:
         return usage_get(buf);
-    case ABI_IPC_STAT:
     case ABI_SHM_STAT:
     case ABI_SHM_STAT_ANY:
-        return stat_get(id, command, buf);
-    case ABI_IPC_SET:
-        return copy_from_app(&status, buf, sizeof(status)) ? -EFAULT : change(id, &status);
-    case ABI_IPC_RMID:
-        return change(id, NULL);
+        return ipc_stat_index(&shm_table, id, command == ABI_SHM_STAT_ANY, buf);
     case ABI_SHM_LOCK:
     case ABI_SHM_UNLOCK:
         return set_locked(id, command == ABI_SHM_LOCK);
     default:
-        return -EINVAL;
+        return ipc_control(&shm_table, id, command, buf);
     }
 }

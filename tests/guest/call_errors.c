@@ -169,6 +169,8 @@ static void plan_processes(void)
     PLAN("sethostname", P(text), 4);
     PLAN("setdomainname", P(text), 4);
     PLAN("sigaltstack", P(stack), P(zeros));
+    PLAN("msgrcv", -1, P(zeros), 8, 0, 0);
+    PLAN("msgctl", -1, 2, P(zeros));
 }
 
 static long default_of(int kind)
