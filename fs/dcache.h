@@ -107,9 +107,10 @@ void path_end_parent(struct path *dir, struct dentry *last);
  * -EEXIST and what mknod(2) says. */
 int path_make_node(const char *name, unsigned mode, uint64_t rdev, struct path *out) __must_check;
 /* The absolute path of a place as seen from the process's root: text in buf; length or -errno
- * (-ENAMETOOLONG).  An unlinked one has " (deleted)" appended, one outside the root "(unreachable)"
- * in front. */
+ * (-ENAMETOOLONG).  An unlinked one has " (deleted)" appended. */
 long path_text(const struct path *path, char *buf, size_t size);
+/* The same with "(unreachable)" in front of one outside the root, as getcwd(2) has it. */
+long path_text_marked(const struct path *path, char *buf, size_t size);
 
 /* For file systems.
  *

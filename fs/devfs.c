@@ -4,6 +4,7 @@
  */
 #include "fs/devfs.h"
 
+#include "fs/mqueue.h"
 #include "fs/procfs.h"
 #include "fs/pty.h"
 #include "fs/ramfs.h"
@@ -72,6 +73,7 @@ void special_mounts_init(void)
     file_system_register(&procfs);
     file_system_register(&sysfs);
     file_system_register(&cgroup2);
+    mqueue_fs_init();
 
     make_directory("/dev", 0755);
     make_directory("/proc", 0555);
@@ -82,6 +84,7 @@ void special_mounts_init(void)
     devfs_populate();
     mount("/dev/pts", "devpts", NULL);
     mount("/dev/shm", "tmpfs", "mode=1777");
+    mount("/dev/mqueue", "mqueue", NULL);
     mount("/proc", "proc", NULL);
     mount("/sys", "sysfs", NULL);
     mount("/sys/fs/cgroup", "cgroup2", NULL);

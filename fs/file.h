@@ -92,6 +92,9 @@ struct file_ops {
     int (*fsync)(struct file *file, bool data_only);
     int (*fallocate)(struct file *file, int mode, int64_t offset, int64_t len);
     int (*set_flags)(struct file *file, unsigned flags); /* F_SETFL; NULL: just stored */
+    /* The kernel's datagram for whoever reads the descriptor, from any context; size 0 only asks whether it could
+     * be (-EINVAL).  NULL: no socket. */
+    int (*deliver)(struct file *file, const void *data, size_t size);
     /* A line for /proc/self/fdinfo and the text of the /proc/self/fd link ("socket:[7]"); NULL:
      * the path, or "anon_inode:[kind]" by kind. */
     int (*link_text)(struct file *file, char *buf, size_t size);

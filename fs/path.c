@@ -70,9 +70,9 @@ static bool text_prepend(struct text_builder *text, const char *part, size_t len
     return true;
 }
 
-/* rename_lock held: names and parents stay. */
+/* rename_lock held: names and parents stay.  marks: a place that is not below root is "(unreachable)". */
 static bool path_prepend(struct text_builder *text, const struct path *path,
-                         const struct path *root)
+                         const struct path *root, bool marks)
 {
     const struct mount *mount = path->mount;
     const struct dentry *dentry = path->dentry;
@@ -95,7 +95,7 @@ static bool path_prepend(struct text_builder *text, const struct path *path,
     }
     if (is_empty && !text_prepend(text, "/", 1))
         return false;
-    if (mount != root->mount || dentry != root->dentry) {
+    if (marks && (mount != root->mount || dentry != root->dentry)) {
         static const char unreachable[] = "(unreachable)";
         return text_prepend(text, unreachable, sizeof(unreachable) - 1);
     }
@@ -108,7 +108,7 @@ static bool is_alone(const struct dentry *dentry)
     return dentry->parent == dentry && dentry->sb->root != dentry;
 }
 
-long path_text(const struct path *path, char *buf, size_t size)
+static long text_make(const struct path *path, char *buf, size_t size, bool marks)
 {
     static const char deleted[] = " (deleted)";
     struct text_builder text = { .start = buf, .begin = buf + size };
@@ -124,7 +124,7 @@ long path_text(const struct path *path, char *buf, size_t size)
         fits = fits && text_prepend(&text, path->dentry->name, path->dentry->name_len) &&
                text_prepend(&text, "/", 1);
     else
-        fits = fits && path_prepend(&text, path, &root);
+        fits = fits && path_prepend(&text, path, &root, marks);
     read_unlock(&rename_lock);
     path_put(&root);
     if (!fits)
@@ -132,6 +132,16 @@ long path_text(const struct path *path, char *buf, size_t size)
     size_t len = (size_t)(buf + size - text.begin);
     memmove(buf, text.begin, len);
     return (long)len - 1;
+}
+
+long path_text(const struct path *path, char *buf, size_t size)
+{
+    return text_make(path, buf, size, false);
+}
+
+long path_text_marked(const struct path *path, char *buf, size_t size)
+{
+    return text_make(path, buf, size, true);
 }
 
 /* ---- Root, current directory, umask --------------------------------------------------- */

@@ -76,7 +76,12 @@ enum proc_limit_number { /* entry->value */
                          PROC_MSGMAX,
                          PROC_MSGMNB,
                          PROC_MSGMNI,
-                                                                                                         };
+                         PROC_MQ_QUEUES_MAX,
+                         PROC_MQ_MSG_MAX,
+                         PROC_MQ_MSG_DEFAULT,
+                         PROC_MQ_MSGSIZE_MAX,
+                         PROC_MQ_MSGSIZE_DEFAULT,
+};
 int proc_limit_show(const struct pseudo_ref *ref, struct text *text);
 int proc_limit_store(const struct pseudo_ref *ref, char *buf, size_t len);
 

@@ -2,6 +2,7 @@
 /*
  * System V IPC in /proc: sysvipc/ and the limits in sys/kernel/.
  */
+#include "fs/mqueue.h"
 #include "fs/procfs_internal.h"
 #include "kernel/ipc/msg.h"
 #include "kernel/ipc/sem.h"
@@ -92,17 +93,22 @@ const struct pseudo_entry proc_sysvipc_entries[] = {
 struct proc_limit {
     unsigned long *value;
     unsigned count;
-    unsigned long max;
+    unsigned long min, max;
 };
 
 static const struct proc_limit limits[] = {
-    [PROC_SHMMAX] = { &ipc_settings.shmmax, 1, ~0UL },
-    [PROC_SHMALL] = { &ipc_settings.shmall, 1, ~0UL },
-    [PROC_SHMMNI] = { &ipc_settings.shmmni, 1, IPC_INDEX_MAX },
-    [PROC_SEM] = { ipc_settings.sem, 4, INT32_MAX },
-    [PROC_MSGMAX] = { &ipc_settings.msgmax, 1, INT32_MAX },
-    [PROC_MSGMNB] = { &ipc_settings.msgmnb, 1, INT32_MAX },
-    [PROC_MSGMNI] = { &ipc_settings.msgmni, 1, IPC_INDEX_MAX },
+    [PROC_SHMMAX] = { &ipc_settings.shmmax, 1, 0, ~0UL },
+    [PROC_SHMALL] = { &ipc_settings.shmall, 1, 0, ~0UL },
+    [PROC_SHMMNI] = { &ipc_settings.shmmni, 1, 0, IPC_INDEX_MAX },
+    [PROC_SEM] = { ipc_settings.sem, 4, 0, INT32_MAX },
+    [PROC_MSGMAX] = { &ipc_settings.msgmax, 1, 0, INT32_MAX },
+    [PROC_MSGMNB] = { &ipc_settings.msgmnb, 1, 0, INT32_MAX },
+    [PROC_MSGMNI] = { &ipc_settings.msgmni, 1, 0, IPC_INDEX_MAX },
+    [PROC_MQ_QUEUES_MAX] = { &mqueue_settings.queues_max, 1, 0, INT32_MAX },
+    [PROC_MQ_MSG_MAX] = { &mqueue_settings.msg_max, 1, 1, MQUEUE_MSG_MAX },
+    [PROC_MQ_MSG_DEFAULT] = { &mqueue_settings.msg_default, 1, 1, MQUEUE_MSG_MAX },
+    [PROC_MQ_MSGSIZE_MAX] = { &mqueue_settings.msgsize_max, 1, 128, MQUEUE_MSGSIZE_MAX },
+    [PROC_MQ_MSGSIZE_DEFAULT] = { &mqueue_settings.msgsize_default, 1, 128, MQUEUE_MSGSIZE_MAX },
 };
 
 int proc_limit_show(const struct pseudo_ref *ref, struct text *text)
@@ -148,6 +154,8 @@ int proc_limit_store(const struct pseudo_ref *ref, char *buf, size_t len)
     for (unsigned i = 0; i < limit->count && !err && *skip_blanks(at); i++) {
         unsigned long value;
         err = number_parse(&at, limit->max, &value);
+        if (!err && value < limit->min)
+            err = -EINVAL;
         if (!err && limit->value == &ipc_settings.sem[0] && i == 3 && value > IPC_INDEX_MAX)
             err = -EINVAL;
         if (!err)

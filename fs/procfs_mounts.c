@@ -80,7 +80,7 @@ static void set_print(struct mount_set *set, struct text *text, char *place,
     for (unsigned i = 0; i < set->count; i++) {
         struct path path = { set->mount[i], set->mount[i]->root };
         /* Out of the reader's root: it cannot be named. */
-        if (path_text(&path, place, PATH_BYTES) > 0 && place[0] == '/')
+        if (path_text_marked(&path, place, PATH_BYTES) > 0 && place[0] == '/')
             line(text, set->mount[i], place);
         mount_put(set->mount[i]);
     }

@@ -239,6 +239,8 @@ static const struct pseudo_entry epoll_entries[] = {
 };
 
 static const struct pseudo_entry mqueue_entries[] = {
+    LIMIT("msg_default", PROC_MQ_MSG_DEFAULT),         LIMIT("msg_max", PROC_MQ_MSG_MAX),
+    LIMIT("msgsize_default", PROC_MQ_MSGSIZE_DEFAULT), LIMIT("msgsize_max", PROC_MQ_MSGSIZE_MAX),
     LIMIT("queues_max", PROC_MQ_QUEUES_MAX),           { 0 },
 };
 

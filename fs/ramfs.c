@@ -31,7 +31,6 @@
 struct superblock *ramfs_anonymous;
 
 static const struct inode_ops ramfs_inode_ops;
-static const struct file_ops ramfs_dir_ops;
 
 bool inode_is_ramfs(const struct inode *inode)
 {
@@ -313,7 +312,7 @@ static int dir_fsync(struct file *file, bool data_only)
     return 0; /* the memory is the medium */
 }
 
-static const struct file_ops ramfs_dir_ops = {
+const struct file_ops ramfs_dir_ops = {
     .read = dir_read,
     .seek = dir_seek,
     .iterate = dir_iterate,

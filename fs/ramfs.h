@@ -17,6 +17,8 @@ int ramfs_inode_create(struct superblock *sb, unsigned mode, uint64_t rdev,
 void ramfs_limit_growth(struct superblock *sb);
 /* For files without a name in any tree. */
 extern struct superblock *ramfs_anonymous;
+/* For directories that are nothing but their pinned dentries. */
+extern const struct file_ops ramfs_dir_ops;
 bool inode_is_ramfs(const struct inode *inode);
 
 /* fs/ramfs_xattr.c */

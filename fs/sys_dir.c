@@ -85,7 +85,7 @@ static long getcwd_text(char *text, void __app *buf, size_t size)
 
     fs_context_get_cwd(&cwd);
     if (!cwd.dentry->is_unlinked)
-        len = path_text(&cwd, text, ABI_PATH_MAX);
+        len = path_text_marked(&cwd, text, ABI_PATH_MAX);
     path_put(&cwd);
     if (len < 0)
         return len;

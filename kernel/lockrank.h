@@ -43,6 +43,7 @@ enum lock_rank {
     RANK_INOTIFY,       /* fs/inotify.c: watches and queues (spinlock) */
     RANK_POSIX_TIMER,   /* kernel/posix_timer.c: a process's timers (irq spinlock) */
     RANK_CLOCK,   /* kernel/clock.c: who wants to know that the clock was set (irq spinlock) */
+    RANK_MQUEUE,  /* fs/mqueue.c: a queue's messages and waiters; how many there are (spinlock) */
     RANK_UNIX,    /* net/unix_socket.c: names, peers and queues of all UNIX sockets (spinlock) */
     RANK_NETLINK, /* net/netlink.c: a socket's queue (spinlock) */
     RANK_POLL_DETACH, /* kernel/poll.c: a watcher leaves, or a poll_head goes away (irq spinlock) */

@@ -153,6 +153,11 @@ static int queue_datagram(struct netlink_socket *netlink, const void *data, size
     return 0;
 }
 
+static int netlink_deliver(struct socket *sock, const void *data, size_t size)
+{
+    return size ? queue_datagram(netlink_of(sock), data, size) : 0;
+}
+
 static void flush(struct netlink_writer *writer)
 {
     if (writer->len && queue_datagram(writer->sock, writer->buf, writer->len))
@@ -424,6 +429,7 @@ static const struct socket_ops netlink_ops = {
     .set_option = netlink_set_option,
     .ioctl = netlink_ioctl,
     .close = netlink_close,
+    .deliver = netlink_deliver,
     .destroy = netlink_destroy,
 };
 

@@ -193,7 +193,15 @@ static int socket_file_link_text(struct file *file, char *buf, size_t size)
     return format_string(buf, size, "socket:[%llu]", (unsigned long long)sock->id);
 }
 
+static int socket_file_deliver(struct file *file, const void *data, size_t size)
+{
+    struct socket *sock = file->private;
+
+    return sock->ops->deliver ? sock->ops->deliver(sock, data, size) : -EINVAL;
+}
+
 static const struct file_ops socket_file_ops = {
+    .deliver = socket_file_deliver,
     .read = socket_file_read,
     .write = socket_file_write,
     .poll = socket_file_poll,

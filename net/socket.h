@@ -55,6 +55,8 @@ struct socket_ops {
     /* SOL_SOCKET options have been stored; those that the protocol must know take effect.  May be NULL. */
     void (*option_changed)(struct socket *sock, int name);
     long (*ioctl)(struct socket *sock, unsigned command, unsigned long arg); /* -ENOTTY */
+    int (*deliver)(struct socket *sock, const void *data,
+                   size_t size); /* file_ops.deliver; may be NULL */
     /* The descriptor is gone: end what goes on.  References may remain. */
     void (*close)(struct socket *sock);
     /* The last reference is gone. */

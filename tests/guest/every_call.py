@@ -28,7 +28,7 @@ NEEDS = {"FD": "EBADF", "ATFD": "EBADF", "PATH": "ENOENT", "STRING": "EFAULT", "
          "PTR": "EFAULT", "CPTR": "EFAULT"}
 INTERRUPTIBLE = """read write readv writev recvfrom recvmsg sendto sendmsg accept accept4 connect poll ppoll select
     pselect6 epoll_wait epoll_pwait epoll_pwait2 futex futex_waitv nanosleep clock_nanosleep wait4 waitid fcntl flock
-    open openat rt_sigtimedwait rt_sigsuspend pause""".split()
+    open openat rt_sigtimedwait rt_sigsuspend pause semop semtimedop msgsnd msgrcv mq_timedsend mq_timedreceive""".split()
 
 # Why a call need not show something.  "success" and "error" are the two general ones.
 EXEMPT = {}

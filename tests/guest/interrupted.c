@@ -7,10 +7,11 @@
  * by a handler that leaves with "sleeps on".
  * test: variants=dynamic timeout=90 cpus=2
  */
-#include "check.h"
+#include "asleep.h"
 
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <mqueue.h>
 #include <poll.h>
 #include <pty.h>
 #include <sched.h>
@@ -20,7 +21,9 @@
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/msg.h>
 #include <sys/prctl.h>
+#include <sys/sem.h>
 #include <sys/sendfile.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -435,6 +438,78 @@ static long do_sendfile(void)
     return syscall(SYS_sendfile, ends[1], file, NULL, 100);
 }
 
+/* All children use the same objects, which stay as they are. */
+static int semaphore, empty_queue, full_queue, empty_mq, full_mq;
+
+static long do_semop(void)
+{
+    struct sembuf op = { 0, -1, 0 };
+
+    return syscall(SYS_semop, semaphore, &op, 1);
+}
+
+static long do_semtimedop(void)
+{
+    struct sembuf op = { 0, -1, 0 };
+
+    return syscall(SYS_semtimedop, semaphore, &op, 1, &long_time);
+}
+
+static long do_msgrcv(void)
+{
+    return syscall(SYS_msgrcv, empty_queue, buffer, 10, 0, 0);
+}
+
+static long do_msgsnd(void)
+{
+    *(long *)buffer = 1;
+    return syscall(SYS_msgsnd, full_queue, buffer, 8000, 0);
+}
+
+static long do_mq_timedreceive(void)
+{
+    return syscall(SYS_mq_timedreceive, empty_mq, buffer, 8, NULL, NULL);
+}
+
+static long do_mq_timedsend(void)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 20;
+    return syscall(SYS_mq_timedsend, full_mq, buffer, 1, 0, &until);
+}
+
+static int mqueue_make(void)
+{
+    struct mq_attr attr = { .mq_maxmsg = 1, .mq_msgsize = 8 };
+    int fd = (int)syscall(SYS_mq_open, "interrupted", O_RDWR | O_CREAT, 0600, &attr);
+
+    NEED(fd >= 0 && syscall(SYS_mq_unlink, "interrupted") == 0);
+    return fd;
+}
+
+static void objects_make(void)
+{
+    semaphore = semget(IPC_PRIVATE, 1, 0600);
+    empty_queue = msgget(IPC_PRIVATE, 0600);
+    full_queue = msgget(IPC_PRIVATE, 0600);
+    NEED(semaphore >= 0 && empty_queue >= 0 && full_queue >= 0);
+    *(long *)buffer = 1;
+    while (!msgsnd(full_queue, buffer, 8000, IPC_NOWAIT))
+        ;
+    empty_mq = mqueue_make();
+    full_mq = mqueue_make();
+    NEED(syscall(SYS_mq_timedsend, full_mq, buffer, 1, 0, NULL) == 0);
+}
+
+static void objects_remove(void)
+{
+    semctl(semaphore, 0, IPC_RMID);
+    msgctl(empty_queue, IPC_RMID, NULL);
+    msgctl(full_queue, IPC_RMID, NULL);
+}
+
 /* ---- Cases --------------------------------------------------------------------------- */
 
 static const struct test_case {
@@ -490,6 +565,12 @@ static const struct test_case {
     { "rt_sigsuspend", do_sigsuspend },
     { "pause", do_pause },
     { "sendfile", do_sendfile },
+    { "semop", do_semop },
+    { "semtimedop", do_semtimedop },
+    { "msgrcv", do_msgrcv },
+    { "msgsnd", do_msgsnd },
+    { "mq_timedreceive", do_mq_timedreceive },
+    { "mq_timedsend", do_mq_timedsend },
 };
 
 static void nothing(int number)
@@ -531,31 +612,6 @@ static const char *what_came(pid_t child)
     }
 }
 
-static bool is_asleep(pid_t child)
-{
-    char path[40], text[400], state = 0;
-
-    snprintf(path, sizeof path, "/proc/%d/stat", child);
-    int fd = open(path, O_RDONLY);
-    long n = read(fd, text, sizeof text - 1);
-    close(fd);
-    text[n > 0 ? n : 0] = '\0';
-    char *end = strrchr(text, ')');
-    if (end)
-        state = end[2];
-    return state == 'S';
-}
-
-static void wait_asleep(pid_t child)
-{
-    int times = 0;
-
-    for (int i = 0; i < 2000 && times < 10; i++) {
-        times = is_asleep(child) ? times + 1 : 0;
-        sleep_ms(2);
-    }
-}
-
 static void try_case(const struct test_case *test)
 {
     static const int flags[] = { 0, SA_RESTART, 0 };
@@ -591,7 +647,9 @@ int main(void)
     NEED(!flock(open("flocked", O_RDWR | O_CREAT, 0600), LOCK_EX));
     fd = open("data", O_RDWR | O_CREAT, 0600);
     NEED(write(fd, buffer, 1000) == 1000);
+    objects_make();
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         try_case(&cases[i]);
+    objects_remove();
     return check_end();
 }
