@@ -53,13 +53,32 @@ uint64_t syscall_unknown_count(void)
     return __atomic_load_n(&nunknown, __ATOMIC_RELAXED);
 }
 
+static const struct {
+    const char *name, *why;
+} absent[SYSCALL_MAX] = {
+#define ABSENT(name_, why_) [SYS_##name_] = { #name_, why_ },
+#include "kernel/syscalls_absent.def"
+#undef ABSENT
+};
+
+static void unknown_report(long nr)
+{
+    const char *comm = thread_current()->name;
+
+    if (absent[nr].name)
+        log_info("system call %s (%ld) is not there, as %s (%s)", absent[nr].name, nr,
+                 absent[nr].why, comm);
+    else
+        log_info("system call %ld is not implemented (%s)", nr, comm);
+}
+
 static __cold long syscall_unknown(long nr)
 {
     __atomic_fetch_add(&nunknown, 1, __ATOMIC_RELAXED);
     if (nr >= 0 && nr < SYSCALL_MAX) {
         uint64_t bit = 1ULL << (nr % 64);
         if (!(__atomic_fetch_or(&unknown_named[nr / 64], bit, __ATOMIC_RELAXED) & bit))
-            log_info("system call %ld is not implemented (%s)", nr, thread_current()->name);
+            unknown_report(nr);
     }
     return -ENOSYS;
 }

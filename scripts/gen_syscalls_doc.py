@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Writes docs/syscalls.md from kernel/syscalls.def, the one list of system calls.
+"""Writes docs/syscalls.md from kernel/syscalls.def, the one list of system calls, and kernel/syscalls_absent.def.
 
     gen_syscalls_doc.py [--check]      --check: only says whether the page is up to date
 """
@@ -30,6 +30,12 @@ def read_table():
     return sections
 
 
+def read_absent():
+    """[(name, why)]"""
+    with open(os.path.join(TOP, "kernel", "syscalls_absent.def"), encoding="utf-8") as file:
+        return re.findall(r'^ABSENT\((\w+),\s*"(.*?)"\)', file.read(), re.MULTILINE)
+
+
 def read_numbers():
     with open(os.path.join(TOP, "abi", "syscall_nr.h"), encoding="utf-8") as file:
         return {name: int(number) for name, number in
@@ -50,6 +56,12 @@ def make_page():
             text = ", ".join(argument for _, argument in arguments)
             lines.append(f"| {numbers.get(name, '?')} | `{name}({text})` | {result.lower()} |")
         lines.append("")
+    lines += ["## Deliberately not there", "",
+              "These answer -ENOSYS as they do elsewhere (kernel/syscalls_absent.def).", "",
+              "| number | call | as |", "|---|---|---|"]
+    lines += [f"| {numbers.get(name, '?')} | `{name}` | {why} |"
+              for name, why in sorted(read_absent(), key=lambda row: numbers.get(row[0], 9999))]
+    lines.append("")
     return "\n".join(lines)
 
 

@@ -29,7 +29,7 @@ COMPILE = {
     "clang": ["clang"],
 }
 HEADERS = [os.path.join(HERE, name) for name in os.listdir(HERE) if name.endswith(".h")] + [
-    os.path.join(TOP, "kernel", name) for name in ("syscalls.def", "syscall_kinds.def")]
+    os.path.join(TOP, "kernel", name) for name in ("syscalls.def", "syscall_kinds.def", "syscalls_absent.def")]
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
 
 
