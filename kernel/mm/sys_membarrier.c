@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * membarrier(2): an interrupt to the CPUs concerned is a full barrier there, and its return
- * serialises the instruction stream (iret), which is what SYNC_CORE asks for.
- *
- * The RSEQ commands are answered as by a kernel without restartable sequences' half of it (-EINVAL, not in
- * MEMBARRIER_CMD_QUERY): an interrupt here does not restart one.
+ * serialises the instruction stream (iret), which is what SYNC_CORE asks for.  For RSEQ it also cuts the restartable
+ * sequence that the interrupted thread may be in: it leaves it on its way back to the application.
  */
 #include "abi/errno.h"
 #include "kernel/mm/vmspace.h"
@@ -19,11 +17,22 @@
 #define CMD_REGISTER_PRIVATE_EXPEDITED 16
 #define CMD_PRIVATE_SYNC_CORE          32
 #define CMD_REGISTER_PRIVATE_SYNC_CORE 64
-#define CMD_ALL                        127
+#define CMD_PRIVATE_RSEQ               128
+#define CMD_REGISTER_PRIVATE_RSEQ      256
+#define CMD_ALL                        511
+#define FLAG_CPU                       1 /* for PRIVATE_RSEQ: on that CPU only */
 
 static void barrier_here(void *arg)
 {
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+static void cut_sequence_here(void *arg)
+{
+    struct thread *thread = thread_current();
+
+    if (thread->vmspace == arg && thread->rseq_area)
+        __atomic_fetch_or(&thread->work, THREAD_WORK_RSEQ, __ATOMIC_RELAXED);
 }
 
 static uint64_t all_cpus(void)
@@ -48,11 +57,25 @@ static long barrier_private(struct vmspace *vm, unsigned registration)
     return 0;
 }
 
+static long barrier_rseq(struct vmspace *vm, unsigned flags, int cpu)
+{
+    uint64_t cpus = __atomic_load_n(&vm->active_cpus, __ATOMIC_SEQ_CST);
+
+    if (!(__atomic_load_n(&vm->membarrier, __ATOMIC_RELAXED) & CMD_REGISTER_PRIVATE_RSEQ))
+        return -EPERM;
+    if (flags & FLAG_CPU && cpu >= 0)
+        cpus &= cpu < 64 ? 1ULL << cpu : 0;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (cpus)
+        arch_call_on_cpus(cpus, cut_sequence_here, vm);
+    return 0;
+}
+
 long sys_membarrier(int command, unsigned flags, int cpu)
 {
     struct vmspace *vm = thread_current()->vmspace;
 
-    if (flags != 0)
+    if (flags & ~(command == CMD_PRIVATE_RSEQ ? FLAG_CPU : 0u))
         return -EINVAL;
     switch (command) {
     case CMD_QUERY:
@@ -64,12 +87,15 @@ long sys_membarrier(int command, unsigned flags, int cpu)
     case CMD_REGISTER_GLOBAL_EXPEDITED:
     case CMD_REGISTER_PRIVATE_EXPEDITED:
     case CMD_REGISTER_PRIVATE_SYNC_CORE:
+    case CMD_REGISTER_PRIVATE_RSEQ:
         __atomic_fetch_or(&vm->membarrier, (unsigned)command, __ATOMIC_RELAXED);
         return 0;
     case CMD_PRIVATE_EXPEDITED:
         return barrier_private(vm, CMD_REGISTER_PRIVATE_EXPEDITED);
     case CMD_PRIVATE_SYNC_CORE:
         return barrier_private(vm, CMD_REGISTER_PRIVATE_SYNC_CORE);
+    case CMD_PRIVATE_RSEQ:
+        return barrier_rseq(vm, flags, cpu);
     default:
         return -EINVAL;
     }

@@ -5,6 +5,7 @@
  */
 #include "abi/errno.h"
 #include "kernel/log.h"
+#include "kernel/mm/map_object.h"
 #include "kernel/mm/map_source.h"
 #include "kernel/mm/vmspace_internal.h"
 #include "kernel/process_files.h"
@@ -128,6 +129,76 @@ long sys_mmap(unsigned long address, size_t length, unsigned prot, unsigned flag
     if (populate)
         (void)!vmspace_populate(vm, place, place + ALIGN_UP(length, PAGE_SIZE), 0);
     return (long)place;
+}
+
+/* ---- remap_file_pages ------------------------------------------------------------------ */
+
+/* vm->lock held: the mappings of [start, end) are one but for their offsets; the first one, or NULL. */
+static struct mapping *mappings_alike(struct vmspace *vm, uintptr_t start, uintptr_t end)
+{
+    struct mapping *first = mapping_at(vm, start);
+
+    if (!first || !(first->flags & ABI_MAP_SHARED))
+        return NULL;
+    for (struct mapping *at = first; at->end < end; at = mapping_next(at)) {
+        const struct mapping *next = mapping_next(at);
+        if (!next || next->start != at->end || next->cache != first->cache ||
+            next->flags != first->flags || next->prot != first->prot)
+            return NULL;
+    }
+    return first;
+}
+
+/* What mmap(2) would be asked for, with references that hold it until then. */
+static int remap_prepare(struct vmspace *vm, struct vmspace_map_args *args)
+{
+    read_lock(&vm->lock);
+    const struct mapping *mapping = mappings_alike(vm, args->address, args->address + args->length);
+    if (mapping) {
+        args->prot = mapping->prot;
+        args->max_prot = mapping->max_prot;
+        args->flags = ABI_MAP_SHARED | ABI_MAP_FIXED | (mapping->flags & ABI_MAP_LOCKED);
+        args->cache = pagecache_get(mapping->cache);
+        args->file = mapping->file ? file_get(mapping->file) : NULL;
+        args->object = mapping->object;
+        if (args->object)
+            args->object->ops->attach(args->object);
+    }
+    read_unlock(&vm->lock);
+    return mapping ? 0 : -EINVAL;
+}
+
+static void remap_finish(const struct vmspace_map_args *args)
+{
+    if (args->object)
+        args->object->ops->detach(args->object);
+    if (args->file)
+        file_put(args->file);
+    pagecache_put(args->cache);
+}
+
+long sys_remap_file_pages(unsigned long start, size_t size, unsigned long prot,
+                          unsigned long first_page, unsigned flags)
+{
+    struct vmspace *vm = current_vmspace();
+    struct vmspace_map_args args = {
+        .address = ALIGN_DOWN(start, PAGE_SIZE),
+        .length = ALIGN_DOWN(size, PAGE_SIZE),
+        .offset = first_page << PAGE_SHIFT,
+    };
+    uintptr_t place;
+
+    if (prot || args.address + args.length <= args.address ||
+        first_page + (args.length >> PAGE_SHIFT) < first_page)
+        return -EINVAL;
+    int err = remap_prepare(vm, &args);
+    if (err)
+        return err;
+    err = first_page > UINT64_MAX >> PAGE_SHIFT ? -EOVERFLOW : vmspace_map(vm, &args, &place);
+    remap_finish(&args);
+    if (!err && !(flags & ABI_MAP_NONBLOCK))
+        (void)!vmspace_populate(vm, args.address, args.address + args.length, 0);
+    return err;
 }
 
 long sys_munmap(unsigned long address, size_t length)

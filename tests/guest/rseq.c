@@ -74,6 +74,51 @@ __attribute__((noinline)) static int spin_in_sequence(void)
     return was_aborted;
 }
 
+/* membarrier(2) of another thread cuts a sequence as well; each thread stays on a CPU of its own. */
+static volatile bool is_spinning;
+
+static void stay_on(unsigned cpu)
+{
+    cpu_set_t set;
+
+    CPU_ZERO(&set);
+    CPU_SET(cpu, &set);
+    NEED(!sched_setaffinity(0, sizeof(set), &set));
+}
+
+static long membarrier(int command, unsigned flags, int cpu)
+{
+    return syscall(SYS_membarrier, command, flags, cpu);
+}
+
+static void *cut(void *arg)
+{
+    stay_on(0);
+    while (is_spinning)
+        CHECK(membarrier(128, 1, 1) == 0);
+    return arg;
+}
+
+static void test_barrier(void)
+{
+    pthread_t thread;
+
+    CHECK((membarrier(0, 0, 0) & 511) == 511);
+    CHECK_ERRNO(membarrier(128, 0, 0), EPERM);
+    CHECK(membarrier(256, 0, 0) == 0 && membarrier(128, 0, 0) == 0);
+    CHECK_ERRNO(membarrier(128, 2, 0), EINVAL);
+    CHECK_ERRNO(membarrier(256, 1, 0), EINVAL);
+    CHECK(membarrier(128, 1, 0) == 0 && membarrier(128, 1, 1000) == 0 &&
+          membarrier(128, 1, -1) == 0);
+    is_spinning = true;
+    stay_on(1);
+    NEED(!pthread_create(&thread, NULL, cut, NULL));
+    for (int i = 0; i < 5; i++)
+        CHECK(spin_in_sequence() == 1);
+    is_spinning = false;
+    NEED(!pthread_join(thread, NULL));
+}
+
 static volatile bool is_done;
 
 static void *compete(void *arg)
@@ -99,6 +144,7 @@ int main(void)
 {
     test_registration();
     test_cpu();
+    test_barrier();
     test_abort();
     return check_end();
 }
