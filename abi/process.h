@@ -101,6 +101,8 @@ _Static_assert(sizeof(struct abi_rusage) == 144, "struct rusage");
 #define ABI_PR_SET_SECUREBITS      28
 #define ABI_PR_SET_TIMERSLACK      29
 #define ABI_PR_GET_TIMERSLACK      30
+#define ABI_PR_MCE_KILL            33
+#define ABI_PR_MCE_KILL_GET        34
 #define ABI_PR_SET_MM              35
 #define ABI_PR_SET_CHILD_SUBREAPER 36
 #define ABI_PR_GET_CHILD_SUBREAPER 37
@@ -110,6 +112,8 @@ _Static_assert(sizeof(struct abi_rusage) == 144, "struct rusage");
 #define ABI_PR_SET_THP_DISABLE     41
 #define ABI_PR_GET_THP_DISABLE     42
 #define ABI_PR_CAP_AMBIENT         47
+#define ABI_PR_GET_SPECULATION     52
+#define ABI_PR_SET_SPECULATION     53
 #define ABI_PR_SET_VMA             0x53564d41
 #define ABI_PR_SET_PTRACER         0x59616d61
 
@@ -118,8 +122,9 @@ _Static_assert(sizeof(struct abi_rusage) == 144, "struct rusage");
 #define ABI_PR_CAP_AMBIENT_LOWER     3
 #define ABI_PR_CAP_AMBIENT_CLEAR_ALL 4
 
-#define ABI_CAP_SYSLOG 34
-#define ABI_CAP_ALL    ((1ULL << (ABI_CAP_LAST + 1)) - 1)
+#define ABI_CAP_MAC_OVERRIDE 32
+#define ABI_CAP_SYSLOG       34
+#define ABI_CAP_ALL          ((1ULL << (ABI_CAP_LAST + 1)) - 1)
 
 #define ABI_CAPABILITY_VERSION_1 0x19980330u
 #define ABI_CAPABILITY_VERSION_2 0x20071026u
@@ -141,6 +146,7 @@ struct abi_cap_data {
 #define ABI_SECBIT_KEEP_CAPS       0x10u
 #define ABI_SECBIT_NO_CAP_AMBIENT  0x40u
 #define ABI_SECBITS_ALL            0xffu
+#define ABI_SECBITS_LOCKS          0xaau /* the bit below each can be changed no more */
 
 /* rseq(2) */
 #define ABI_RSEQ_FLAG_UNREGISTER   1

@@ -244,24 +244,46 @@ static bool may_have_children(const struct process *parent)
     return parent->state == PROCESS_ALIVE && !READ_ONCE(parent->is_exiting);
 }
 
-/*
- * RLIMIT_NPROC, as Linux counts it: the threads, and zombies, of the real user.  Root and who administers
- * the machine are exempt.  [t] held, so that nobody slips past while others are counted.
- */
-static bool has_too_many(const struct process *creator)
+/* The threads, and zombies, of a real user.  [t] held. */
+static uint64_t user_count(uint32_t uid)
 {
-    uint64_t limit = READ_ONCE(creator->limits.limit[LIMIT_NPROC].cur), count = 0;
-    uint64_t exempt = 1ULL << ABI_CAP_SYS_RESOURCE | 1ULL << ABI_CAP_SYS_ADMIN;
-    uint32_t uid = creator->creds.uid;
+    uint64_t count = 0;
 
-    if (limit >= TID_MAX || uid == 0 || creator->creds.cap_effective & exempt)
-        return false;
     for (struct rb_node *node = rb_first(&table); node; node = rb_next(node)) {
         const struct process *process = rb_entry(node, struct process, pid_node);
         if (process->creds.uid == uid)
             count += MAX(process->nthreads, 1u);
     }
-    return count >= limit;
+    return count;
+}
+
+/*
+ * RLIMIT_NPROC, as Linux counts it.  Root and who administers the machine are exempt.  [t] held, so that nobody
+ * slips past while others are counted.
+ */
+static bool has_too_many(const struct process *creator)
+{
+    uint64_t limit = READ_ONCE(creator->limits.limit[LIMIT_NPROC].cur);
+    uint64_t exempt = 1ULL << ABI_CAP_SYS_RESOURCE | 1ULL << ABI_CAP_SYS_ADMIN;
+    uint32_t uid = creator->creds.uid;
+
+    if (limit >= TID_MAX || uid == 0 || creator->creds.cap_effective & exempt)
+        return false;
+    return user_count(uid) >= limit;
+}
+
+bool process_user_has_too_many(bool others_only)
+{
+    const struct process *process = process_current();
+    uint64_t limit = rlimit_current(LIMIT_NPROC);
+    uint32_t uid = process->creds.uid;
+
+    if (limit >= TID_MAX || uid == 0)
+        return false;
+    read_lock(&process_table_lock);
+    uint64_t count = user_count(uid) - (others_only ? MAX(process->nthreads, 1u) : 0);
+    read_unlock(&process_table_lock);
+    return count > limit;
 }
 
 int process_publish(struct process *process, struct process *parent)

@@ -88,6 +88,7 @@ struct process {
     bool is_dumpable;
     bool is_subreaper;
     bool is_thp_disabled;
+    bool was_over_limit; /* [a] it became a user with more than RLIMIT_NPROC: execve looks again */
     int pdeath_signal;
     unsigned personality;
     int oom_score_adj; /* [a] /proc/PID/oom_score_adj: kept for those who set and read it */
@@ -135,6 +136,8 @@ int process_add_thread(struct process *process, struct thread *thread) __must_ch
 void process_thread_gone(struct process *process);
 /* Undoes process_create() for a process that was never published. */
 void process_discard(struct process *process);
+/* The running process's user has more threads than RLIMIT_NPROC says, its own counted or not. */
+bool process_user_has_too_many(bool others_only);
 unsigned process_count(void);                   /* processes, zombies included */
 unsigned process_thread_count(void);            /* threads of all processes */
 unsigned long long process_total_created(void); /* processes and threads since boot */

@@ -94,6 +94,9 @@ static int child_thread_init(struct thread *child, const struct clone_request *r
         child->clear_child_tid = request->child_tid;
     signals_inherit(child, parent, request->flags);
     rseq_inherit(child, parent, request->flags);
+    child->timer_slack_ns = child->default_timer_slack_ns = parent->timer_slack_ns;
+    child->has_mce_kill = parent->has_mce_kill;
+    child->mce_kill_early = parent->mce_kill_early;
     child->flags |= parent->flags & THREAD_TRACED;
     thread_set_entry(child, child_begin, start);
     return 0;

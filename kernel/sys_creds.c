@@ -18,6 +18,12 @@
 
 #define NO_CHANGE 0xffffffffu
 
+/* What is about files (capability.h of Linux: CAP_FS_SET): the file system's user id takes it away and gives it. */
+#define FILE_CAPABILITIES                                                                          \
+    (1ULL << ABI_CAP_CHOWN | 1ULL << ABI_CAP_DAC_OVERRIDE | 1ULL << ABI_CAP_DAC_READ_SEARCH |      \
+     1ULL << ABI_CAP_FOWNER | 1ULL << ABI_CAP_FSETID | 1ULL << ABI_CAP_LINUX_IMMUTABLE |           \
+     1ULL << ABI_CAP_MKNOD | 1ULL << ABI_CAP_MAC_OVERRIDE)
+
 static bool creds_have(const struct credentials *creds, int capability)
 {
     return creds->cap_effective >> capability & 1;
@@ -32,9 +38,13 @@ static void creds_begin(struct credentials *creds)
 static int creds_end(const struct credentials *creds, int err)
 {
     struct process *process = process_current();
+    uint32_t old_uid = process->creds.uid;
     if (!err)
         process->creds = *creds;
     mutex_unlock(&process->lock);
+    /* A setuid that may not fail: the execve after it does (RLIMIT_NPROC in setrlimit(2)). */
+    if (!err && creds->uid != old_uid)
+        WRITE_ONCE(process->was_over_limit, process_user_has_too_many(true));
     return err;
 }
 
@@ -259,6 +269,17 @@ long sys_getresgid(void __app *real, void __app *effective, void __app *saved)
     return three_to_app(real, effective, saved, id);
 }
 
+/* What a change of the file system's user id does to the capabilities that are about files. */
+static void file_capabilities_follow(struct credentials *creds, uint32_t old)
+{
+    if (creds->securebits & ABI_SECBIT_NO_SETUID_FIXUP)
+        return;
+    if (!old && creds->fsuid)
+        creds->cap_effective &= ~FILE_CAPABILITIES;
+    if (old && !creds->fsuid)
+        creds->cap_effective |= creds->cap_permitted & FILE_CAPABILITIES;
+}
+
 /* These two return the old id, whatever happens. */
 long sys_setfsuid(unsigned uid)
 {
@@ -267,8 +288,10 @@ long sys_setfsuid(unsigned uid)
     uint32_t old = creds.fsuid;
     bool may = creds_have(&creds, ABI_CAP_SETUID) || uid == creds.uid || uid == creds.euid ||
                uid == creds.suid || uid == creds.fsuid;
-    if (may && uid != NO_CHANGE)
+    if (may && uid != NO_CHANGE) {
         creds.fsuid = uid;
+        file_capabilities_follow(&creds, old);
+    }
     (void)creds_end(&creds, 0);
     return old;
 }
@@ -364,10 +387,10 @@ long sys_capget(void __app *header_app, void __app *data_app)
 static int capabilities_set(struct credentials *creds, uint64_t effective, uint64_t permitted,
                             uint64_t inheritable)
 {
-    uint64_t may_inherit = creds->cap_inheritable | creds->cap_permitted;
-    if (creds_have(creds, ABI_CAP_SETPCAP))
-        may_inherit = creds->cap_inheritable | creds->cap_bounding;
-    if (inheritable & ~may_inherit)
+    bool is_capped = !creds_have(creds, ABI_CAP_SETPCAP);
+    if (is_capped && inheritable & ~(creds->cap_inheritable | creds->cap_permitted))
+        return -EPERM;
+    if (inheritable & ~(creds->cap_inheritable | creds->cap_bounding))
         return -EPERM;
     if (permitted & ~creds->cap_permitted)
         return -EPERM;
@@ -389,8 +412,7 @@ long sys_capset(void __app *header_app, const void __app *data_app)
     int err = header_read(&header, header_app, &nwords);
     if (err)
         return err;
-    if (header.pid != 0 && header.pid != thread_current()->tid &&
-        header.pid != process_current()->pid)
+    if (header.pid != 0 && header.pid != thread_current()->tid)
         return -EPERM;
     if (copy_from_app(data, data_app, nwords * sizeof(data[0])))
         return -EFAULT;

@@ -13,8 +13,6 @@
 #include "kernel/thread.h"
 #include "kernel/usercopy.h"
 
-#define TIMER_SLACK_NS 50000
-
 static long name_set(const char __app *from)
 {
     char name[16] = "";
@@ -73,7 +71,10 @@ static long bounding_drop(unsigned long capability)
 static long securebits_set(unsigned long bits)
 {
     struct credentials *creds = &process_current()->creds;
-    if (!process_is_capable(ABI_CAP_SETPCAP) || (bits & ~ABI_SECBITS_ALL))
+    unsigned locks = creds->securebits & ABI_SECBITS_LOCKS;
+    if (locks >> 1 & (creds->securebits ^ (unsigned)bits) || locks & ~bits)
+        return -EPERM;
+    if (!process_is_capable(ABI_CAP_SETPCAP) || (bits & ~(unsigned long)ABI_SECBITS_ALL))
         return -EPERM;
     creds->securebits = (unsigned)bits;
     return 0;
@@ -84,6 +85,8 @@ static long keepcaps_set(unsigned long keep)
     struct credentials *creds = &process_current()->creds;
     if (keep > 1)
         return -EINVAL;
+    if (creds->securebits & ABI_SECBIT_KEEP_CAPS << 1)
+        return -EPERM; /* locked */
     creds->securebits &= ~ABI_SECBIT_KEEP_CAPS;
     if (keep)
         creds->securebits |= ABI_SECBIT_KEEP_CAPS;
@@ -166,6 +169,94 @@ static long prctl_process(int option, unsigned long a, unsigned long b, unsigned
     }
 }
 
+/* ---- What is only kept ----------------------------------------------------------------- */
+
+/* PR_MCE_KILL: when a memory error would kill the thread.  There is no handler of machine checks to ask for it. */
+#define MCE_KILL_CLEAR   0
+#define MCE_KILL_SET     1
+#define MCE_KILL_LATE    0
+#define MCE_KILL_DEFAULT 2
+
+static long mce_kill_set(unsigned long operation, unsigned long policy)
+{
+    if (operation == MCE_KILL_CLEAR && policy == 0)
+        policy = MCE_KILL_DEFAULT;
+    else if (operation != MCE_KILL_SET || policy > MCE_KILL_DEFAULT)
+        return -EINVAL;
+    thread_current()->mce_kill_early = policy != MCE_KILL_DEFAULT && policy != MCE_KILL_LATE;
+    thread_current()->has_mce_kill = policy != MCE_KILL_DEFAULT;
+    return 0;
+}
+
+static long mce_kill_get(void)
+{
+    const struct thread *thread = thread_current();
+
+    return thread->has_mce_kill ? thread->mce_kill_early : MCE_KILL_DEFAULT;
+}
+
+/*
+ * PR_GET_SPECULATION_CTRL: what a Linux that was booted with mitigations=off says, for there are none here: application
+ * and kernel share one ring.
+ */
+#define SPECULATION_STORE_BYPASS    0
+#define SPECULATION_INDIRECT_BRANCH 1
+#define SPECULATION_L1D_FLUSH       2
+#define SPECULATION_ENABLE          2
+#define SPECULATION_FORCE_DISABLE   8
+
+static long speculation_get(unsigned long which)
+{
+    switch (which) {
+    case SPECULATION_STORE_BYPASS:
+    case SPECULATION_INDIRECT_BRANCH:
+        return SPECULATION_ENABLE;
+    case SPECULATION_L1D_FLUSH:
+        return SPECULATION_FORCE_DISABLE;
+    default:
+        return -ENODEV;
+    }
+}
+
+static long speculation_set(unsigned long which, unsigned long control)
+{
+    switch (which) {
+    case SPECULATION_STORE_BYPASS:
+        return -ENXIO;
+    case SPECULATION_INDIRECT_BRANCH:
+        return control == SPECULATION_ENABLE ? 0 : -EPERM;
+    case SPECULATION_L1D_FLUSH:
+        return -EPERM;
+    default:
+        return -ENODEV;
+    }
+}
+
+static long prctl_kept(int option, unsigned long a, unsigned long b, unsigned long c,
+                       unsigned long d)
+{
+    struct thread *thread = thread_current();
+    switch (option) {
+    case ABI_PR_SET_TIMERSLACK:
+        thread->timer_slack_ns = (long)a <= 0 ? thread->default_timer_slack_ns : a;
+        return 0;
+    case ABI_PR_GET_TIMERSLACK:
+        return (long)thread->timer_slack_ns;
+    case ABI_PR_MCE_KILL:
+        return c || d ? -EINVAL : mce_kill_set(a, b);
+    case ABI_PR_GET_SPECULATION:
+        return b || c || d ? -EINVAL : speculation_get(a);
+    case ABI_PR_SET_SPECULATION:
+        return c || d ? -EINVAL : speculation_set(a, b);
+    case ABI_PR_MCE_KILL_GET:
+        return a || b || c || d ? -EINVAL : mce_kill_get();
+    default:
+        return prctl_process(option, a, b, c, d);
+    }
+}
+
+/* ---- The rest ----------------------------------------------------------------------------- */
+
 long sys_prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
 {
     struct thread *thread = thread_current();
@@ -182,10 +273,6 @@ long sys_prctl(int option, unsigned long a, unsigned long b, unsigned long c, un
         return int_to_app(a, 1); /* PR_TSC_ENABLE */
     case ABI_PR_SET_TSC:
         return a == 1 ? 0 : -EINVAL;
-    case ABI_PR_SET_TIMERSLACK:
-        return 0; /* timers here are exact: no slack is ever taken */
-    case ABI_PR_GET_TIMERSLACK:
-        return TIMER_SLACK_NS;
     case ABI_PR_GET_TID_ADDRESS: {
         uint64_t address = thread->clear_child_tid;
         return copy_to_app((void __app *)a, &address, sizeof(address));
@@ -195,6 +282,6 @@ long sys_prctl(int option, unsigned long a, unsigned long b, unsigned long c, un
         log_warning_once("prctl: there is no seccomp here");
         return -EINVAL;
     default:
-        return prctl_process(option, a, b, c, d);
+        return prctl_kept(option, a, b, c, d);
     }
 }

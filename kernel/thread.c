@@ -23,6 +23,7 @@
 
 #define STACK_CACHE_SIZE 4
 #define REAP_AT          16
+#define TIMER_SLACK_NS   50000 /* as Linux: PR_GET_TIMERSLACK */
 /* Linux does not reuse the numbers below this one, which belong to what starts first. */
 #define TID_RESERVED     300
 
@@ -307,6 +308,7 @@ struct thread *thread_create_app(struct process *process, const char *name)
     thread->tid = tid;
     thread->process = process_get(process);
     sched_entity_init(thread, thread_current()->process ? thread_current() : NULL);
+    thread->timer_slack_ns = thread->default_timer_slack_ns = TIMER_SLACK_NS;
     return thread;
 }
 

@@ -78,8 +78,10 @@ struct thread {
     uintptr_t rseq_area; /* [o] */
     uint32_t rseq_signature;
     uint32_t rseq_len;
-    unsigned rseq_cpu;         /* the number that rseq_area shows */
-    uint16_t mempolicy;        /* [o] set_mempolicy(2), kernel/mm/sys_mempolicy.c */
+    unsigned rseq_cpu;                 /* the number that rseq_area shows */
+    uint16_t mempolicy;                /* [o] set_mempolicy(2), kernel/mm/sys_mempolicy.c */
+    bool has_mce_kill, mce_kill_early; /* [o] prctl(2): PR_MCE_KILL */
+    uint64_t timer_slack_ns, default_timer_slack_ns; /* [o] prctl(2): only kept, timers are exact */
     struct call_context *call; /* [o] a call that the kernel makes for the application, or NULL */
     struct thread_attachment *ring_fds; /* [o] fs/uring/sys_uring.c */
     bool is_in_syscall;                 /* [o] tracing, /proc/PID/syscall */

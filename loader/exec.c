@@ -76,15 +76,24 @@ static void identity_choose(struct exec *exec)
 static void identity_apply(const struct exec *exec, struct credentials *creds)
 {
     bool is_root = !(creds->securebits & ABI_SECBIT_NOROOT) && (!exec->euid || !creds->uid);
-    creds->euid = creds->suid = creds->fsuid = exec->euid;
-    creds->egid = creds->sgid = creds->fsgid = exec->egid;
-    if (is_root) {
-        creds->cap_permitted = creds->cap_inheritable | creds->cap_bounding;
-        creds->cap_effective = exec->euid ? creds->cap_ambient : creds->cap_permitted;
-    } else {
-        creds->cap_permitted = creds->cap_ambient;
-        creds->cap_effective = creds->cap_ambient;
+    bool is_set_id =
+        exec->euid != creds->euid || !creds_is_in_group(creds, creds->fsgid, exec->egid);
+    uint64_t permitted = is_root ? creds->cap_inheritable | creds->cap_bounding : 0;
+    bool has_gained = permitted & ~creds->cap_permitted;
+
+    creds->euid = exec->euid;
+    creds->egid = exec->egid;
+    if (creds->no_new_privs && (is_set_id || has_gained)) {
+        creds->euid = creds->uid;
+        creds->egid = creds->gid;
+        permitted &= creds->cap_permitted;
     }
+    creds->suid = creds->fsuid = creds->euid;
+    creds->sgid = creds->fsgid = creds->egid;
+    if (is_set_id)
+        creds->cap_ambient = 0;
+    creds->cap_permitted = permitted | creds->cap_ambient;
+    creds->cap_effective = is_root && !exec->euid ? creds->cap_permitted : creds->cap_ambient;
     creds->securebits &= ~ABI_SECBIT_KEEP_CAPS;
 }
 

@@ -51,6 +51,17 @@ static int name_set(struct exec *exec, int dirfd, const char *name, unsigned fla
     return err;
 }
 
+/* The process has changed its user to one that had too many processes, and still has. */
+static int limit_check(void)
+{
+    struct process *process = process_current();
+
+    if (READ_ONCE(process->was_over_limit) && process_user_has_too_many(false))
+        return -EAGAIN;
+    WRITE_ONCE(process->was_over_limit, false);
+    return 0;
+}
+
 static long exec_run(int dirfd, const char __app *path, const void __app *argv,
                      const void __app *envp, unsigned flags)
 {
@@ -59,6 +70,11 @@ static long exec_run(int dirfd, const char __app *path, const void __app *argv,
     int err = path_name_init(&name, path);
     if (err)
         return err;
+    err = limit_check();
+    if (err) {
+        path_name_fini(&name);
+        return err;
+    }
     struct exec *exec = exec_create();
     err = exec ? name_set(exec, dirfd, name.text, flags) : -ENOMEM;
     if (!err)
