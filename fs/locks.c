@@ -13,50 +13,30 @@
 #include "fs/locks.h"
 
 #include "abi/errno.h"
+#include "fs/locks_internal.h"
 #include "fs/vfs.h"
 #include "kernel/mm/heap.h"
 #include "kernel/process.h"
 #include "kernel/thread.h"
-#include "kernel/wait.h"
-
-#define END_OF_ALL INT64_MAX
-
-struct record {
-    struct list node;
-    const void *owner;
-    int pid;            /* -1: an open-file-description lock */
-    int type;           /* ABI_F_RDLCK, ABI_F_WRLCK */
-    int64_t start, end; /* inclusive */
-};
-
-struct file_locks {
-    struct list records;     /* [l] locks_lock */
-    struct list flocks;      /* [l] */
-    struct wait_queue freed; /* something was released */
-};
-
-/* A thread that waits for a POSIX lock: for the search for deadlocks. */
-struct blocked {
-    struct list node;
-    const void *owner;
-    const void *waits_for;
-};
 
 struct request {
+    const struct file *file;
     struct inode *inode;
     const void *owner;
+    enum lock_kind kind;
     int pid;
     int type;
+    bool waits;
     int64_t start, end;
     struct record *spare[2];
     struct list dead; /* records to free after the lock is released */
     struct blocked blocked;
-    bool finds_deadlock;
     int result;
 };
 
-static struct spinlock locks_lock = SPINLOCK_INIT(RANK_FILE_LOCKS);
-static struct list all_blocked = LIST_INIT(all_blocked); /* locks_lock */
+struct spinlock locks_lock = SPINLOCK_INIT(RANK_FILE_LOCKS);
+struct list locks_all = LIST_INIT(locks_all);
+struct list locks_blocked = LIST_INIT(locks_blocked);
 static struct slab_cache *record_cache;
 
 void locks_init(void)
@@ -77,18 +57,31 @@ static int locks_make(struct inode *inode)
     void *expected = NULL;
     if (!locks)
         return -ENOLCK;
+    locks->inode = inode;
     list_init(&locks->records);
     list_init(&locks->flocks);
     wait_queue_init(&locks->freed);
-    if (!__atomic_compare_exchange_n(&inode->locks, &expected, locks, false, __ATOMIC_ACQ_REL,
-                                     __ATOMIC_ACQUIRE))
+    spin_lock(&locks_lock);
+    bool is_first = __atomic_compare_exchange_n(&inode->locks, &expected, locks, false,
+                                                __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    if (is_first)
+        list_push_back(&locks_all, &locks->node);
+    spin_unlock(&locks_lock);
+    if (!is_first)
         kfree(locks);
     return 0;
 }
 
 void inode_locks_free(struct inode *inode)
 {
-    kfree(inode->locks);
+    struct file_locks *locks = inode->locks;
+
+    if (likely(!locks))
+        return;
+    spin_lock(&locks_lock);
+    list_remove(&locks->node);
+    spin_unlock(&locks_lock);
+    kfree(locks);
 }
 
 /* ---- Records ---------------------------------------------------------------------- */
@@ -106,9 +99,12 @@ static int spares_make(struct request *request)
     return 0;
 }
 
-static void request_init(struct request *request, struct inode *inode, const void *owner, int type)
+static void request_init(struct request *request, const struct file *file, const void *owner,
+                         int type)
 {
-    *request = (struct request){ .inode = inode, .owner = owner, .type = type, .end = END_OF_ALL };
+    *request = (struct request){
+        .file = file, .inode = file->inode, .owner = owner, .type = type, .end = END_OF_ALL
+    };
     list_init(&request->dead);
     list_init(&request->blocked.node);
 }
@@ -185,6 +181,24 @@ static void record_cut(struct request *request, struct record *record)
     }
 }
 
+/* An owner's records stand together, by their start. */
+static void record_insert(struct file_locks *locks, struct record *record)
+{
+    struct list *place = &locks->records;
+    struct record *other;
+
+    list_for_each (other, &locks->records, node) {
+        if (other->owner != record->owner)
+            continue;
+        if (other->start > record->start) {
+            place = &other->node;
+            break;
+        }
+        place = other->node.next;
+    }
+    list_push_back(place, &record->node);
+}
+
 /* locks_lock held, no conflict: the range takes the request's type. */
 static void apply(struct file_locks *locks, struct request *request)
 {
@@ -206,11 +220,13 @@ static void apply(struct file_locks *locks, struct request *request)
         return;
     record = spare_take(request);
     record->owner = request->owner;
+    record->file = request->file;
+    record->kind = request->kind;
     record->pid = request->pid;
     record->type = request->type;
     record->start = request->start;
     record->end = request->end;
-    list_push_back(&locks->records, &record->node);
+    record_insert(locks, record);
 }
 
 /* locks_lock held: would owner wait for itself, through others? */
@@ -224,8 +240,8 @@ again:
         return true;
     if (++steps > 64)
         return false;
-    list_for_each (blocked, &all_blocked, node) {
-        if (blocked->owner == waits_for) {
+    list_for_each (blocked, &locks_blocked, node) {
+        if (blocked->finds_deadlock && blocked->owner == waits_for) {
             waits_for = blocked->waits_for;
             goto again;
         }
@@ -233,17 +249,25 @@ again:
     return false;
 }
 
-/* locks_lock held: the request waits for conflict's owner from now on. */
+/* locks_lock held: the request waits for conflict's owner from now on, if it waits. */
 static int note_blocked(struct request *request, const struct record *conflict)
 {
-    if (!request->finds_deadlock)
+    struct blocked *blocked = &request->blocked;
+
+    if (!request->waits)
         return -EAGAIN;
-    list_remove(&request->blocked.node);
-    if (is_deadlock(request->owner, conflict->owner))
+    list_remove(&blocked->node);
+    if (blocked->finds_deadlock && is_deadlock(request->owner, conflict->owner))
         return -EDEADLK;
-    request->blocked.owner = request->owner;
-    request->blocked.waits_for = conflict->owner;
-    list_push_back(&all_blocked, &request->blocked.node);
+    blocked->inode = request->inode;
+    blocked->owner = request->owner;
+    blocked->waits_for = conflict->owner;
+    blocked->kind = request->kind;
+    blocked->pid = request->pid;
+    blocked->type = request->type;
+    blocked->start = request->start;
+    blocked->end = request->end;
+    list_push_back(&locks_blocked, &blocked->node);
     return -EAGAIN;
 }
 
@@ -281,15 +305,15 @@ static int record_set(struct request *request, bool waits)
 
     if (err)
         return err;
-    request->finds_deadlock = waits && request->pid != -1;
+    request->waits = waits;
+    request->blocked.finds_deadlock = request->kind == LOCK_POSIX;
     if (!waits) {
         (void)record_try(request);
     } else {
         err = wait_on(&locks_of(request->inode)->freed, record_try(request), DEADLINE_NONE);
         if (err)
             request->result = -ERESTARTSYS;
-        if (request->finds_deadlock)
-            unblock(request);
+        unblock(request);
     }
     return request->result;
 }
@@ -364,8 +388,8 @@ int locks_fcntl(struct file *file, int command, struct abi_flock *lock)
 
     if (is_ofd && lock->l_pid != 0)
         return -EINVAL;
-    request_init(&request, file->inode, is_ofd ? (void *)file : (void *)process->files,
-                 lock->l_type);
+    request_init(&request, file, is_ofd ? (void *)file : (void *)process->files, lock->l_type);
+    request.kind = is_ofd ? LOCK_OPEN_FILE : LOCK_POSIX;
     request.pid = is_ofd ? -1 : process->pid;
     int err = range_of(file, lock, &request);
     if (!err)
@@ -409,11 +433,15 @@ static bool flock_try(struct request *request)
         own = NULL;
         has_freed = true;
     }
-    if (!own && find_conflict(&locks->flocks, request)) {
-        request->result = -EAGAIN;
+    const struct record *conflict = own ? NULL : find_conflict(&locks->flocks, request);
+    if (conflict) {
+        request->result = note_blocked(request, conflict);
     } else if (!own) {
         struct record *record = spare_take(request);
         record->owner = request->owner;
+        record->file = request->file;
+        record->kind = LOCK_WHOLE;
+        record->pid = request->pid;
         record->type = request->type;
         record->start = 0;
         record->end = END_OF_ALL;
@@ -477,11 +505,15 @@ int locks_flock(struct file *file, unsigned operation)
         release(locks_of(file->inode), file, true);
         return 0;
     }
-    request_init(&request, file->inode, file, operation & ABI_LOCK_EX ? ABI_F_WRLCK : ABI_F_RDLCK);
-    if (operation & ABI_LOCK_NB)
+    request_init(&request, file, file, operation & ABI_LOCK_EX ? ABI_F_WRLCK : ABI_F_RDLCK);
+    request.kind = LOCK_WHOLE;
+    request.pid = process_current()->pid;
+    request.waits = !(operation & ABI_LOCK_NB);
+    if (!request.waits)
         (void)flock_try(&request);
     else if (wait_on(&locks_of(file->inode)->freed, flock_try(&request), DEADLINE_NONE))
         request.result = -ERESTARTSYS;
+    unblock(&request);
     err = request.result;
     request_fini(&request);
     return err;

@@ -266,6 +266,7 @@ static const struct pseudo_entry root_entries[] = {
     FIXED("diskstats", ""),
     SHOW("filesystems", show_filesystems),
     SHOW("loadavg", show_loadavg),
+    SHOW("locks", proc_locks),
     SHOW("meminfo", show_meminfo),
     FIXED("modules", ""),
     LINK("mounts", "self/mounts"),

@@ -143,8 +143,12 @@ static int fdinfo_show(const struct pseudo_ref *ref, struct text *text)
     text_printf(text, "pos:\t%lld\nflags:\t0%o\nmnt_id:\t%d\nino:\t%llu\n",
                 file->ops->seek ? (long long)file->position : 0LL, file->flags,
                 file->path.mount ? file->path.mount->id : 0, (unsigned long long)file->inode->ino);
+    struct fdtable *files = process_files(ref->process);
+    int err = proc_locks_held(file, files, text);
+    if (files)
+        fdtable_put(files);
     file_put(file);
-    return 0;
+    return err;
 }
 
 static const struct pseudo_entry fd_entry = { .mode = ABI_S_IFLNK | 0700,

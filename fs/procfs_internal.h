@@ -2,7 +2,7 @@
 #pragma once
 /*
  * Between the files of /proc: procfs.c (the root), procfs_pid.c and procfs_stat.c (processes), procfs_maps.c
- * (their memory), procfs_fd.c (their descriptors), procfs_mounts.c, procfs_ipc.c, procfs_sys.c (settings).
+ * (their memory), procfs_fd.c (their descriptors), procfs_locks.c, procfs_mounts.c, procfs_ipc.c, procfs_sys.c (settings).
  */
 #include "fs/procfs.h"
 #include "fs/pseudo.h"
@@ -61,6 +61,11 @@ int proc_link_root(const struct pseudo_ref *ref, struct text *text);
 int proc_follow_exe(const struct pseudo_ref *ref, struct path *out);
 int proc_follow_cwd(const struct pseudo_ref *ref, struct path *out);
 int proc_follow_root(const struct pseudo_ref *ref, struct path *out);
+
+/* ---- procfs_locks.c ---- */
+int proc_locks(const struct pseudo_ref *ref, struct text *text);
+/* Those of file and of the descriptor table files, which is only compared. */
+int proc_locks_held(const struct file *file, const void *files, struct text *text);
 
 /* ---- procfs_mounts.c ---- */
 int proc_mounts(const struct pseudo_ref *ref, struct text *text);
