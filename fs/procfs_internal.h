@@ -2,7 +2,8 @@
 #pragma once
 /*
  * Between the files of /proc: procfs.c (the root), procfs_pid.c and procfs_stat.c (processes), procfs_maps.c
- * (their memory), procfs_fd.c (their descriptors), procfs_locks.c, procfs_mounts.c, procfs_ipc.c, procfs_sys.c (settings).
+ * (their memory), procfs_fd.c (their descriptors), procfs_locks.c, procfs_mounts.c, procfs_ipc.c,
+ * procfs_sys.c (settings).
  */
 #include "fs/procfs.h"
 #include "fs/pseudo.h"

@@ -222,8 +222,6 @@ static long take(struct unix_socket *sock, struct message *call)
                 call->out_flags |= ABI_MSG_TRUNC;
             if (call->flags & ABI_MSG_TRUNC)
                 result = (long)message->len;
-            if (base->type == ABI_SOCK_SEQPACKET)
-                call->out_flags |= ABI_MSG_EOR;
             if (call->address)
                 put_sender(message, call->address);
             unix_rights_credentials(sock, &message->credentials, call);

@@ -42,9 +42,22 @@ int unix_queue_make(struct unix_socket *sender, struct message *call, size_t len
     return 0;
 }
 
+/* What a message says of its sender that nobody asked for when it was sent. */
+static const struct abi_ucred nobody = { .uid = 65534, .gid = 65534 };
+
+/* One that was not accepted yet may ask later. */
+static bool wants_credentials(const struct unix_socket *receiver)
+{
+    return receiver->base.pass_credentials || !list_is_empty(&receiver->accept_node);
+}
+
 void unix_queue_push(struct unix_socket *receiver, struct unix_message *message)
 {
     assert_held(&unix_lock);
+    if (!message->claims_identity && !wants_credentials(receiver) &&
+        !message->sender->base.pass_credentials)
+        message->credentials = nobody;
+    unix_flight_begin(message);
     list_push_back(&receiver->queue, &message->node);
     __atomic_fetch_add(&receiver->unread, message->len, __ATOMIC_RELEASE);
     __atomic_fetch_add(&receiver->nmessages, 1, __ATOMIC_RELEASE);
@@ -67,6 +80,7 @@ static void bury(struct unix_message *message)
     for (unsigned i = 0; i < message->nfiles; i++)
         file_put(message->files[i]);
     kfree(message->files);
+    unix_flight_release(message);
     socket_put(&message->sender->base);
     kfree(message);
 }
@@ -98,6 +112,7 @@ void unix_queue_free(struct unix_message *message)
         return;
     }
     spin_lock(&unix_lock);
+    unix_flight_end(message);
     list_push_back(&graveyard, &message->node);
     spin_unlock(&unix_lock);
     drain_graveyard();
@@ -114,7 +129,7 @@ static void feed_starved(struct unix_socket *sock)
     }
 }
 
-static void unlink_message(struct unix_socket *sock, struct unix_message *message)
+void unix_queue_unlink(struct unix_socket *sock, struct unix_message *message)
 {
     assert_held(&unix_lock);
     list_remove(&message->node);
@@ -127,7 +142,7 @@ void unix_queue_pop(struct unix_socket *sock)
 {
     spin_lock(&unix_lock);
     struct unix_message *message = list_first(&sock->queue, struct unix_message, node);
-    unlink_message(sock, message);
+    unix_queue_unlink(sock, message);
     spin_unlock(&unix_lock);
     unix_queue_free(message);
 }
@@ -139,7 +154,7 @@ void unix_queue_clear(struct unix_socket *sock)
         spin_lock(&unix_lock);
         if (!list_is_empty(&sock->queue)) {
             message = list_first(&sock->queue, struct unix_message, node);
-            unlink_message(sock, message);
+            unix_queue_unlink(sock, message);
         }
         spin_unlock(&unix_lock);
         if (!message)

@@ -27,9 +27,14 @@ static int attach_files(const struct abi_cmsghdr *header, struct unix_message *m
         return -ENOMEM;
     message->files = files;
     for (size_t i = 0; i < count; i++) {
-        struct file *file = fd_get(fd[i]);
+        struct file *file = fd_get_raw(fd[i]);
         if (!file)
             return -EBADF; /* the others go with the message */
+        int err = unix_flight_charge(message);
+        if (err) {
+            file_put(file);
+            return err;
+        }
         files[message->nfiles++] = file;
     }
     return 0;
@@ -44,6 +49,8 @@ static int attach_credentials(const struct abi_cmsghdr *header, struct unix_mess
     if (header->cmsg_len != sizeof(*header) + sizeof(claim))
         return -EINVAL;
     memcpy(&claim, message_control_data(header), sizeof(claim));
+    if (claim.uid == UINT32_MAX || claim.gid == UINT32_MAX)
+        return -EINVAL;
     bool pid_ok =
         claim.pid == process_current()->pid || (own->cap_effective & 1ULL << ABI_CAP_SYS_ADMIN);
     bool uid_ok = claim.uid == own->uid || claim.uid == own->euid || claim.uid == own->suid ||
@@ -52,7 +59,12 @@ static int attach_credentials(const struct abi_cmsghdr *header, struct unix_mess
                   (own->cap_effective & 1ULL << ABI_CAP_SETGID);
     if (!pid_ok || !uid_ok || !gid_ok)
         return -EPERM;
+    struct process *process = process_find(claim.pid);
+    if (!process)
+        return -ESRCH;
+    process_put(process);
     message->credentials = claim;
+    message->claims_identity = true;
     return 0;
 }
 
@@ -95,41 +107,58 @@ static unsigned room_for_files(const struct message *call)
     return (unsigned)MIN((room - sizeof(struct abi_cmsghdr)) / sizeof(int), ABI_SCM_MAX_FD);
 }
 
-static unsigned install_files(struct unix_message *message, unsigned count, bool close_on_exec,
+/* The first count get descriptors, which take their references. */
+static unsigned install_files(struct file *const *files, unsigned count, bool close_on_exec,
                               int *fd)
 {
     unsigned n;
 
     for (n = 0; n < count; n++) {
-        fd[n] = fd_install(file_get(message->files[n]), close_on_exec, 0);
-        if (fd[n] < 0) {
-            file_put(message->files[n]);
+        fd[n] = fd_install(files[n], close_on_exec, 0);
+        if (fd[n] < 0)
             break;
-        }
     }
     return n;
+}
+
+/*
+ * References for the caller: further ones of the first count, or the message's own of all.  Under unix_lock, so that a search
+ * for what is unreachable never misses one that has just been taken (net/unix_flight.c).
+ */
+static unsigned take_references(struct unix_message *message, unsigned count, bool keep)
+{
+    unsigned taken = keep ? count : message->nfiles;
+
+    spin_lock(&unix_lock);
+    if (keep) {
+        for (unsigned i = 0; i < count; i++)
+            file_get(message->files[i]);
+    } else {
+        unix_flight_end(message);
+        message->nfiles = 0;
+    }
+    spin_unlock(&unix_lock);
+    return taken;
 }
 
 void unix_rights_deliver(struct unix_socket *sock, struct unix_message *message,
                          struct message *call, bool keep)
 {
     int fd[ABI_SCM_MAX_FD];
+    unsigned total = message->nfiles;
+    unsigned n = 0;
 
-    if (!message->nfiles)
+    if (!total)
         return;
+    unsigned count = call->wants_control ? MIN(total, room_for_files(call)) : 0;
+    unsigned taken = take_references(message, count, keep);
     if (call->wants_control) {
-        unsigned count = MIN(message->nfiles, room_for_files(call));
-        bool close_on_exec = call->flags & ABI_MSG_CMSG_CLOEXEC;
-        unsigned n = install_files(message, count, close_on_exec, fd);
+        n = install_files(message->files, count, call->flags & ABI_MSG_CMSG_CLOEXEC, fd);
         if (n)
             message_put_control(call, ABI_SOL_SOCKET, ABI_SCM_RIGHTS, fd, n * sizeof(int));
-        if (n < message->nfiles)
+        if (n < total)
             call->out_flags |= ABI_MSG_CTRUNC;
     }
-    if (keep)
-        return;
-    /* They have been delivered, or nobody wanted them. */
-    for (unsigned i = 0; i < message->nfiles; i++)
+    for (unsigned i = n; i < taken; i++)
         file_put(message->files[i]);
-    message->nfiles = 0;
 }

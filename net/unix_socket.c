@@ -38,6 +38,8 @@ struct unix_socket *unix_socket_alloc(int type)
     list_init(&sock->accept_queue);
     list_init(&sock->accept_node);
     wait_queue_init(&sock->connectors);
+    list_init(&sock->flight_node);
+    list_init(&sock->found_node);
     return sock;
 }
 
@@ -174,6 +176,7 @@ static void unix_socket_close(struct socket *base)
     close_queue(sock);
     wake_all(&sock->connectors);
     unix_queue_clear(sock);
+    unix_flight_collect();
 }
 
 static void unix_socket_destroy(struct socket *base)

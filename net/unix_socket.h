@@ -37,14 +37,26 @@ struct unix_socket {
     unsigned naccept;             /* [a] */
     unsigned backlog;             /* [u] */
     struct wait_queue connectors; /* wait for room in accept_queue */
+
+    struct list flight_node; /* [u] queued messages hold its file: net/unix_flight.c */
+    unsigned flight_count;   /* [u] how often */
+    const struct file *file; /* [u] that file, while flight_count is not 0 */
+    unsigned flight_left;    /* [u] of a search */
+    bool is_candidate;       /* [u] of a search */
+    struct list found_node;  /* [u] of a search */
 };
+
+struct flight_user;
 
 struct unix_message {
     struct list node;
     struct unix_socket *sender; /* with a reference */
     struct abi_ucred credentials;
-    struct file **files; /* with references; NULL: none */
-    unsigned nfiles;
+    struct file **files;      /* with references; NULL: none */
+    unsigned nfiles;          /* [u] once it is queued */
+    bool is_in_flight;        /* [u] its files are counted */
+    bool claims_identity;     /* credentials were given explicitly */
+    struct flight_user *user; /* nfiles are charged to */
     size_t charge;
     size_t len, consumed; /* [r] */
     uint8_t data[];
@@ -84,6 +96,8 @@ int unix_queue_make(struct unix_socket *sender, struct message *call, size_t len
 void unix_queue_push(struct unix_socket *receiver, struct unix_message *message);
 /* The first message is read; read_lock is held. */
 void unix_queue_pop(struct unix_socket *sock);
+/* Out of sock's queue, not freed; unix_lock is held. */
+void unix_queue_unlink(struct unix_socket *sock, struct unix_message *message);
 void unix_queue_free(struct unix_message *message);
 void unix_queue_clear(struct unix_socket *sock);
 /* The first, or the one after previous; NULL: none.  read_lock is held. */
@@ -99,6 +113,17 @@ void unix_rights_deliver(struct unix_socket *sock, struct unix_message *message,
                          struct message *call, bool keep);
 void unix_rights_credentials(const struct unix_socket *sock, const struct abi_ucred *credentials,
                              struct message *call);
+
+/* unix_flight.c */
+/* One more descriptor in message, of the running process's user: -ETOOMANYREFS, -ENOMEM. */
+int unix_flight_charge(struct unix_message *message) __must_check;
+/* The message is in a queue; its descriptors are taken out or dropped.  unix_lock is held. */
+void unix_flight_begin(struct unix_message *message);
+void unix_flight_end(struct unix_message *message);
+/* The message is being freed. */
+void unix_flight_release(struct unix_message *message);
+/* Frees what only unreachable queues hold. */
+void unix_flight_collect(void);
 
 /* unix_stream.c */
 int unix_stream_connect(struct socket *base, const struct socket_address *address, bool nonblock);

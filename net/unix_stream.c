@@ -283,6 +283,7 @@ struct reading {
     size_t copied;
     bool is_stopped; /* what follows belongs to another call */
     bool has_credentials;
+    bool has_told;                /* the caller has been given them */
     struct abi_ucred credentials; /* of what has been copied: others are not mixed in */
 };
 
@@ -310,6 +311,10 @@ static int read_one(struct unix_socket *sock, struct unix_message *message, size
     reading->copied += (size_t)n;
     reading->credentials = message->credentials;
     reading->has_credentials = true;
+    if (has_files) {
+        unix_rights_credentials(sock, &message->credentials, reading->call);
+        reading->has_told = true; /* nothing follows */
+    }
     unix_rights_deliver(sock, message, reading->call, is_peek);
     if (!is_peek) {
         message->consumed += (size_t)n;
@@ -406,7 +411,7 @@ long unix_stream_receive(struct socket *base, struct message *call)
     if (call->flags & (ABI_MSG_OOB | ABI_MSG_ERRQUEUE))
         return (call->flags & ABI_MSG_OOB) ? -EOPNOTSUPP : -EAGAIN;
     long n = read_stream(sock, &reading);
-    if (n > 0 && reading.has_credentials)
-        unix_rights_credentials(sock, &reading.credentials, call);
+    if (n >= 0 && !reading.has_told)
+        unix_rights_credentials(sock, &reading.credentials, call); /* at the end: zeros, as Linux */
     return n;
 }
