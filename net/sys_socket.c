@@ -281,8 +281,7 @@ static long send_message(struct file *file, struct socket *sock, struct message 
 {
     message->nonblock = is_nonblocking(file, message->flags);
     long n = sock->ops->send(sock, message);
-    if (n == -EPIPE && !(message->flags & ABI_MSG_NOSIGNAL) &&
-        (sock->type == ABI_SOCK_STREAM || sock->type == ABI_SOCK_SEQPACKET))
+    if (n == -EPIPE && !(message->flags & ABI_MSG_NOSIGNAL) && sock->type == ABI_SOCK_STREAM)
         (void)signal_send_thread(thread_current(), ABI_SIGPIPE, NULL);
     return n;
 }

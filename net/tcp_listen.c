@@ -146,7 +146,7 @@ static int start_locked(struct tcp_socket *tcp, unsigned backlog)
         adjust_backlog(tcp->listener);
         return 0;
     }
-    if (tcp->phase != TCP_PHASE_IDLE && tcp->phase != TCP_PHASE_ENDED)
+    if (tcp->phase != TCP_PHASE_IDLE)
         return -EINVAL;
     if (list_is_empty(&tcp->inet.port_node)) {
         err = ports_bind(&tcp->inet, 0);

@@ -204,12 +204,12 @@ long tcp_receive_message(struct socket *sock, struct message *message)
     bool is_peek = message->flags & ABI_MSG_PEEK;
     size_t copied = 0;
 
-    if (message->flags & ABI_MSG_OOB)
-        return -EINVAL; /* no urgent data: lwIP does not keep it apart */
     if (message->flags & ABI_MSG_ERRQUEUE)
         return -EAGAIN;
     if (tcp_socket_phase(tcp) == TCP_PHASE_LISTENING)
         return -ENOTCONN;
+    if (message->flags & ABI_MSG_OOB)
+        return -EINVAL; /* no urgent data: lwIP does not keep it apart */
     for (;;) {
         size_t skip = is_peek ? copied : 0;
         long n = take(tcp, message, skip);

@@ -43,7 +43,16 @@ int tcp_socket_create(int family, int type, int protocol, struct socket **out)
 
 static int tcp_socket_bind(struct socket *sock, const struct socket_address *address)
 {
-    return inet_bind(inet_of(sock), address);
+    struct inet_socket *inet = inet_of(sock);
+
+    /* A connection that has ended keeps no port that it was not bound to. */
+    net_begin();
+    if (tcp_of(sock)->phase == TCP_PHASE_ENDED && !inet->has_bound_port && inet->local_port) {
+        ports_release(inet);
+        inet->local_port = 0;
+    }
+    net_end();
+    return inet_bind(inet, address);
 }
 
 /* ---- connect(2) ---------------------------------------------------------------------- */
@@ -156,13 +165,11 @@ static int begin(struct tcp_socket *tcp, const struct socket_address *address, b
     *is_new = false;
     if (tcp->phase == TCP_PHASE_CONNECTING || tcp->connect_pending)
         return 0;
-    if (tcp->phase == TCP_PHASE_CONNECTED || tcp->phase == TCP_PHASE_LISTENING)
-        return -EISCONN;
+    if (tcp->phase != TCP_PHASE_IDLE)
+        return -EISCONN; /* also after a reset: only AF_UNSPEC makes it a fresh one */
     int err = inet_destination(&tcp->inet, address, &ip, &port);
     if (err)
         return err;
-    if (tcp->phase == TCP_PHASE_ENDED)
-        forget_connection(tcp);
     *is_new = true;
     return start(tcp, &ip, port);
 }
@@ -210,11 +217,14 @@ static int tcp_socket_connect(struct socket *sock, const struct socket_address *
 static int shutdown_locked(struct tcp_socket *tcp, unsigned how)
 {
     struct socket *sock = &tcp->inet.base;
+    int err = 0;
 
     switch (tcp->phase) {
     case TCP_PHASE_IDLE:
     case TCP_PHASE_ENDED:
-        return -ENOTCONN;
+        __atomic_or_fetch(&sock->shutdown, how, __ATOMIC_ACQ_REL);
+        err = -ENOTCONN; /* but recv() finds an end from now on */
+        break;
     case TCP_PHASE_LISTENING:
         if (how & SHUTDOWN_READ)
             tcp_listen_stop(tcp);
@@ -230,7 +240,7 @@ static int shutdown_locked(struct tcp_socket *tcp, unsigned how)
     }
     socket_wake_later(sock, ABI_POLLIN | ABI_POLLRDNORM | ABI_POLLRDHUP | ABI_POLLOUT |
                                 ABI_POLLWRNORM | ABI_POLLHUP);
-    return 0;
+    return err;
 }
 
 static int tcp_socket_shutdown(struct socket *sock, unsigned how)

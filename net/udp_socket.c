@@ -292,11 +292,12 @@ static long udp_socket_send(struct socket *sock, struct message *message)
 
     if (message->flags & ABI_MSG_OOB)
         return -EOPNOTSUPP;
-    if (socket_is_shut(sock, SHUTDOWN_WRITE))
-        return -EPIPE;
-    int err = socket_take_error(sock);
+    bool is_shut = socket_is_shut(sock, SHUTDOWN_WRITE);
+    int err = is_shut ? 0 : socket_take_error(sock);
     if (!err)
         err = resolve(udp, message, &ip, &port, &route);
+    if (!err && is_shut)
+        err = -EPIPE;
     if (err)
         return err;
     size_t len = message->io->remaining;

@@ -83,7 +83,9 @@ static int find_target(struct unix_socket *sock, const struct message *call,
     if (*out)
         socket_get(&(*out)->base);
     spin_unlock(&unix_lock);
-    return *out ? 0 : -ENOTCONN;
+    if (*out)
+        return 0;
+    return socket_is_shut(&sock->base, SHUTDOWN_WRITE) ? -EPIPE : -ENOTCONN;
 }
 
 /* -EAGAIN: its queue is full, and sock will be woken when it is not. */
@@ -92,11 +94,8 @@ static int push(struct unix_socket *sock, struct unix_socket *target, struct uni
     assert_held(&unix_lock);
     if (socket_is_shut(&sock->base, SHUTDOWN_WRITE))
         return -EPIPE;
-    if (target->is_closed) {
-        if (sock->peer == target)
-            __atomic_store_n(&sock->state, UNIX_IDLE, __ATOMIC_RELEASE);
+    if (target->is_closed)
         return -ECONNREFUSED;
-    }
     if (socket_is_shut(&target->base, SHUTDOWN_READ))
         return -EPIPE;
     if (!may_send_to(sock, target))
@@ -170,6 +169,20 @@ static int send_to(struct unix_socket *sock, struct unix_socket *target, struct 
     return err;
 }
 
+/* The first send to a peer that has gone tells, and ends the connection. */
+static void forget_peer(struct unix_socket *sock, struct unix_socket *target)
+{
+    spin_lock(&unix_lock);
+    bool is_peer = sock->peer == target;
+    if (is_peer) {
+        sock->peer = NULL;
+        __atomic_store_n(&sock->state, UNIX_IDLE, __ATOMIC_RELEASE);
+    }
+    spin_unlock(&unix_lock);
+    if (is_peer)
+        socket_put(&target->base);
+}
+
 long unix_dgram_send(struct socket *base, struct message *call)
 {
     struct unix_socket *sock = unix_of(base);
@@ -189,6 +202,8 @@ long unix_dgram_send(struct socket *base, struct message *call)
         err = unix_name_autobind(sock);
     if (!err)
         err = send_to(sock, target, call);
+    if (err == -ECONNREFUSED)
+        forget_peer(sock, target);
     socket_put(&target->base);
     return err ? err : (long)len;
 }
@@ -249,12 +264,12 @@ long unix_dgram_receive(struct socket *base, struct message *call)
     if (call->flags & (ABI_MSG_OOB | ABI_MSG_ERRQUEUE))
         return (call->flags & ABI_MSG_OOB) ? -EOPNOTSUPP : -EAGAIN;
     for (;;) {
+        int err = socket_take_error(base); /* before what is queued, as Linux */
+        if (err)
+            return err;
         long n = take(sock, call);
         if (n != -EAGAIN)
             return n;
-        int err = socket_take_error(base);
-        if (err)
-            return err;
         bool is_empty = !__atomic_load_n(&sock->nmessages, __ATOMIC_ACQUIRE);
         if (socket_is_shut(base, SHUTDOWN_READ) && is_empty &&
             (!call->nonblock || base->type == ABI_SOCK_SEQPACKET))
