@@ -273,6 +273,7 @@ static const struct pseudo_entry root_entries[] = {
     LINK("net", "self/net"),
     FIXED("partitions", "major minor  #blocks  name\n\n"),
     { .name = "self", .mode = PROC_LINK, .show = show_self },
+    { .name = "slabinfo", .mode = ABI_S_IFREG | 0400, .show = proc_slabinfo },
     SHOW("stat", show_stat),
     FIXED("swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
     { .name = "sys", .mode = PROC_DIR, .entries = proc_sys_entries },

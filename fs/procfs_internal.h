@@ -3,7 +3,7 @@
 /*
  * Between the files of /proc: procfs.c (the root), procfs_pid.c and procfs_stat.c (processes), procfs_maps.c
  * (their memory), procfs_fd.c (their descriptors), procfs_locks.c, procfs_mounts.c, procfs_ipc.c,
- * procfs_sys.c (settings).
+ * procfs_slab.c, procfs_sys.c (settings).
  */
 #include "fs/procfs.h"
 #include "fs/pseudo.h"
@@ -90,6 +90,9 @@ enum proc_limit_number { /* entry->value */
 };
 int proc_limit_show(const struct pseudo_ref *ref, struct text *text);
 int proc_limit_store(const struct pseudo_ref *ref, char *buf, size_t len);
+
+/* ---- procfs_slab.c ---- */
+int proc_slabinfo(const struct pseudo_ref *ref, struct text *text);
 
 /* ---- procfs_sys.c ---- */
 extern const struct pseudo_entry proc_sys_entries[];

@@ -42,6 +42,8 @@ struct slab_cache {
     struct spinlock lock;
     struct list partial;                 /* [c] slabs with a free object */
     struct frame *spare;                 /* [c] one empty slab is kept */
+    uint64_t nslabs;                     /* [c] */
+    uint64_t ntaken;                     /* [c] objects that are not in slabs */
     struct list node;                    /* all caches: cache_list_lock */
     struct magazine *magazine[CPUS_MAX]; /* [m] NULL until used */
 };
@@ -130,6 +132,7 @@ static void *slab_take(struct slab_cache *cache)
     void **object = slab->free_object;
 
     slab->free_object = *object;
+    cache->ntaken++;
     if (++slab->nused == cache->per_slab)
         list_remove(&slab->node);
     return object;
@@ -146,11 +149,14 @@ static struct frame *slab_give(struct slab_cache *cache, void *object)
         list_push_front(&cache->partial, &slab->node);
     *(void **)object = slab->free_object;
     slab->free_object = object;
+    cache->ntaken--;
     if (slab->nused > 0)
         return NULL;
     list_remove(&slab->node);
     struct frame *surplus = cache->spare;
     cache->spare = slab;
+    if (surplus)
+        cache->nslabs--;
     return surplus;
 }
 
@@ -168,6 +174,7 @@ static void *cache_alloc_slow(struct slab_cache *cache, unsigned flags)
     if (!slab)
         return NULL;
     irq = spin_lock_irq(&cache->lock);
+    cache->nslabs++;
     list_push_front(&cache->partial, &slab->node);
     object = slab_take(cache);
     spin_unlock_irq(&cache->lock, irq);
@@ -272,6 +279,42 @@ struct slab_cache *slab_cache_create(const char *name, size_t size, size_t align
     if (cache)
         cache_init(cache, name, size, align);
     return cache;
+}
+
+/* What lies in magazines is free; other CPUs move it while it is counted. */
+static uint64_t active_objects(const struct slab_cache *cache)
+{
+    uint64_t taken = READ_ONCE(cache->ntaken);
+    uint64_t idle = 0;
+
+    for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++) {
+        const struct magazine *magazine = READ_ONCE(cache->magazine[cpu]);
+        if (magazine)
+            idle += READ_ONCE(magazine->count);
+    }
+    return taken - MIN(idle, taken);
+}
+
+size_t slab_get_stats(struct slab_stats *out, size_t room)
+{
+    const struct slab_cache *cache;
+    size_t count = 0;
+
+    unsigned long irq = spin_lock_irq(&all_caches_lock);
+    list_for_each (cache, &all_caches, node) {
+        if (count < room)
+            out[count] = (struct slab_stats){
+                .name = cache->name,
+                .size = cache->size,
+                .per_slab = cache->per_slab,
+                .pages_per_slab = 1u << cache->order,
+                .active = active_objects(cache),
+                .slabs = READ_ONCE(cache->nslabs),
+            };
+        count++;
+    }
+    spin_unlock_irq(&all_caches_lock, irq);
+    return count;
 }
 
 /* ---- kmalloc ------------------------------------------------------------------------- */

@@ -25,5 +25,14 @@ struct slab_cache *slab_cache_create(const char *name, size_t size, size_t align
 void *slab_alloc(struct slab_cache *cache, unsigned flags) __must_check;
 void slab_free(struct slab_cache *cache, void *object); /* NULL is fine */
 
+/* For /proc/slabinfo: up to room caches' figures; how many there are. */
+struct slab_stats {
+    const char *name;
+    unsigned size, per_slab, pages_per_slab;
+    uint64_t active; /* objects in use */
+    uint64_t slabs;
+};
+size_t slab_get_stats(struct slab_stats *out, size_t room);
+
 /* Host tests only: the n-th allocation from now on and all after it fail; 0: none does. */
 void heap_fail_from(uint64_t n);
