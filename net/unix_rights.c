@@ -122,8 +122,8 @@ static unsigned install_files(struct file *const *files, unsigned count, bool cl
 }
 
 /*
- * References for the caller: further ones of the first count, or the message's own of all.  Under unix_lock, so that a search
- * for what is unreachable never misses one that has just been taken (net/unix_flight.c).
+ * References for the caller: further ones of the first count, or the message's own of all.  Under unix_lock,
+ * so that a search for what is unreachable never misses one that has just been taken (net/unix_flight.c).
  */
 static unsigned take_references(struct unix_message *message, unsigned count, bool keep)
 {

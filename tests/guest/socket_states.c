@@ -153,7 +153,7 @@ static void reset(int pair[2])
 
 static void tcp_states(void)
 {
-    int pair[2], sock;
+    int sock;
     int listener = listener_open();
     int port = port_of(listener);
 
@@ -188,6 +188,11 @@ static void tcp_states(void)
     await(sock, POLLOUT);
     show_calls(sock);
     close(sock);
+}
+
+static void tcp_connected_states(void)
+{
+    int pair[2];
 
     printf("TCP, connected\n");
     pair_open(pair);
@@ -215,7 +220,7 @@ static void tcp_states(void)
     printf("TCP, reset, then connected again\n");
     pair_open(pair);
     reset(pair);
-    listener = listener_open();
+    int listener = listener_open();
     show("connect", do_connect(pair[0], port_of(listener)));
     show("connect again", do_connect(pair[0], port_of(listener)));
     show_error(pair[0]);
@@ -369,6 +374,7 @@ int main(void)
 {
     signal(SIGPIPE, on_sigpipe);
     tcp_states();
+    tcp_connected_states();
     udp_states();
     is_unix = true;
     unix_type_states(SOCK_STREAM, "UNIX stream");
