@@ -9,6 +9,8 @@
  * The forms with a signal mask: the mask holds from before the first look; if a signal ends the
  * wait, its handler still runs under it and the old mask comes back afterwards.
  */
+#include <string.h>
+
 #include "abi/fcntl.h"
 #include "abi/poll.h"
 #include "fs/epoll.h"
@@ -317,10 +319,9 @@ static int sets_load(struct select_sets *sets, unsigned nfds, void __app *const 
         sets->word = kcalloc(3 * sets->nwords, sizeof(uint64_t), ALLOC_WAIT);
     if (!sets->word)
         return -ENOMEM;
+    memset(sets->word, 0, 3 * sets->nwords * sizeof(uint64_t));
     for (size_t set = 0; set < 3; set++) {
         uint64_t *word = sets->word + set * sets->nwords;
-        for (size_t i = 0; i < sets->nwords; i++)
-            word[i] = 0;
         if (from[set] && copy_from_app(word, from[set], sets->nwords * sizeof(uint64_t)) != 0) {
             sets_fini(sets);
             return -EFAULT;

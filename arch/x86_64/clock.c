@@ -217,13 +217,12 @@ static void first_estimate(void)
 {
     const struct clock_reference *reference = refine.reference;
     uint64_t wanted = reference->hz * (uint64_t)reference->first_window_us / 1000000;
-    uint64_t ticks;
     uint64_t give_up = rdtsc() + 20 * (uint64_t)TSC_HZ_GUESS / 1000;
-    while ((ticks = (reference->read() - refine.start.ticks) & reference->mask) < wanted &&
+    while (((reference->read() - refine.start.ticks) & reference->mask) < wanted &&
            rdtsc() < give_up)
         arch_pause();
     struct sample now = sample_take();
-    ticks = (now.ticks - refine.start.ticks) & reference->mask;
+    uint64_t ticks = (now.ticks - refine.start.ticks) & reference->mask;
     uint64_t hz =
         ticks < wanted ? 0 : clock_muldiv(now.tsc - refine.start.tsc, reference->hz, ticks);
     if (hz < 1000000) {
