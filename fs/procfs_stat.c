@@ -54,7 +54,7 @@ static void snapshot_thread(struct snapshot *out, struct thread *thread)
     out->nice = thread->sched.nice;
     out->policy = thread->sched.policy;
     out->rt_priority = thread->sched.rt_priority;
-    out->cpu = thread->sched.cpu;
+    out->cpu = READ_ONCE(thread->sched.cpu);
     out->affinity = thread->sched.affinity;
 }
 

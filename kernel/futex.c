@@ -66,12 +66,12 @@ struct futex_bucket *futex_bucket_of(const struct futex_key *key)
     struct futex_bucket *bucket =
         &buckets[hash_pair((uintptr_t)key->object, key->offset) % NBUCKETS];
 
-    if (unlikely(!__atomic_load_n(&bucket->pi_states.next, __ATOMIC_ACQUIRE))) {
+    if (unlikely(!__atomic_load_n(&bucket->is_ready, __ATOMIC_ACQUIRE))) {
         spin_lock(&bucket->lock);
-        if (!bucket->pi_states.next) {
+        if (!bucket->is_ready) {
             list_init(&bucket->waiters);
-            bucket->pi_states.prev = &bucket->pi_states;
-            __atomic_store_n(&bucket->pi_states.next, &bucket->pi_states, __ATOMIC_RELEASE);
+            list_init(&bucket->pi_states);
+            __atomic_store_n(&bucket->is_ready, true, __ATOMIC_RELEASE);
         }
         spin_unlock(&bucket->lock);
     }
@@ -140,7 +140,7 @@ bool futex_waiter_unqueue(struct futex_waiter *waiter)
     for (;;) {
         struct futex_bucket *bucket = __atomic_load_n(&waiter->bucket, __ATOMIC_ACQUIRE);
         spin_lock(&bucket->lock);
-        if (bucket == waiter->bucket) {
+        if (bucket == READ_ONCE(waiter->bucket)) {
             bool was_queued = waiter->is_queued;
             if (was_queued)
                 list_remove(&waiter->node);

@@ -18,6 +18,7 @@ struct futex_key {
 
 struct futex_bucket {
     struct spinlock lock;  /* RANK_FUTEX */
+    bool is_ready;         /* [a] the lists are made */
     uint32_t generation;   /* [a] every change of the lists and every wake-up counts it up */
     struct list waiters;   /* struct futex_waiter, real time first, then by age */
     struct list pi_states; /* struct futex_pi */

@@ -42,7 +42,7 @@ struct pi_waiter {
     struct list node;
     struct thread *thread;
     struct futex_pi *pi;   /* NULL: not in its list any more */
-    enum pi_status status; /* [a] */
+    enum pi_status status; /* [a] written under both locks */
 };
 
 static struct spinlock pi_lock = SPINLOCK_INIT(RANK_FUTEX_PI);
@@ -187,7 +187,7 @@ static int pi_enqueue(struct pi_attempt *attempt, struct pi_waiter *waiter, stru
 {
     if (bucket_generation(attempt->bucket) != generation)
         return -EAGAIN;
-    if (owner->flags & THREAD_OWNS_NO_PI)
+    if (READ_ONCE(owner->flags) & THREAD_OWNS_NO_PI)
         return -ESRCH;
     if (pi_chain_leads_to(owner, waiter->thread))
         return -EDEADLK;
@@ -393,7 +393,7 @@ static int unlock_grant(uint32_t __app *word, uint32_t value, struct futex_bucke
     bucket_changed(bucket);
     if (err) {
         /* It may have wanted to give up: it looks again. */
-        waiter->status = PI_RETRY;
+        __atomic_store_n(&waiter->status, PI_RETRY, __ATOMIC_SEQ_CST);
         struct thread *thread = waiter->thread;
         pi_remove_waiter(waiter);
         thread_wake(thread);
@@ -422,7 +422,7 @@ static int unlock_attempt(uint32_t __app *word, struct futex_bucket *bucket,
         err = pi->owner != self ? -EINVAL : -EAGAIN;
     } else if (pi) {
         waiter = pi_most_urgent(pi);
-        waiter->status = PI_GRANTING;
+        WRITE_ONCE(waiter->status, PI_GRANTING);
         bucket_changed(bucket);
     }
     pi_unlock_both(bucket);

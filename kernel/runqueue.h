@@ -13,10 +13,10 @@
 #define RR_SLICE_NS (100 * NSEC_PER_MSEC)
 
 struct runqueue {
-    struct spinlock lock; /* RANK_SCHED */
-    unsigned cpu;         /* [i] */
-    struct thread *idle;  /* [i] */
-    struct thread *current;
+    struct spinlock lock;    /* RANK_SCHED */
+    unsigned cpu;            /* [i] */
+    struct thread *idle;     /* [i] */
+    struct thread *current;  /* [a] written under lock */
     struct rb_tree fair;     /* ready threads by vdeadline */
     struct rb_tree realtime; /* ready threads by rt_key */
     unsigned nqueued;        /* [a] in both trees; written under lock */

@@ -42,10 +42,10 @@ static void grant(struct rwlock *lock, struct rwlock_waiter *waiter, struct list
     list_remove(&waiter->node);
     list_push_back(granted, &waiter->node);
     if (waiter->is_writer) {
-        lock->writer = waiter->thread;
-        lock->nwaiting_writers--;
+        WRITE_ONCE(lock->writer, waiter->thread);
+        WRITE_ONCE(lock->nwaiting_writers, lock->nwaiting_writers - 1);
     } else {
-        lock->nreaders++;
+        WRITE_ONCE(lock->nreaders, lock->nreaders + 1);
     }
 }
 
@@ -91,7 +91,7 @@ static void wait_for_grant(struct rwlock *lock, bool is_writer, unsigned long fl
 
     list_push_back(&lock->waiters, &waiter.node);
     if (is_writer)
-        lock->nwaiting_writers++;
+        WRITE_ONCE(lock->nwaiting_writers, lock->nwaiting_writers + 1);
     spin_unlock_irq(&lock->lock, flags);
     for (;;) {
         sched_prepare_sleep();
@@ -127,7 +127,7 @@ void read_lock(struct rwlock *lock)
         wait_for_grant(lock, false, flags);
         return;
     }
-    lock->nreaders++;
+    WRITE_ONCE(lock->nreaders, lock->nreaders + 1);
     spin_unlock_irq(&lock->lock, flags);
 }
 
@@ -137,7 +137,8 @@ void read_unlock(struct rwlock *lock)
     struct list granted = LIST_INIT(granted);
     unsigned long flags = spin_lock_irq(&lock->lock);
     assert(lock->nreaders > 0);
-    if (--lock->nreaders == 0)
+    WRITE_ONCE(lock->nreaders, lock->nreaders - 1);
+    if (lock->nreaders == 0)
         grant_next(lock, &granted);
     spin_unlock_irq(&lock->lock, flags);
     granted_wake(&granted);
@@ -151,7 +152,7 @@ void write_lock(struct rwlock *lock)
         wait_for_grant(lock, true, flags);
         return;
     }
-    lock->writer = thread_current();
+    WRITE_ONCE(lock->writer, thread_current());
     spin_unlock_irq(&lock->lock, flags);
 }
 
@@ -161,7 +162,7 @@ void write_unlock(struct rwlock *lock)
     struct list granted = LIST_INIT(granted);
     unsigned long flags = spin_lock_irq(&lock->lock);
     assert(lock->writer == thread_current());
-    lock->writer = NULL;
+    WRITE_ONCE(lock->writer, NULL);
     grant_next(lock, &granted);
     spin_unlock_irq(&lock->lock, flags);
     granted_wake(&granted);
@@ -172,8 +173,8 @@ void write_downgrade(struct rwlock *lock)
     struct list granted = LIST_INIT(granted);
     unsigned long flags = spin_lock_irq(&lock->lock);
     assert(lock->writer == thread_current());
-    lock->writer = NULL;
-    lock->nreaders++;
+    WRITE_ONCE(lock->writer, NULL);
+    WRITE_ONCE(lock->nreaders, lock->nreaders + 1);
     grant_next(lock, &granted);
     spin_unlock_irq(&lock->lock, flags);
     granted_wake(&granted);

@@ -186,8 +186,9 @@ void thread_start(struct thread *thread)
     thread_list(thread);
     unsigned long flags = arch_irq_save();
     assert(thread->state == THREAD_NEW);
-    thread->sched.cpu = (int)cpu_current();
-    thread->state = THREAD_READY;
+    /* It can be found by its number already, and woken. */
+    WRITE_ONCE(thread->sched.cpu, (int)cpu_current());
+    WRITE_ONCE(thread->state, THREAD_READY);
     make_ready(thread, JOIN_NEW);
     arch_irq_restore(flags);
 }
@@ -198,7 +199,7 @@ struct runqueue *runqueue_lock_of(struct thread *thread)
         int cpu = __atomic_load_n(&thread->sched.cpu, __ATOMIC_ACQUIRE);
         struct runqueue *rq = &queues[cpu];
         spin_lock(&rq->lock);
-        if (likely(thread->sched.cpu == cpu))
+        if (likely(READ_ONCE(thread->sched.cpu) == cpu))
             return rq;
         spin_unlock(&rq->lock);
     }
@@ -331,7 +332,7 @@ static void put_previous(struct runqueue *rq, struct thread *previous)
         runqueue_leave(rq, previous);
         return;
     }
-    previous->state = THREAD_READY;
+    WRITE_ONCE(previous->state, THREAD_READY);
     if (previous->sched.affinity >> rq->cpu & 1)
         runqueue_insert(rq, previous);
     else
@@ -359,7 +360,7 @@ static void switch_to(struct percpu *percpu, struct thread *previous, struct thr
         cpu_account_wake();
     else if (previous->state == THREAD_READY)
         previous->sched.ninvoluntary++;
-    rq->current = next;
+    WRITE_ONCE(rq->current, next);
     next->sched.on_cpu = true;
     next->sched.slice_start = previous->sched.slice_start;
     percpu->nswitches++;
@@ -393,14 +394,14 @@ static void reschedule(bool is_yield)
     struct thread *next = is_yield ? runqueue_pick(rq) : NULL;
     if (next) {
         runqueue_remove(rq, next);
-        previous->state = THREAD_READY;
+        WRITE_ONCE(previous->state, THREAD_READY);
         runqueue_requeue_last(rq, previous);
     } else {
         put_previous(rq, previous);
         next = take_next(rq);
     }
     if (next != rq->idle)
-        next->state = THREAD_RUNNING;
+        WRITE_ONCE(next->state, THREAD_RUNNING);
     mark_idle(rq, next == rq->idle);
     if (next == previous) {
         arm_slice(rq);
@@ -510,7 +511,8 @@ void sched_exit(void)
 {
     thread_unlist(thread_current());
     arch_irq_disable();
-    thread_current()->state = THREAD_DEAD;
+    /* What it did comes before: for who waits until a thread is dead. */
+    __atomic_store_n(&thread_current()->state, THREAD_DEAD, __ATOMIC_RELEASE);
     reschedule(false);
     panic("a dead thread runs");
 }

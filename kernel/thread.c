@@ -126,7 +126,8 @@ void thread_unlist(struct thread *thread)
 void thread_exchange_tid(struct thread *a, struct thread *b)
 {
     unsigned long flags = spin_lock_irq(&thread_lock);
-    bool a_listed = a->flags & THREAD_LISTED, b_listed = b->flags & THREAD_LISTED;
+    bool a_listed = READ_ONCE(a->flags) & THREAD_LISTED;
+    bool b_listed = READ_ONCE(b->flags) & THREAD_LISTED;
     int tid = a->tid;
 
     if (a_listed)

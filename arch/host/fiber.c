@@ -25,6 +25,12 @@
 #ifdef HAS_TSAN /* by CMake: this file itself is not instrumented */
 #include <sanitizer/tsan_interface.h>
 #define TSAN_NO_SYNC __tsan_switch_to_fiber_no_sync
+const char *__tsan_default_options(void);
+/* The first report ends the test: the machine ends by _Exit(), and TSan would not change that status. */
+const char *__tsan_default_options(void)
+{
+    return "halt_on_error=1:exitcode=66:history_size=7";
+}
 #else
 #define TSAN_NO_SYNC                          1
 #define __tsan_get_current_fiber()            NULL

@@ -2,9 +2,10 @@
 """stout test: every tier, one result per test, and the last line "N passed, N failed".
 
 Tiers (labels), in this order: style (scripts/check_*.py), build (warnings of both compilers),
-unit (tests/host under ASan and UBSan, tests/tool), fuzz (a few seconds each), guest (tests/guest,
-Linux as oracle), app (tests/apps, real software), kvm (nested), bench (what is fixed, not timed), and
-slow, which runs only when asked for.  Jobs of one tier run side by side.
+unit (tests/host under ASan and UBSan, those with threads under TSan too; tests/tool), fuzz (a few
+seconds each), guest (tests/guest, Linux as oracle), app (tests/apps, real software), kvm (nested),
+bench (what is fixed, not timed), and slow, which runs only when asked for.  Jobs of one tier run side
+by side.
 """
 import concurrent.futures
 import json
@@ -185,7 +186,10 @@ def collect_build():
 def collect_unit():
     jobs = [Job(name, "unit", [os.path.join("tests", "tool", name)], 300, pytest=True)
             for name in python_tests("tool")]
-    return jobs + collect_ctest("host-asan", "unit", "unit")
+    jobs += collect_ctest("host-asan", "unit", "unit")
+    for job in collect_ctest("host-tsan", "threads", "threads"):
+        jobs.append(Job(job.name + "_tsan", "unit", job.command, job.timeout))
+    return jobs
 
 
 def collect_fuzz():

@@ -109,8 +109,9 @@ static void wait_here(void *arg)
 {
     uintptr_t i = (uintptr_t)arg;
 
-    result[i] = futex_wait(at(word), wait_flags, 7, deadline,
-                           bitset_of[i] ? bitset_of[i] : FUTEX_BITSET_ANY);
+    long err = futex_wait(at(word), wait_flags, 7, deadline,
+                          bitset_of[i] ? bitset_of[i] : FUTEX_BITSET_ANY);
+    WRITE_ONCE(result[i], err);
 }
 
 static void spawn_waiters(struct thread **threads, int n, void (*function)(void *))
@@ -145,9 +146,9 @@ static void test_wait(void *arg)
     spawn_waiters(threads, NTHREADS, wait_here);
     CHECK_EQ(futex_wake(at(word), 0, 2, FUTEX_BITSET_ANY), 2);
     world_sleep(NSEC_PER_MSEC);
-    CHECK_EQ(result[0], 0);
-    CHECK_EQ(result[1], 0);
-    CHECK_EQ(result[2], 999); /* in the order in which they came */
+    CHECK_EQ(READ_ONCE(result[0]), 0);
+    CHECK_EQ(READ_ONCE(result[1]), 0);
+    CHECK_EQ(READ_ONCE(result[2]), 999); /* in the order in which they came */
     world_interrupt(threads[3]);
     world_join(threads[3]);
     CHECK_EQ(result[3], -EINTR);
@@ -275,7 +276,7 @@ static void pi_lock(void)
 {
     if (!change(word, 0, own_tid()))
         CHECK_EQ(futex_lock_pi(at(word), 0, DEADLINE_NONE, false), 0);
-    CHECK_EQ(*word & ABI_FUTEX_TID_MASK, own_tid());
+    CHECK_EQ(READ_ONCE(*word) & ABI_FUTEX_TID_MASK, own_tid());
 }
 
 static void pi_unlock(void)
@@ -419,7 +420,7 @@ static void die_robustly(void *arg)
     node[2] = (struct robust_node){ 0, own_tid() };
     thread_current()->robust_list = (uintptr_t)head;
     thread_current()->clear_child_tid = at(word);
-    *word = 7;
+    __atomic_store_n(word, 7, __ATOMIC_RELEASE);
     world_sleep(5 * NSEC_PER_MSEC);
     futex_thread_exit(thread_current());
 }
@@ -429,7 +430,7 @@ static void test_exit(void *arg)
     struct robust_node *node = (void *)(machine_app + 2048);
     struct thread *thread = world_spawn_app(die_robustly, NULL);
 
-    while (READ_ONCE(*word) != 7)
+    while (__atomic_load_n(word, __ATOMIC_ACQUIRE) != 7)
         world_sleep(NSEC_PER_USEC);
     CHECK_EQ(futex_wait(at(word), FUTEX_SHARED, 7, DEADLINE_NONE, FUTEX_BITSET_ANY), 0);
     CHECK_EQ(*word, 0);
@@ -441,7 +442,7 @@ static void test_exit(void *arg)
 
 static void die_confused(void *arg)
 {
-    struct abi_robust_list_head *head = (void *)(machine_app + 1024);
+    struct abi_robust_list_head *head = (void *)(machine_app + 1024 + 64 * (uintptr_t)arg);
 
     switch ((uintptr_t)arg) {
     case 0: /* a list that never ends */

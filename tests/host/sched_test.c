@@ -52,7 +52,7 @@ static void test_fair(void)
 {
     struct thread *threads[3];
 
-    must_stop = false;
+    WRITE_ONCE(must_stop, false);
     threads[0] = spawn_burner(0, 1);
     threads[1] = spawn_burner(0, 1);
     threads[2] = spawn_burner(5, 1); /* weight 335 of 1024 */
@@ -60,7 +60,7 @@ static void test_fair(void)
     nsec_t times[3];
     for (int i = 0; i < 3; i++)
         times[i] = time_of(threads[i]);
-    must_stop = true;
+    WRITE_ONCE(must_stop, true);
     for (int i = 0; i < 3; i++)
         world_join(threads[i]);
     check_near(times[0], times[1], 5);
@@ -74,7 +74,7 @@ static void test_latency(void)
     struct thread *threads[4];
     nsec_t worst = 0;
 
-    must_stop = false;
+    WRITE_ONCE(must_stop, false);
     for (int i = 0; i < 4; i++)
         threads[i] = spawn_burner(0, 1);
     sched_set_nice(thread_current(), 0);
@@ -85,7 +85,7 @@ static void test_latency(void)
         sched_sleep(due);
         worst = MAX(worst, clock_monotonic() - due);
     }
-    must_stop = true;
+    WRITE_ONCE(must_stop, true);
     for (int i = 0; i < 4; i++)
         world_join(threads[i]);
     CHECK(worst < NSEC_PER_MSEC);
@@ -151,16 +151,16 @@ static void test_affinity(void)
     CHECK_EQ(sched_set_affinity(thread_current(), 1ULL << 63), -EINVAL);
     CHECK_EQ(sched_set_affinity(thread_current(), 0), -EINVAL);
 
-    must_stop = false;
+    WRITE_ONCE(must_stop, false);
     threads[0] = spawn_burner(0, 1); /* moved while it runs, and while it is ready */
     threads[1] = spawn_burner(0, 1);
     world_sleep(5 * NSEC_PER_MSEC);
     CHECK_EQ(sched_set_affinity(threads[0], 1ULL << (ncpus - 1)), 0);
     CHECK_EQ(sched_set_affinity(threads[1], 1ULL << (ncpus - 1)), 0);
     world_sleep(5 * NSEC_PER_MSEC);
-    CHECK_EQ(threads[0]->sched.cpu, ncpus - 1);
-    CHECK_EQ(threads[1]->sched.cpu, ncpus - 1);
-    must_stop = true;
+    CHECK_EQ(READ_ONCE(threads[0]->sched.cpu), ncpus - 1);
+    CHECK_EQ(READ_ONCE(threads[1]->sched.cpu), ncpus - 1);
+    WRITE_ONCE(must_stop, true);
     world_join(threads[0]);
     world_join(threads[1]);
 }
@@ -171,7 +171,7 @@ static void test_spread(void)
     unsigned ncpus = arch_cpu_count();
     struct thread *threads[CPUS_MAX];
 
-    must_stop = false;
+    WRITE_ONCE(must_stop, false);
     for (unsigned i = 0; i < ncpus; i++)
         threads[i] = spawn_burner(0, i ? 1 : CPU_MASK_ALL);
     for (unsigned i = 0; i < ncpus; i++)
@@ -183,7 +183,7 @@ static void test_spread(void)
     world_sleep(100 * NSEC_PER_MSEC);
     for (unsigned i = 0; i < ncpus; i++)
         check_near(time_of(threads[i]) - before[i], 100 * NSEC_PER_MSEC, 15);
-    must_stop = true;
+    WRITE_ONCE(must_stop, true);
     for (unsigned i = 0; i < ncpus; i++)
         world_join(threads[i]);
 }
@@ -253,7 +253,7 @@ static void pass_on(void *arg)
 {
     uintptr_t i = (uintptr_t)arg;
 
-    while (!READ_ONCE(ring[(i + 1) % 5]))
+    while (!__atomic_load_n(&ring[(i + 1) % 5], __ATOMIC_ACQUIRE))
         sched_yield();
     for (int round = 0; round < 400; round++) {
         for (;;) {
@@ -274,8 +274,10 @@ static void test_ring(void)
 {
     tokens[0] = 1;
     tokens[2] = 1;
-    for (uintptr_t i = 0; i < 5; i++)
-        ring[i] = thread_get(world_spawn(pass_on, (void *)i)); /* the one before may wake it late */
+    for (uintptr_t i = 0; i < 5; i++) {
+        struct thread *thread = thread_get(world_spawn(pass_on, (void *)i));
+        __atomic_store_n(&ring[i], thread, __ATOMIC_RELEASE); /* the one before may wake it late */
+    }
     for (int i = 0; i < 5; i++)
         world_join(ring[i]);
     for (int i = 0; i < 5; i++)

@@ -40,7 +40,7 @@ struct thread *world_spawn_app(void (*function)(void *), void *arg)
 
 void world_join(struct thread *thread)
 {
-    while (READ_ONCE(thread->state) != THREAD_DEAD)
+    while (__atomic_load_n(&thread->state, __ATOMIC_ACQUIRE) != THREAD_DEAD)
         world_sleep(NSEC_PER_USEC);
     thread_put(thread);
 }

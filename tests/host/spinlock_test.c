@@ -61,7 +61,8 @@ static void read_once(void)
 {
     read_lock(&rwlock);
     unsigned now = __atomic_add_fetch(&readers, 1, __ATOMIC_RELAXED);
-    most_readers = MAX(most_readers, now);
+    if (now > READ_ONCE(most_readers))
+        WRITE_ONCE(most_readers, now);
     CHECK_EQ(writers, 0);
     world_sleep(NSEC_PER_USEC);
     CHECK_EQ(writers, 0);
@@ -105,7 +106,7 @@ static void check_free_to_send(void)
 {
     CHECK(!spin_is_held(&mutex.lock));
     CHECK(!spin_is_held(&rwlock.lock));
-    nsent++;
+    __atomic_fetch_add(&nsent, 1, __ATOMIC_RELAXED);
 }
 
 static void run_all(void (*function)(void *))

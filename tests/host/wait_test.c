@@ -123,7 +123,7 @@ static void test_interrupt(void)
     struct thread *thread = world_spawn(wait_interrupted, NULL);
 
     world_sleep(NSEC_PER_MSEC);
-    CHECK_EQ(thread->state, THREAD_SLEEPING);
+    CHECK_EQ(READ_ONCE(thread->state), THREAD_SLEEPING);
     world_interrupt(thread);
     world_join(thread);
 }
