@@ -276,6 +276,23 @@ bool signal_is_pending(void)
            (THREAD_WORK_SIGNAL | THREAD_WORK_EXIT | THREAD_WORK_CANCEL);
 }
 
+static int set_first(uint64_t set)
+{
+    return __builtin_ctzll(set) + 1;
+}
+
+/* Signals that end the process without a core dump count at once, as in Linux; those with one when they are taken. */
+static bool set_has_fatal(const struct signal_handlers *handlers, uint64_t set)
+{
+    for (; set != 0; set &= set - 1) {
+        int signo = set_first(set);
+        if (signal_default_action(signo) == SIGNAL_TERMINATE &&
+            READ_ONCE(handlers->action[signo - 1].handler) == ABI_SIG_DFL)
+            return true;
+    }
+    return false;
+}
+
 bool signal_is_fatal_pending(void)
 {
     struct thread *thread = thread_current();
@@ -285,7 +302,8 @@ bool signal_is_fatal_pending(void)
         return false;
     uint64_t set =
         READ_ONCE(thread->signals.pending.set) | READ_ONCE(thread->process->signals.pending.set);
-    return set & SIGNAL_BIT(ABI_SIGKILL);
+    const struct signal_handlers *handlers = thread->process->handlers; /* only we exchange it */
+    return handlers && set_has_fatal(handlers, set & ~thread->signals.blocked);
 }
 
 static void update_work_locked(struct thread *thread)
@@ -339,11 +357,6 @@ void signal_restore_blocked(void)
         return;
     signals->has_saved_blocked = false;
     signal_set_blocked(signals->saved_blocked);
-}
-
-static int set_first(uint64_t set)
-{
-    return __builtin_ctzll(set) + 1;
 }
 
 int signal_dequeue(uint64_t set, struct abi_siginfo *info)
