@@ -228,14 +228,15 @@ void process_discard(struct process *process)
     process_put(process);
 }
 
+/* [t] and signals.lock held. */
 static void thread_list_add(struct process *process, struct thread *thread)
 {
-    unsigned long flags = spin_lock_irq(&process->signals.lock);
     list_push_back(&process->threads, &thread->process_node);
     process->nthreads++;
     nthreads++;
     ncreated++;
-    spin_unlock_irq(&process->signals.lock, flags);
+    if (process->signals.is_stopping) /* the others were told */
+        __atomic_fetch_or(&thread->work, THREAD_WORK_SIGNAL, __ATOMIC_RELAXED);
 }
 
 /* A process that is ending makes no children: they would never be adopted. */
@@ -296,6 +297,9 @@ int process_publish(struct process *process, struct process *parent)
         err = -EAGAIN;
     if (parent && !may_have_children(parent))
         err = -EAGAIN;
+    /* Who kills a group sees all of it: the child that is to come after the creator was hit must not. */
+    if (parent && signal_is_fatal_pending())
+        err = -ERESTARTNOINTR;
     if (!err) {
         process->parent = parent;
         if (parent) {
@@ -303,7 +307,9 @@ int process_publish(struct process *process, struct process *parent)
             process->sid = parent->sid;
             list_push_back(&parent->children, &process->sibling_node);
         }
+        unsigned long flags = spin_lock_irq(&process->signals.lock);
         thread_list_add(process, process->leader);
+        spin_unlock_irq(&process->signals.lock, flags);
         table_insert(process);
     }
     write_unlock(&process_table_lock);
@@ -312,12 +318,15 @@ int process_publish(struct process *process, struct process *parent)
 
 int process_add_thread(struct process *process, struct thread *thread)
 {
-    int err = 0;
     write_lock(&process_table_lock);
-    if (READ_ONCE(process->is_exiting) || READ_ONCE(process->exec_thread) || has_too_many(process))
+    int err = has_too_many(process) ? -EAGAIN : 0;
+    /* Together with the threads that are there: who makes them leave has this lock only. */
+    unsigned long flags = spin_lock_irq(&process->signals.lock);
+    if (process->is_exiting || process->exec_thread)
         err = -EAGAIN;
-    else
+    if (!err)
         thread_list_add(process, thread);
+    spin_unlock_irq(&process->signals.lock, flags);
     write_unlock(&process_table_lock);
     return err;
 }

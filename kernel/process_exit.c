@@ -309,9 +309,10 @@ void process_exit(int wait_status)
 {
     struct process *process = process_current();
     unsigned long flags = spin_lock_irq(&process->signals.lock);
-    /* A thread that is in execve goes on alone: for the others this is just the end. */
+    /* A thread that is in execve goes on alone, unless it was a signal: for the others this is just the end. */
     bool is_execing = process->exec_thread && process->exec_thread != thread_current();
-    if (!is_execing && !process->is_exiting) {
+    bool is_signal = wait_status & 0x7f;
+    if ((!is_execing || is_signal) && !process->is_exiting) {
         process->is_exiting = true;
         process->exit_status = wait_status;
         threads_kick_out(process);
@@ -338,7 +339,8 @@ int process_kill_other_threads(void)
     wake_all(&process->signals.resumed);
     (void)wait_on_always(&process->thread_event, READ_ONCE(process->nthreads) == 1, DEADLINE_NONE);
 
-    if (process->leader != self) {
+    err = READ_ONCE(process->is_exiting) ? -EINTR : 0; /* one of them took a fatal signal */
+    if (!err && process->leader != self) {
         /* The survivor takes over the process's number; the old leader keeps the other one to its grave. */
         struct thread *old = process->leader;
         thread_exchange_tid(self, old);
@@ -348,5 +350,5 @@ int process_kill_other_threads(void)
         thread_put(old);
     }
     __atomic_store_n(&process->exec_thread, NULL, __ATOMIC_RELEASE);
-    return 0;
+    return err;
 }
