@@ -27,12 +27,12 @@ from .run import RunOptions, boot_arguments
 MIB = 1 << 20
 HELLO = "#include <unistd.h>\nint main(void) { return write(1, \"hello\\n\", 6) != 6; }\n"
 NGINX = """daemon off;
-master_process off;
+{processes}
 user root;
 error_log stderr crit;
 pid /run/nginx.pid;
-events { worker_connections 256; }
-http { access_log off; sendfile on; server { listen 8080; root /srv; } }
+events {{ worker_connections 256; }}
+http {{ access_log off; sendfile on; server {{ listen 8080; root /srv; }} }}
 """
 
 
@@ -66,10 +66,11 @@ class Bench:
             self._built[name] = path
         return path
 
-    def ours(self, program, args=(), machine="q35", memory="1024M", forwards=(), add=(), more=(), net="user"):
+    def ours(self, program, args=(), machine="q35", memory="1024M", forwards=(), add=(), more=(), net="user", cpus=1):
         """(QEMU's command, path of the control channel's file, path of stdout's)"""
         options = RunOptions(program=program, args=args, machine=machine, memory=memory, net=net, add=add,
                              publish=[f"{host}:{guest}" for host, guest in forwards], accel="tcg")
+        options.cpus = cpus
         options.stdio = ["null", "stream", "stream"]
         image = Image(options, lambda text: None)
         image.gather()
@@ -85,12 +86,21 @@ class Bench:
 
     def time_to_exit(self, command, timeout=60):
         start = time.monotonic()
+        self.output(command, timeout)
+        return time.monotonic() - start
+
+    def output(self, command, timeout=60):
+        """What a machine that ends by itself writes to its serial line."""
         try:
-            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                           timeout=timeout, check=False)
+            return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  timeout=timeout, check=False).stdout.decode(errors="replace")
         except subprocess.TimeoutExpired:
             raise StoutError(f"A machine did not end within {timeout} s: {' '.join(command)}") from None
-        return time.monotonic() - start
+
+
+def least_rounds(bench):
+    """For figures whose runs are long."""
+    return max(3, bench.rounds - 2)
 
 
 class Server:
@@ -101,18 +111,20 @@ class Server:
         self.port = port
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.DEVNULL)
-        self.first_answer = None
-        while self.first_answer is None:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
-                    answer.read()
-                self.first_answer = time.monotonic() - self.start
-            except OSError:
-                if self.process.poll() is not None or time.monotonic() - self.start > timeout:
-                    self.stop()
-                    raise StoutError("A server did not answer within "
-                                     f"{timeout} s: {' '.join(command)}") from None
-                time.sleep(0.005)
+        while not self.answers():
+            if self.process.poll() is not None or time.monotonic() - self.start > timeout:
+                self.stop()
+                raise StoutError(f"A server did not answer within {timeout} s: {' '.join(command)}")
+            time.sleep(0.005)
+        self.first_answer = time.monotonic() - self.start
+
+    def answers(self):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=5) as answer:
+                answer.read()
+            return True
+        except OSError:
+            return False
 
     def load(self, seconds, connections):
         """Runs wrk; (requests, requests per second)."""
@@ -244,7 +256,7 @@ def node_servers(bench):
 @Figure("start to Node's first HTTP answer", "s", 0.25)
 def node_start(bench):
     start, times = node_servers(bench), {"linux": [], "ours": []}
-    for _ in range(max(3, bench.rounds - 2)):
+    for _ in range(least_rounds(bench)):
         for kind in ("linux", "ours"):
             server = start(kind)
             server.stop()
@@ -259,6 +271,15 @@ def node_requests(bench):
 
 @Figure("nginx requests per second, 612 bytes, 16 connections", "/s", 2, higher=True)
 def nginx_requests(bench):
+    return nginx_rates(bench, "master_process off;", 1)
+
+
+@Figure("nginx requests per second, two workers on two processors", "/s", 1, higher=True)
+def nginx_workers(bench):
+    return nginx_rates(bench, "worker_processes 2;", 2)
+
+
+def nginx_rates(bench, processes, cpus):
     path = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if path is None:
         raise StoutError("nginx is not installed; run scripts/setup --tests.")
@@ -268,7 +289,7 @@ def nginx_requests(bench):
     with open(bench.path("srv/index.html"), "w", encoding="ascii") as file:
         file.write("n" * 612)
     with open(bench.path("conf/nginx.conf"), "w", encoding="ascii") as file:
-        file.write(NGINX)
+        file.write(NGINX.format(processes=processes))
     arguments = ["-c", "/etc/nginx/nginx.conf"]
     folders = [(bench.path("srv"), "/srv"), (bench.path("conf"), "/etc/nginx"), (bench.path("var"), "/var/lib/nginx"),
                (bench.path("var"), "/var/log/nginx")]
@@ -277,16 +298,16 @@ def nginx_requests(bench):
     def start(kind):
         port = free_port()
         if kind == "linux":
-            return Server(linux.qemu_command(initramfs, forwards=[(port, 8080)]), port)
+            return Server(linux.qemu_command(initramfs, cpus=cpus, forwards=[(port, 8080)]), port)
         add = [f"{host}:{guest}" for host, guest in folders]
-        return Server(bench.ours(path, arguments, forwards=[(port, 8080)], add=add)[0], port)
+        return Server(bench.ours(path, arguments, forwards=[(port, 8080)], add=add, cpus=cpus)[0], port)
 
     return request_rates(bench, start)
 
 
 def request_rates(bench, start):
     rates = {"linux": [], "ours": []}
-    for _ in range(max(3, bench.rounds - 2)):
+    for _ in range(least_rounds(bench)):
         for kind in ("linux", "ours"):
             server = start(kind)
             try:
@@ -354,6 +375,7 @@ def kernel_size(_bench):
 
 
 def run_bench(as_json=False, everything=False, pattern=None, output=None):
+    from . import bench_processes  # noqa: F401, adds its figures
     set_up()
     bench = Bench(rounds=9 if everything else 5)
     rows = []
@@ -390,6 +412,8 @@ def number(value, unit):
         return "-"
     if unit == "s":
         return f"{value:.3f} s"
+    if unit == "us":
+        return f"{value:,.1f} us"
     return f"{value:,.0f} {unit}".strip()
 
 
