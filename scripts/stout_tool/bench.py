@@ -274,7 +274,7 @@ def nginx_requests(bench):
     return nginx_rates(bench, "master_process off;", 1)
 
 
-@Figure("nginx requests per second, two workers on two processors", "/s", 1, higher=True)
+@Figure("nginx requests per second, two workers on two processors", "/s", 1, higher=True, slow=True)
 def nginx_workers(bench):
     return nginx_rates(bench, "worker_processes 2;", 2)
 
@@ -380,7 +380,8 @@ def run_bench(as_json=False, everything=False, pattern=None, output=None):
     bench = Bench(rounds=9 if everything else 5)
     rows = []
     for figure in FIGURES:
-        if pattern and pattern not in figure.name:
+        is_wanted = pattern in figure.name if pattern else everything or not figure.slow
+        if not is_wanted:
             continue
         if not as_json:
             sys.stderr.write(f"stout: measuring {figure.name} ...\n")

@@ -116,7 +116,7 @@ def make_cluster(bench):
     return data
 
 
-@Figure("PostgreSQL transactions per second, pgbench -S, 4 clients", "/s", 1, higher=True)
+@Figure("PostgreSQL transactions per second, pgbench -S, 4 clients", "/s", 1, higher=True, slow=True)
 def postgresql(bench):
     if not os.path.exists(f"{POSTGRESQL}/bin/postgres"):
         raise StoutError("PostgreSQL 15 is not installed; run scripts/setup --tests.")
