@@ -384,8 +384,14 @@ static void pipe_leave(struct inode *inode)
         pipe_free(pipe);
 }
 
+/* What an open() found: the other side may have come and gone again before it looks. */
+struct pipe_view {
+    unsigned nreaders, nwriters;
+    unsigned reader_opens, writer_opens;
+};
+
 /* The ends that file opens; waiters of the other side look again. */
-static void ends_open(struct pipe *pipe, unsigned access)
+static struct pipe_view ends_open(struct pipe *pipe, unsigned access)
 {
     mutex_lock(&pipe->lock);
     if (access != ABI_O_WRONLY) {
@@ -396,9 +402,12 @@ static void ends_open(struct pipe *pipe, unsigned access)
         WRITE_ONCE(pipe->nwriters, pipe->nwriters + 1);
         WRITE_ONCE(pipe->writer_opens, pipe->writer_opens + 1);
     }
+    struct pipe_view view = { pipe->nreaders, pipe->nwriters, pipe->reader_opens,
+                              pipe->writer_opens };
     mutex_unlock(&pipe->lock);
     wake_all(&pipe->readers);
     wake_all(&pipe->writers);
+    return view;
 }
 
 static void ends_close(struct pipe *pipe, unsigned access)
@@ -465,22 +474,24 @@ static struct superblock pipefs_superblock = {
 };
 
 /* fifo(7): an open for reading or writing alone waits for the other side. */
-static int fifo_wait_peer(struct pipe *pipe, struct file *file)
+static int fifo_wait_peer(struct pipe *pipe, struct file *file, struct pipe_view found)
 {
     unsigned access = file->flags & ABI_O_ACCMODE;
     bool is_nonblock = file->flags & ABI_O_NONBLOCK;
     int err = 0;
-    if (access == ABI_O_RDONLY && READ_ONCE(pipe->nwriters) == 0) {
-        unsigned seen = READ_ONCE(pipe->writer_opens);
-        file->position = seen;
+    if (access == ABI_O_RDONLY && found.nwriters == 0) {
+        file->position = found.writer_opens;
         if (is_nonblock)
             return 0;
-        err = wait_on(&pipe->readers, READ_ONCE(pipe->writer_opens) != seen, DEADLINE_NONE);
-        file->position = (int64_t)seen - 1;
+        err = wait_on(&pipe->readers, READ_ONCE(pipe->writer_opens) != found.writer_opens,
+                      DEADLINE_NONE);
+        file->position = (int64_t)found.writer_opens - 1;
     }
-    if (access == ABI_O_WRONLY && READ_ONCE(pipe->nreaders) == 0) {
-        unsigned seen = READ_ONCE(pipe->reader_opens);
-        err = wait_on(&pipe->writers, READ_ONCE(pipe->reader_opens) != seen, DEADLINE_NONE);
+    if (access == ABI_O_WRONLY && found.nreaders == 0) {
+        if (is_nonblock)
+            return -ENXIO;
+        err = wait_on(&pipe->writers, READ_ONCE(pipe->reader_opens) != found.reader_opens,
+                      DEADLINE_NONE);
     }
     return err ? -ERESTARTSYS : 0;
 }
@@ -500,14 +511,9 @@ int fifo_open(struct inode *inode, struct file *file)
     struct pipe *pipe = pipe_join(inode);
     if (!pipe)
         return -ENOMEM;
-    if (is_named && access == ABI_O_WRONLY && (file->flags & ABI_O_NONBLOCK) &&
-        READ_ONCE(pipe->nreaders) == 0) {
-        pipe_leave(inode);
-        return -ENXIO;
-    }
     file->position = -1; /* matches no count of writers: see pipe_poll() */
-    ends_open(pipe, access);
-    int err = is_named ? fifo_wait_peer(pipe, file) : 0;
+    struct pipe_view found = ends_open(pipe, access);
+    int err = is_named ? fifo_wait_peer(pipe, file, found) : 0;
     if (err) {
         ends_close(pipe, access);
         pipe_leave(inode);
@@ -534,7 +540,7 @@ static int end_create(struct inode *inode, unsigned flags, struct file **out)
     file->inode = inode_get(inode);
     file->poll_head = &pipe->poll;
     file->position = -1;
-    ends_open(pipe, flags & ABI_O_ACCMODE);
+    (void)ends_open(pipe, flags & ABI_O_ACCMODE);
     return 0;
 }
 

@@ -169,6 +169,36 @@ static void test_fifo(void)
     close(fd);
 }
 
+#define ROUNDS 2000
+
+static pthread_barrier_t round_begins;
+
+static void *write_rounds(void *arg)
+{
+    for (int i = 0; i < ROUNDS; i++) {
+        pthread_barrier_wait(&round_begins);
+        open_writer(NULL);
+    }
+    return arg;
+}
+
+/* The writer may have come, written and gone before the reader's open() looks again. */
+static void test_fifo_rounds(void)
+{
+    pthread_t thread;
+    char buffer[10];
+
+    NEED(!pthread_barrier_init(&round_begins, NULL, 2));
+    pthread_create(&thread, NULL, write_rounds, NULL);
+    for (int i = 0; i < ROUNDS; i++) {
+        pthread_barrier_wait(&round_begins);
+        int fd = open("fifo", O_RDONLY);
+        CHECK(fd >= 0 && read(fd, buffer, 10) == 4 && read(fd, buffer, 10) == 0);
+        close(fd);
+    }
+    pthread_join(thread, NULL);
+}
+
 int main(void)
 {
     test_basics();
@@ -178,5 +208,6 @@ int main(void)
     test_reopened();
     test_splice();
     test_fifo();
+    test_fifo_rounds();
     return check_end();
 }
