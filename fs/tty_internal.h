@@ -40,6 +40,7 @@ struct tty {
     struct mutex lock;
     struct mutex output_lock;
     struct abi_termios termios; /* [t, read anywhere] */
+    struct abi_termios locked;  /* [t] the bits of termios that stay as they are (TIOCSLCKTRMIOS) */
     struct abi_winsize size;    /* [t] */
     uint16_t *input;            /* [t] ring of TTY_INPUT_SIZE */
     unsigned head, tail;        /* [t, read by waits] free running */

@@ -4,7 +4,9 @@
  */
 #include <string.h>
 
+#include "abi/capability.h"
 #include "abi/signal.h"
+#include "fs/inode.h"
 #include "fs/tty_internal.h"
 #include "kernel/process.h"
 #include "kernel/usercopy.h"
@@ -36,16 +38,38 @@ void tty_termios_init(struct abi_termios *termios)
 
 /* ---- termios ------------------------------------------------------------------------ */
 
-static void settings_change(struct tty *tty, const struct abi_termios *termios, bool flushes)
+static uint32_t keep_locked(uint32_t now, uint32_t wanted, uint32_t locked)
+{
+    return (now & locked) | (wanted & ~locked);
+}
+
+static void keep_locked_settings(const struct tty *tty, struct abi_termios *wanted)
+{
+    const struct abi_termios *now = &tty->termios, *locked = &tty->locked;
+
+    wanted->c_iflag = keep_locked(now->c_iflag, wanted->c_iflag, locked->c_iflag);
+    wanted->c_oflag = keep_locked(now->c_oflag, wanted->c_oflag, locked->c_oflag);
+    wanted->c_cflag = keep_locked(now->c_cflag, wanted->c_cflag, locked->c_cflag);
+    wanted->c_lflag = keep_locked(now->c_lflag, wanted->c_lflag, locked->c_lflag);
+    if (locked->c_line)
+        wanted->c_line = now->c_line;
+    for (unsigned i = 0; i < ABI_NCCS; i++) {
+        if (locked->c_cc[i])
+            wanted->c_cc[i] = now->c_cc[i];
+    }
+}
+
+static void settings_change(struct tty *tty, struct abi_termios termios, bool flushes)
 {
     mutex_lock(&tty->lock);
-    bool toggles = (tty->termios.c_lflag ^ termios->c_lflag) & ABI_ICANON;
+    keep_locked_settings(tty, &termios);
+    bool toggles = (tty->termios.c_lflag ^ termios.c_lflag) & ABI_ICANON;
     if (flushes)
         tty_flush_input(tty);
-    tty->termios = *termios;
+    tty->termios = termios;
     if (toggles)
         tty_canonical_changed(tty);
-    if (!(termios->c_iflag & ABI_IXON) && tty->is_stopped)
+    if (!(termios.c_iflag & ABI_IXON) && tty->is_stopped)
         WRITE_ONCE(tty->is_stopped, false);
     mutex_unlock(&tty->lock);
     /* What readers and writers wait for may be another thing now. */
@@ -64,7 +88,7 @@ static long termios_set(struct tty *tty, unsigned long arg, size_t size, bool fl
     if (copy_from_app(&settings, (const void __app *)arg, size) != 0)
         return -EFAULT;
     memcpy(&termios, &settings, sizeof(termios)); /* speeds mean nothing to these lines */
-    settings_change(tty, &termios, flushes);
+    settings_change(tty, termios, flushes);
     return 0;
 }
 
@@ -95,7 +119,7 @@ static long termio_set(struct tty *tty, unsigned long arg, bool flushes)
     termios.c_lflag = (termios.c_lflag & 0xffff0000u) | old.c_lflag;
     termios.c_line = old.c_line;
     memcpy(termios.c_cc, old.c_cc, sizeof(old.c_cc));
-    settings_change(tty, &termios, flushes);
+    settings_change(tty, termios, flushes);
     return 0;
 }
 
@@ -111,6 +135,29 @@ static long termio_get(struct tty *tty, unsigned long arg)
                               .c_line = termios.c_line };
     memcpy(old.c_cc, termios.c_cc, sizeof(old.c_cc));
     return copy_to_app((void __app *)arg, &old, sizeof(old));
+}
+
+static long locked_get(struct tty *tty, unsigned long arg)
+{
+    mutex_lock(&tty->lock);
+    struct abi_termios locked = tty->locked;
+    mutex_unlock(&tty->lock);
+    return copy_to_app((void __app *)arg, &locked, sizeof(locked));
+}
+
+static long locked_set(struct tty *tty, unsigned long arg)
+{
+    struct abi_termios locked;
+
+    if (!process_has_capability(ABI_CAP_SYS_ADMIN) &&
+        !process_has_capability(ABI_CAP_CHECKPOINT_RESTORE))
+        return -EPERM;
+    if (copy_from_app(&locked, (const void __app *)arg, sizeof(locked)) != 0)
+        return -EFAULT;
+    mutex_lock(&tty->lock);
+    tty->locked = locked;
+    mutex_unlock(&tty->lock);
+    return 0;
 }
 
 /* ---- Window size ----------------------------------------------------------------------- */
@@ -211,6 +258,10 @@ long tty_ioctl(struct tty *tty, unsigned command, unsigned long arg)
     case ABI_TCSETAW:
     case ABI_TCSETAF:
         return termio_set(tty, arg, command == ABI_TCSETAF);
+    case ABI_TIOCGLCKTRMIOS:
+        return locked_get(tty, arg);
+    case ABI_TIOCSLCKTRMIOS:
+        return locked_set(tty, arg);
     case ABI_TIOCGWINSZ:
         return size_get(tty, arg);
     case ABI_TIOCSWINSZ:

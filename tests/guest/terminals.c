@@ -199,6 +199,41 @@ static void test_old_settings(void)
     close_pair();
 }
 
+/* What is locked stays as it is, whoever changes the settings and however. */
+static void test_locked_settings(void)
+{
+    struct termios was, now, locked;
+
+    open_pair();
+    NEED(!tcgetattr(slave, &was));
+    CHECK(!ioctl(slave, TIOCGLCKTRMIOS, &locked) && !locked.c_lflag && !locked.c_cc[VINTR]);
+    memset(&locked, 0, sizeof locked);
+    locked.c_lflag = ECHO;
+    locked.c_cc[VINTR] = 1;
+    CHECK(!ioctl(slave, TIOCSLCKTRMIOS, &locked));
+    memset(&locked, 0, sizeof locked);
+    CHECK(!ioctl(slave, TIOCGLCKTRMIOS, &locked) && locked.c_lflag == ECHO &&
+          locked.c_cc[VINTR] == 1);
+    now = was;
+    now.c_lflag &= ~(tcflag_t)(ECHO | ICANON);
+    now.c_cc[VINTR] = 'q';
+    now.c_cc[VKILL] = 'k';
+    CHECK(!tcsetattr(slave, TCSANOW, &now) && !tcgetattr(slave, &now));
+    CHECK((now.c_lflag & ECHO) && !(now.c_lflag & ICANON) && now.c_cc[VINTR] == was.c_cc[VINTR] &&
+          now.c_cc[VKILL] == 'k');
+    CHECK_ERRNO(ioctl(slave, TIOCGLCKTRMIOS, 1), EFAULT);
+    CHECK_ERRNO(ioctl(slave, TIOCSLCKTRMIOS, 1), EFAULT);
+    pid_t pid = fork();
+    if (pid == 0) {
+        NEED(!setuid(65534));
+        CHECK_ERRNO(ioctl(slave, TIOCSLCKTRMIOS, &locked), EPERM);
+        _exit(0);
+    }
+    int status;
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    close_pair();
+}
+
 static void test_mode_change(void)
 {
     open_pair();
@@ -415,6 +450,7 @@ int main(void)
     test_raw();
     test_settings();
     test_old_settings();
+    test_locked_settings();
     test_mode_change();
     test_session();
     test_background();
