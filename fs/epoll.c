@@ -46,6 +46,7 @@ struct epoll {
     struct rb_tree items; /* [e] by file and descriptor */
     struct spinlock ready_lock;
     struct list ready; /* [r] items that may have events */
+    bool is_scanned;   /* [r] somebody has taken them all and will put some back */
     struct wait_queue waiters;
     struct poll_head poll; /* for those who watch this epoll */
     struct file *file;     /* [i] */
@@ -88,9 +89,15 @@ static void epoll_put(struct epoll *epoll)
 
 /* ---- The ready list ---------------------------------------------------------------- */
 
+/* Items that a scan will put back count; who finds none of them waits for the scan's end at epoll->lock. */
 static bool has_ready(struct epoll *epoll)
 {
-    return READ_ONCE(epoll->ready.next) != &epoll->ready;
+    if (READ_ONCE(epoll->ready.next) != &epoll->ready)
+        return true;
+    unsigned long flags = spin_lock_irq(&epoll->ready_lock);
+    bool result = epoll->is_scanned || !list_is_empty(&epoll->ready);
+    spin_unlock_irq(&epoll->ready_lock, flags);
+    return result;
 }
 
 /* True if item was not on the list. */
@@ -145,6 +152,8 @@ static void epoll_tell(struct epoll *epoll, bool is_new)
 {
     if (is_new)
         wake_one(&epoll->waiters);
+    /* The partner is control_add(): either it finds the item on the list or we find its watcher. */
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if (!list_is_empty(&epoll->poll.watchers))
         poll_wake(&epoll->poll, ABI_POLLIN | ABI_POLLRDNORM);
 }
@@ -404,6 +413,7 @@ static void scan_begin(struct epoll *epoll, struct list *scan)
     list_init(scan);
     unsigned long flags = spin_lock_irq(&epoll->ready_lock);
     list_splice_back(scan, &epoll->ready);
+    epoll->is_scanned = true;
     spin_unlock_irq(&epoll->ready_lock, flags);
 }
 
@@ -413,6 +423,7 @@ static void scan_end(struct epoll *epoll, struct list *scan)
     unsigned long flags = spin_lock_irq(&epoll->ready_lock);
     list_splice_back(scan, &epoll->ready);
     list_splice_back(&epoll->ready, scan);
+    epoll->is_scanned = false;
     bool has_more = !list_is_empty(&epoll->ready);
     spin_unlock_irq(&epoll->ready_lock, flags);
     if (has_more)
