@@ -92,8 +92,6 @@ static void epoll_put(struct epoll *epoll)
 /* Items that a scan will put back count; who finds none of them waits for the scan's end at epoll->lock. */
 static bool has_ready(struct epoll *epoll)
 {
-    if (READ_ONCE(epoll->ready.next) != &epoll->ready)
-        return true;
     unsigned long flags = spin_lock_irq(&epoll->ready_lock);
     bool result = epoll->is_scanned || !list_is_empty(&epoll->ready);
     spin_unlock_irq(&epoll->ready_lock, flags);
@@ -152,10 +150,7 @@ static void epoll_tell(struct epoll *epoll, bool is_new)
 {
     if (is_new)
         wake_one(&epoll->waiters);
-    /* The partner is control_add(): either it finds the item on the list or we find its watcher. */
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (!list_is_empty(&epoll->poll.watchers))
-        poll_wake(&epoll->poll, ABI_POLLIN | ABI_POLLRDNORM);
+    poll_wake(&epoll->poll, ABI_POLLIN | ABI_POLLRDNORM);
 }
 
 /* With the lock of the watched poll_head held, interrupts off. */

@@ -11,6 +11,7 @@
 #include "kernel/manifest.h"
 #include "kernel/mm/heap.h"
 #include "kernel/poll.h"
+#include "kernel/process.h"
 #include "kernel/sched.h"
 #include "kernel/thread.h"
 #include "kernel/timer.h"
@@ -292,6 +293,17 @@ void sched_set_nice(struct thread *thread, int nice)
 bool signal_is_pending(void)
 {
     return false;
+}
+
+/* There are no processes here. */
+struct process *process_find(int pid)
+{
+    return NULL;
+}
+
+void process_put(struct process *process)
+{
+    abort();
 }
 
 static int (*show[16])(struct text *text);
