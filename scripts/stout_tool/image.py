@@ -35,6 +35,7 @@ class Image:
         self.resolver = Resolver(self.root)
         self.program = None
         self.argv = []
+        self.patches_code = False  # see recipes.py
         self.env = dict(defaults.ENVIRONMENT)
         self.cwd = options.workdir or (os.getcwd() if not options.root else "/")
         self.hostname = options.hostname
@@ -54,7 +55,7 @@ class Image:
         self._add_program(path)
         items = [split_item(item) for item in self.options.add]
         for path, _ in items:  # what programs bring; the user's own files come after and win
-            if not self.options.root and os.path.isfile(path) and is_linked(path):
+            if os.path.isfile(path) and is_linked(path):
                 self._add_recipe(recipes.for_interpreter(path), path)
         for path, guest in items:
             self._add_item(path, guest)
@@ -115,9 +116,9 @@ class Image:
             self._add_elf(path)
             self.program = path
             self.argv = [self.options.program] + args
-            recipe = None if self.options.root else recipes.for_interpreter(path)
+            recipe = recipes.for_interpreter(host)
             self._add_recipe(recipe, path)
-            if recipe:
+            if recipe and not self.options.root:
                 self._add_script_argument(recipe, args)
             elif not self.options.root:
                 self._add_file_arguments(args)
@@ -184,8 +185,7 @@ class Image:
         head = read_head(self.root.host(path))
         if head[:2] != b"#!":
             self._add_elf(path)
-            if not self.options.root:
-                self._add_recipe(recipes.for_interpreter(path), path)
+            self._add_recipe(recipes.for_interpreter(self.root.host(path)), path)
             return
         if not self.options.root:
             self.tree.add_host(path)
@@ -205,8 +205,11 @@ class Image:
         return next((f"{d}/{name}" for d in GUEST_PATH if self.root.is_file(f"{d}/{name}")), None)
 
     def _add_recipe(self, recipe, path):
-        """What is known about an interpreter or server, if anything is."""
+        """What is known about an interpreter or server, if anything is; a root has its files already."""
         if recipe is None:
+            return
+        self.patches_code |= recipe.patches_code
+        if self.options.root:
             return
         recipes.take_files(recipe, path, self.tree, self._on_elf, self.say)
         users = [find_user(name, self.root) for name in recipe.users if is_user(name, self.root)]

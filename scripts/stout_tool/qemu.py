@@ -116,6 +116,11 @@ def check_memory(memory, archive_size, kernel_size):
                          f"{-(-least // MIB) * 2}M.")
 
 
+def take_turns(accel):
+    """For programs whose threads change code that others run (docs/decisions/0004): emulated processors one at a time."""
+    return "tcg,thread=single" if accel == "tcg" else accel
+
+
 class Machine:
     """The command line, from options and chardev texts."""
 

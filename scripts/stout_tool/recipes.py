@@ -4,7 +4,7 @@
 The knowledge is data, one file each in recipes/: name, extensions, commands (looked for on PATH),
 binary (a pattern of the program's real base name), script ("file" or "folder": what a script
 brings), upwards (names also taken from the folders above), before_script (arguments put before
-it), certificates, users (names of this host's passwd that the program looks up), directories (made
+it), certificates, patches_code (threads change code that others run: qemu.take_turns()), users (names of this host's passwd that the program looks up), directories (made
 empty, the first user's), and [[take]] tables: path (a glob; {prefix} {release} {version} {venv} {home} are
 filled in), include or exclude (name patterns, at the top level or anywhere), max_mib.
 """
@@ -35,6 +35,7 @@ class Recipe:
         self.upwards = data.get("upwards", [])
         self.before_script = data.get("before_script", [])
         self.certificates = data.get("certificates", False)
+        self.patches_code = data.get("patches_code", False)
         self.users = data.get("users", [])
         self.directories = data.get("directories", [])
         self.take = data.get("take", [])

@@ -133,7 +133,10 @@ def run(options):
     else:
         options.memory = qemu.default_memory(size)
     qemu.check_memory(options.memory, size, kernel_size)
-    machine = qemu.Machine(options, qemu.choose_accel(options.accel, notice))
+    accel = qemu.choose_accel(options.accel, notice)
+    if image.patches_code and options.cpus > 1:
+        accel = qemu.take_turns(accel)
+    machine = qemu.Machine(options, accel)
     boot = boot_arguments(options, kernel, archive)
     if options.dry_run:
         print(shlex.join(machine.command(boot, dry_chardevs(options))))

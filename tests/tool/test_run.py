@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import socket
 import struct
 import subprocess
@@ -94,6 +95,18 @@ def test_machines(stout, compiled):
     assert "-M q35" in text and "virtio-net-pci" in text and "-smp 4" in text and "-m 1024M" in text
     text = " ".join(dry(stout("run", "--dry-run", "--net", "none", program)))
     assert "netdev" not in text
+
+
+def test_emulated_jvm_takes_turns(stout, compiled, tmp_path):
+    """QEMU runs torn code while another emulated processor changes it, as JVMs do."""
+    jar = tmp_path / "x.jar"
+    jar.write_bytes(b"PK")
+    if shutil.which("java") is None:
+        pytest.skip("no java")
+    run = ["run", "--dry-run", "--accel", "tcg", "--cpus", "2"]
+    for program in (["java"], [str(jar)], ["--add", "java", compiled(HELLO)]):
+        assert "tcg,thread=single" in dry(stout(*run, *program))
+    assert "tcg,thread=single" not in dry(stout(*run[:-1], "1", "java")) + dry(stout(*run, compiled(HELLO)))
 
 
 def test_node_script_brings_its_package(stout, tmp_path):
