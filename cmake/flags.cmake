@@ -31,11 +31,11 @@ if(STOUT_HOST)
         target_compile_options(stout_flags INTERFACE -Wno-tsan)
     endif()
 else()
-    # musl's headers replace the host's; its objects (libc/) are what they promise.
+    # musl's headers replace the host's; its objects (libc/) are what they promise, so that a memcpy() of a word may be a move.
     target_include_directories(stout_flags INTERFACE ${CMAKE_SOURCE_DIR}/arch/x86_64)
     target_include_directories(stout_flags SYSTEM INTERFACE ${CMAKE_BINARY_DIR}/libc/include)
     target_compile_options(stout_flags INTERFACE
-        -nostdinc -ffreestanding -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone -mgeneral-regs-only
+        -nostdinc -ffreestanding -fbuiltin -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone -mgeneral-regs-only
         -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none -fno-common
         $<$<COMPILE_LANG_AND_ID:C,GNU>:-fno-tree-loop-distribute-patterns -fconserve-stack>)
     execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=include
