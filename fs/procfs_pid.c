@@ -7,10 +7,12 @@
  */
 #include <string.h>
 
+#include "abi/capability.h"
 #include "abi/fcntl.h"
 #include "fs/procfs_internal.h"
 #include "kernel/clock.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/oom.h"
 #include "kernel/mm/vmspace.h"
 #include "kernel/process.h"
 #include "kernel/thread.h"
@@ -122,13 +124,24 @@ static int pid_oom_adjust(const struct pseudo_ref *ref, struct text *text)
 
 static int pid_oom_adjust_store(const struct pseudo_ref *ref, char *buf, size_t len)
 {
-    bool is_negative = buf[0] == '-';
+    bool is_negative = buf[0] == '-', is_capable = process_is_capable(ABI_CAP_SYS_RESOURCE);
     size_t digits = strspn(buf + is_negative, "0123456789");
-    long value = pseudo_number(buf + is_negative, digits);
-    if (value < 0 || value > 1000 ||
+    long number = pseudo_number(buf + is_negative, digits);
+    if (number < 0 || number > OOM_SCORE_ADJ_MAX ||
         buf[is_negative + digits + strspn(buf + is_negative + digits, " \n")])
         return -EINVAL;
-    WRITE_ONCE(ref->process->oom_score_adj, (int)(is_negative ? -value : value));
+    int value = (int)(is_negative ? -number : number);
+    if (value < READ_ONCE(ref->process->oom_score_adj_min) && !is_capable)
+        return -EACCES;
+    WRITE_ONCE(ref->process->oom_score_adj, value);
+    if (is_capable)
+        WRITE_ONCE(ref->process->oom_score_adj_min, value);
+    return 0;
+}
+
+static int pid_oom_score(const struct pseudo_ref *ref, struct text *text)
+{
+    text_printf(text, "%d\n", oom_score(ref->process));
     return 0;
 }
 
@@ -289,7 +302,7 @@ static const struct pseudo_entry pid_entries[] = {
     { .name = "mounts", .mode = PROC_FILE, .show = proc_mounts },
     { .name = "net", .mode = PROC_DIR, .entries = proc_net_table },
     { .name = "ns", .mode = ABI_S_IFDIR | 0511, .entries = namespace_entries },
-    { .name = "oom_score", .mode = PROC_FILE, .show = proc_fixed_text, .data = "0\n" },
+    { .name = "oom_score", .mode = PROC_FILE, .show = pid_oom_score },
     { .name = "oom_score_adj",
       .mode = ABI_S_IFREG | 0644,
       .show = pid_oom_adjust,

@@ -22,6 +22,7 @@
 #include "kernel/log.h"
 #include "kernel/manifest.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/oom.h"
 #include "kernel/options.h"
 #include "kernel/panic.h"
 #include "kernel/process.h"
@@ -80,6 +81,7 @@ static void boot_thread(void *arg)
 
     entropy_init();
     process_init();
+    oom_init();     /* who is killed when memory runs out */
     vfs_init();     /* an empty root in RAM */
     net_init();     /* lwIP, loopback, the receive thread */
     drivers_init(); /* buses and their devices; from here on the console has its channels */

@@ -154,6 +154,8 @@ static void process_inherit(struct process *process, struct process *parent)
     memcpy(process->comm, parent->comm, sizeof(process->comm));
     process->is_dumpable = parent->is_dumpable;
     process->personality = parent->personality;
+    process->oom_score_adj = READ_ONCE(parent->oom_score_adj);
+    process->oom_score_adj_min = READ_ONCE(parent->oom_score_adj_min);
     mutex_unlock(&parent->lock);
 }
 
@@ -172,12 +174,12 @@ static void process_init_fields(struct process *process)
     signal_shared_init(&process->signals);
 }
 
-struct thread *process_create_thread(struct process *process)
+int process_create_thread(struct process *process, struct thread **out)
 {
-    struct thread *thread = thread_create_app(process, process->comm);
-    if (thread)
+    int err = thread_create_app(process, process->comm, out);
+    if (!err)
         process_get(process);
-    return thread;
+    return err;
 }
 
 int process_create(struct process *model, struct process **out)
@@ -195,10 +197,11 @@ int process_create(struct process *model, struct process **out)
         memcpy(process->comm, "init", 5);
     }
 
-    struct thread *leader = process_create_thread(process);
-    if (!leader) {
+    struct thread *leader;
+    int err = process_create_thread(process, &leader);
+    if (err) {
         process_discard(process);
-        return -EAGAIN;
+        return err;
     }
     process->leader =
         thread_get(leader); /* besides the running thread's own, which sched_exit() drops */

@@ -23,6 +23,9 @@ struct vmspace;
 
 #define NGROUPS 32
 
+#define OOM_SCORE_ADJ_MIN (-1000) /* never killed for want of memory */
+#define OOM_SCORE_ADJ_MAX 1000
+
 struct credentials {
     uint32_t uid, euid, suid, fsuid;
     uint32_t gid, egid, sgid, fsgid;
@@ -91,7 +94,9 @@ struct process {
     bool was_over_limit; /* [a] it became a user with more than RLIMIT_NPROC: execve looks again */
     int pdeath_signal;
     unsigned personality;
-    int oom_score_adj; /* [a] /proc/PID/oom_score_adj: kept for those who set and read it */
+    int oom_score_adj,
+        oom_score_adj_min; /* [a] /proc/PID/oom_score_adj; how far down without CAP_SYS_RESOURCE */
+    nsec_t oom_killed_at;  /* [a] 0: it is not a victim (kernel/mm/oom.c) */
     uint64_t peak_resident_pages; /* [t] the largest of the vmspaces that are gone */
     uint64_t children_peak_pages; /* [t] the largest of the reaped children */
 };
@@ -128,8 +133,8 @@ struct fdtable *process_files(struct process *process);
 struct fs_context *process_fs(struct process *process);
 struct file *process_exe(struct process *process);
 /* A thread of process, not yet listed or started, with the reference that it holds on process for its
- * life.  NULL: no memory, no number left. */
-struct thread *process_create_thread(struct process *process);
+ * life.  -ENOMEM; -EAGAIN: no number left. */
+int process_create_thread(struct process *process, struct thread **out) __must_check;
 /* Enters a new thread into process->threads.  -EAGAIN: the process is ending or in execve. */
 int process_add_thread(struct process *process, struct thread *thread) __must_check;
 /* Counts a thread that has left process->threads.  [ts] held. */

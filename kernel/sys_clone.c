@@ -119,12 +119,13 @@ static int tid_to_parent(const struct clone_request *request, int tid)
 static long thread_clone(const struct clone_request *request)
 {
     struct process *process = process_current();
-    struct thread *child = process_create_thread(process);
-    if (!child)
-        return -EAGAIN;
+    struct thread *child;
+    int err = process_create_thread(process, &child);
+    if (err)
+        return err;
     thread_set_name(child, thread_current()->name);
     child->vmspace = process->vmspace;
-    int err = child_thread_init(child, request);
+    err = child_thread_init(child, request);
     if (err)
         goto put_child;
     int tid = child->tid;

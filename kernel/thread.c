@@ -295,22 +295,23 @@ struct thread *thread_create_kernel(const char *name, void (*function)(void *), 
     return thread;
 }
 
-struct thread *thread_create_app(struct process *process, const char *name)
+int thread_create_app(struct process *process, const char *name, struct thread **out)
 {
     struct thread *thread = thread_create(name);
 
     if (!thread)
-        return NULL;
+        return -ENOMEM;
     int tid = tid_alloc();
     if (tid < 0) {
         thread_put(thread);
-        return NULL;
+        return -EAGAIN;
     }
     thread->tid = tid;
     thread->process = process_get(process);
     sched_entity_init(thread, thread_current()->process ? thread_current() : NULL);
     thread->timer_slack_ns = thread->default_timer_slack_ns = TIMER_SLACK_NS;
-    return thread;
+    *out = thread;
+    return 0;
 }
 
 /* The first code on a new thread's stack: in the middle of a switch, interrupts off. */

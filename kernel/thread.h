@@ -117,8 +117,8 @@ static inline struct thread *thread_current(void)
 /* A kernel thread, not yet started.  NULL: no memory. */
 struct thread *thread_create_kernel(const char *name, void (*function)(void *), void *arg);
 /* A thread for process, of which it holds a reference until it is freed, with a tid of its own, not yet
- * started and not yet listed.  What it runs is set by thread_set_entry(); NULL: no memory or no tid. */
-struct thread *thread_create_app(struct process *process, const char *name);
+ * started and not yet listed.  What it runs is set by thread_set_entry().  -ENOMEM; -EAGAIN: no tid. */
+int thread_create_app(struct process *process, const char *name, struct thread **out) __must_check;
 /* The thread will begin in function(arg) with interrupts on; function must not return (it ends in
  * arch_enter_app() or sched_exit()).  Use this and not arch_thread_init(), whose function would
  * begin in the middle of a switch. */

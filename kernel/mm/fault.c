@@ -16,6 +16,7 @@
 
 #include "abi/errno.h"
 #include "abi/signal.h"
+#include "kernel/mm/oom.h"
 #include "kernel/mm/vmspace_internal.h"
 #include "kernel/panic.h"
 #include "kernel/process.h"
@@ -396,10 +397,10 @@ int vmspace_fault(struct vmspace *vm, uintptr_t address, unsigned access,
         read_unlock(&vm->lock);
         if (err == -EAGAIN && stack_grow(vm, address))
             return failed(result, ABI_SIGSEGV, ABI_SEGV_MAPERR);
-    }
-    if (err == -ENOMEM) {
-        oom_kill_current(vm);
-        return failed(result, ABI_SIGKILL, ABI_SI_KERNEL);
+        if (err == -ENOMEM && oom_wait())
+            return failed(result, ABI_SIGKILL, ABI_SI_KERNEL);
+        if (err == -ENOMEM)
+            err = -EAGAIN;
     }
     return err;
 }

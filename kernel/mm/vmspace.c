@@ -17,6 +17,7 @@
 #include "kernel/entropy.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/map_object.h"
+#include "kernel/mm/oom.h"
 #include "kernel/mm/vmspace_internal.h"
 #include "kernel/options.h"
 #include "kernel/panic.h"
@@ -137,6 +138,7 @@ void vmspace_put(struct vmspace *vm)
     debug_assert(vm->resident_pages == 0);
     arch_pt_destroy(&vm->table);
     kfree(vm);
+    oom_memory_freed();
 }
 
 /* ---- Limits ----------------------------------------------------------------------- */

@@ -102,8 +102,3 @@ int vmspace_populate(struct vmspace *vm, uintptr_t start, uintptr_t end,
 int vmspace_may_lock(struct vmspace *vm, size_t bytes) __must_check;
 /* What mlockall(MCL_FUTURE) adds to args->flags, and whether so much may be locked.  -EPERM, -EAGAIN. */
 int vmspace_lock_future(struct vmspace *vm, struct vmspace_map_args *args) __must_check;
-
-/* ---- oom.c ---- */
-
-/* Reports what used the memory and kills the running process. */
-void oom_kill_current(struct vmspace *vm);

@@ -14,6 +14,7 @@
 #include "kernel/log.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/oom.h"
 #include "kernel/mutex.h"
 #include "kernel/options.h"
 #include "kernel/panic.h"
@@ -367,10 +368,15 @@ bool signal_is_fatal_pending(void)
     return false;
 }
 
-int signal_send_process(struct process *target, int signo, const struct abi_siginfo *info)
+/* There is one process, and it is the victim. */
+int oom_wait(void)
 {
-    machine_kills += signo == ABI_SIGKILL;
-    return 0;
+    machine_kills++;
+    return -ENOMEM;
+}
+
+void oom_memory_freed(void)
+{
 }
 
 struct file *file_get(struct file *file)

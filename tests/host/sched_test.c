@@ -22,9 +22,9 @@ static void burn(void *arg)
 
 static struct thread *spawn_burner(int nice, uint64_t affinity)
 {
-    struct thread *thread = thread_create_app(&world_process, "burner");
+    struct thread *thread;
 
-    CHECK(thread);
+    CHECK_EQ(thread_create_app(&world_process, "burner", &thread), 0);
     sched_set_nice(thread, nice);
     CHECK_EQ(sched_set_affinity(thread, affinity), 0);
     thread_set_entry(thread, burn, NULL);

@@ -30,9 +30,9 @@ struct thread *world_spawn(void (*function)(void *), void *arg)
 
 struct thread *world_spawn_app(void (*function)(void *), void *arg)
 {
-    struct thread *thread = thread_create_app(&world_process, "app");
+    struct thread *thread;
 
-    assert(thread);
+    assert(!thread_create_app(&world_process, "app", &thread));
     thread->vmspace = &world_vmspace;
     thread_set_entry(thread, function, arg);
     return started(thread);
