@@ -31,7 +31,8 @@ if(STOUT_HOST)
         target_compile_options(stout_flags INTERFACE -Wno-tsan)
     endif()
 else()
-    # musl's headers replace the host's; its objects (libc/) are what they promise, so that a memcpy() of a word may be a move.
+    # musl's headers replace the host's; its objects (libc/) are what they promise, so the compiler may
+    # know them: a memcpy() of a word is a move.
     target_include_directories(stout_flags INTERFACE ${CMAKE_SOURCE_DIR}/arch/x86_64)
     target_include_directories(stout_flags SYSTEM INTERFACE ${CMAKE_BINARY_DIR}/libc/include)
     target_compile_options(stout_flags INTERFACE

@@ -397,12 +397,10 @@ int vmspace_fault(struct vmspace *vm, uintptr_t address, unsigned access,
         read_unlock(&vm->lock);
         if (err == -EAGAIN && stack_grow(vm, address))
             return failed(result, ABI_SIGSEGV, ABI_SEGV_MAPERR);
-        if (err == -ENOMEM && oom_wait())
-            return failed(result, ABI_SIGKILL, ABI_SI_KERNEL);
-        if (err == -ENOMEM)
+        if (err == -ENOMEM && oom_wait() == 0)
             err = -EAGAIN;
     }
-    return err;
+    return err == -ENOMEM ? failed(result, ABI_SIGKILL, ABI_SI_KERNEL) : err;
 }
 
 /* One page for vmspace_populate(); *next: where to go on. */

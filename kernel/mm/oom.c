@@ -6,7 +6,8 @@
  *
  * The fault may come from a system call that copies under locks, perhaps one that the victim waits for.  So a thread
  * of its own chooses, which holds none, and who waits for the memory does so for PATIENCE at most and is killed then.
- * While a victim is on its way no other is chosen; one that does not go in time is passed over.
+ * While a victim is on its way no other is chosen; one that does not go in time is passed over.  If nobody may be
+ * killed, who faulted is (Linux panics).
  */
 #include "kernel/mm/oom.h"
 
@@ -21,78 +22,78 @@
 #include "kernel/signal.h"
 #include "kernel/thread.h"
 
-#define PATIENCE    (5 * NSEC_PER_SEC)
+#define PATIENCE    (30 * NSEC_PER_SEC)
 #define LOOK_AGAIN  (10 * NSEC_PER_MSEC) /* a waiter, for signals: only fatal ones concern it */
-#define VICTIM_TIME NSEC_PER_SEC         /* for a victim to go, before another is chosen */
+#define VICTIM_TIME (10 * NSEC_PER_SEC)  /* for a victim to go, before another is chosen */
+#define ENOUGH      8                    /* frames: a fault needs one, and perhaps tables */
 #define UNKILLABLE  LONG_MIN
 
 static struct wait_queue requests = WAIT_QUEUE_INIT(requests);
 static struct wait_queue waiters = WAIT_QUEUE_INIT(waiters);
-static bool is_requested; /* [a] */
-static unsigned nwaiting; /* [a] */
-static unsigned nfreed;   /* [a] address spaces, while somebody waited */
+static bool is_requested;  /* [a] */
+static unsigned nwaiting;  /* [a] */
+static unsigned nfreed;    /* [a] how often memory came back while somebody waited */
+static unsigned nhopeless; /* [a] how often there was nobody to kill */
 
 static unsigned long long mib(uint64_t npages)
 {
     return npages >> (20 - PAGE_SHIFT);
 }
 
+static long total_pages(void)
+{
+    struct frame_stats stats;
+
+    frame_get_stats(&stats);
+    return (long)stats.total_pages;
+}
+
 /* ---- The choice ------------------------------------------------------------------------ */
 
 struct choice {
-    struct process *victim;
-    struct vmspace *vm; /* compared only */
+    long total;
+    struct process *victim; /* a reference */
     long points;
     bool is_under_way; /* an earlier victim is still there */
 };
 
-/* Pages; UNKILLABLE: it has no memory of its own, or is not to be killed. */
-static long badness(struct process *process, struct vmspace **vm)
+/* Pages; UNKILLABLE: it is not to be killed, or has no memory of its own. */
+static long badness(struct process *process, long total)
 {
-    struct frame_stats stats;
     int adjust = READ_ONCE(process->oom_score_adj);
     long points = UNKILLABLE;
 
     mutex_lock(&process->lock);
-    *vm = process->vmspace;
-    if (*vm && adjust != OOM_SCORE_ADJ_MIN && !READ_ONCE(process->is_vfork_child))
-        points = (long)READ_ONCE((*vm)->resident_pages);
+    struct vmspace *vm = process->vmspace;
+    if (vm && adjust != OOM_SCORE_ADJ_MIN && !READ_ONCE(process->is_vfork_child))
+        points = (long)READ_ONCE(vm->resident_pages) + adjust * (total / OOM_SCORE_ADJ_MAX);
     mutex_unlock(&process->lock);
-    if (points == UNKILLABLE)
-        return UNKILLABLE;
-    frame_get_stats(&stats);
-    return points + adjust * (long)(stats.total_pages / OOM_SCORE_ADJ_MAX);
+    return points;
 }
 
 int oom_score(struct process *process)
 {
-    struct frame_stats stats;
-    struct vmspace *vm;
-    long points = badness(process, &vm);
+    long total = total_pages(), points = badness(process, total);
 
-    frame_get_stats(&stats);
     if (points == UNKILLABLE)
         return 0;
-    return (int)((OOM_SCORE_ADJ_MAX + points * OOM_SCORE_ADJ_MAX / (long)stats.total_pages) * 2 /
-                 3);
+    return (int)((OOM_SCORE_ADJ_MAX + points * OOM_SCORE_ADJ_MAX / total) * 2 / 3);
 }
 
 static bool choose(struct process *process, void *arg)
 {
     struct choice *choice = arg;
-    struct vmspace *vm;
-    long points = badness(process, &vm);
-
-    if (!vm)
-        return true;
+    long points = badness(process, choice->total);
     nsec_t killed_at = READ_ONCE(process->oom_killed_at);
+
+    if (points == UNKILLABLE)
+        return true;
     if (killed_at) {
         choice->is_under_way |= clock_monotonic() - killed_at < VICTIM_TIME;
-    } else if (points != UNKILLABLE && (!choice->victim || points > choice->points)) {
+    } else if (!choice->victim || points > choice->points) {
         if (choice->victim)
             process_put(choice->victim);
         choice->victim = process_get(process);
-        choice->vm = vm;
         choice->points = points;
     }
     return true;
@@ -100,46 +101,76 @@ static bool choose(struct process *process, void *arg)
 
 /* ---- The end ------------------------------------------------------------------------- */
 
-static void report(struct process *victim)
+static void report(const struct process *victim, const struct vmspace *vm)
 {
-    struct vmspace *vm = process_vmspace(victim);
     struct frame_stats stats;
 
     frame_get_stats(&stats);
     log_error("out of memory: %s (pid %d) has %llu MiB resident, %llu MiB mapped, oom_score_adj %d",
-              victim->comm, victim->pid, vm ? mib(vm->resident_pages) : 0,
-              vm ? (unsigned long long)vm->mapped_bytes >> 20 : 0,
-              READ_ONCE(victim->oom_score_adj));
+              victim->comm, victim->pid, mib(vm->resident_pages),
+              (unsigned long long)vm->mapped_bytes >> 20, READ_ONCE(victim->oom_score_adj));
     log_error("  of %llu MiB: application %llu, files %llu, slabs %llu, kernel %llu, free %llu",
               mib(stats.total_pages), mib(stats.app_pages), mib(stats.cache_pages),
               mib(stats.slab_pages), mib(stats.kernel_pages), mib(stats.free_pages));
     log_error("  it is killed; give the machine more memory (stout run -m)");
-    vmspace_put(vm);
 }
 
-/* Its memory goes only with all who share it. */
-static bool kill_sharer(struct process *process, void *arg)
+/* The memory goes only with all who share it. */
+static bool kill_sharer(struct process *process, void *vm)
 {
-    struct choice *choice = arg;
-    struct vmspace *vm;
-
-    (void)badness(process, &vm);
-    if (process == choice->victim || vm == choice->vm) {
+    mutex_lock(&process->lock);
+    bool is_sharer = process->vmspace == vm;
+    mutex_unlock(&process->lock);
+    if (is_sharer) {
         WRITE_ONCE(process->oom_killed_at, clock_monotonic());
         (void)signal_send_process(process, ABI_SIGKILL, NULL);
     }
     return true;
 }
 
+static void kill_victim(struct process *victim)
+{
+    struct vmspace *vm = process_vmspace(victim); /* so that no other takes its place meanwhile */
+
+    if (!vm)
+        return; /* it has ended by itself */
+    report(victim, vm);
+    process_for_each(kill_sharer, vm);
+    vmspace_put(vm);
+}
+
+static void tell(unsigned *count)
+{
+    __atomic_fetch_add(count, 1, __ATOMIC_SEQ_CST);
+    wake_all(&waiters);
+}
+
+/* It may have come back between the fault and now; to kill somebody then would be one too many. */
+static bool memory_is_back(void)
+{
+    struct frame *frames[ENOUGH];
+    unsigned count = 0;
+
+    while (count < ENOUGH && (frames[count] = frame_alloc(0, ALLOC_WAIT | ALLOC_APP)))
+        count++;
+    for (unsigned i = 0; i < count; i++)
+        frame_put(frames[i]);
+    return count == ENOUGH;
+}
+
 static void relieve(void)
 {
-    struct choice choice = { 0 };
+    struct choice choice = { .total = total_pages() };
 
-    process_for_each(choose, &choice);
-    if (choice.victim && !choice.is_under_way) {
-        report(choice.victim);
-        process_for_each(kill_sharer, &choice);
+    if (memory_is_back()) {
+        tell(&nfreed);
+        return;
     }
+    process_for_each(choose, &choice);
+    if (!choice.is_under_way && choice.victim)
+        kill_victim(choice.victim);
+    else if (!choice.is_under_way)
+        tell(&nhopeless);
     if (choice.victim)
         process_put(choice.victim);
 }
@@ -157,35 +188,51 @@ static void oom_thread(void *arg)
 
 void oom_memory_freed(void)
 {
-    if (__atomic_load_n(&nwaiting, __ATOMIC_SEQ_CST) == 0)
-        return;
-    __atomic_fetch_add(&nfreed, 1, __ATOMIC_SEQ_CST);
-    wake_all(&waiters);
+    if (__atomic_load_n(&nwaiting, __ATOMIC_SEQ_CST) > 0)
+        tell(&nfreed);
 }
 
-static bool was_freed(unsigned seen)
+static bool has_changed(const unsigned *count, unsigned seen)
 {
-    return __atomic_load_n(&nfreed, __ATOMIC_SEQ_CST) != seen;
+    return __atomic_load_n(count, __ATOMIC_SEQ_CST) != seen;
+}
+
+/* True: memory has come back; false: there is no hope, or the process is being killed. */
+static bool await_memory(void)
+{
+    unsigned freed = __atomic_load_n(&nfreed, __ATOMIC_SEQ_CST);
+    unsigned hopeless = __atomic_load_n(&nhopeless, __ATOMIC_SEQ_CST);
+    nsec_t end = clock_monotonic() + PATIENCE, now;
+
+    do {
+        /* Each time: the last victim may have ended without giving enough. */
+        __atomic_store_n(&is_requested, true, __ATOMIC_SEQ_CST);
+        wake_all(&requests);
+        now = clock_monotonic();
+        (void)wait_on_always(&waiters,
+                             has_changed(&nfreed, freed) || has_changed(&nhopeless, hopeless),
+                             now + LOOK_AGAIN);
+        if (signal_is_fatal_pending())
+            return false;
+        if (has_changed(&nfreed, freed))
+            return true;
+    } while (!has_changed(&nhopeless, hopeless) && now < end);
+    return false;
 }
 
 int oom_wait(void)
 {
     struct thread *self = arch_current();
-    nsec_t end = clock_monotonic() + PATIENCE;
 
     if (!self || !self->process || signal_is_fatal_pending())
         return -ENOMEM;
     __atomic_fetch_add(&nwaiting, 1, __ATOMIC_SEQ_CST);
-    unsigned seen = __atomic_load_n(&nfreed, __ATOMIC_SEQ_CST);
-    __atomic_store_n(&is_requested, true, __ATOMIC_SEQ_CST);
-    wake_all(&requests);
-    while (!was_freed(seen) && !signal_is_fatal_pending() && clock_monotonic() < end)
-        (void)wait_on_always(&waiters, was_freed(seen), clock_monotonic() + LOOK_AGAIN);
+    bool is_back = await_memory();
     __atomic_fetch_sub(&nwaiting, 1, __ATOMIC_SEQ_CST);
-    if (was_freed(seen) && !signal_is_fatal_pending())
+    if (is_back)
         return 0;
     if (!signal_is_fatal_pending()) {
-        report(self->process);
+        report(self->process, self->process->vmspace);
         (void)signal_send_process(self->process, ABI_SIGKILL, NULL);
     }
     return -ENOMEM;

@@ -307,7 +307,7 @@ def nginx_rates(bench, processes, cpus):
 
 def request_rates(bench, start):
     rates = {"linux": [], "ours": []}
-    for _ in range(least_rounds(bench) + 2):  # the emulator's luck with addresses (ASLR) makes a tenth of each run
+    for _ in range(least_rounds(bench) + 2):  # two equal runs differ by up to a quarter
         for kind in ("linux", "ours"):
             server = start(kind)
             try:

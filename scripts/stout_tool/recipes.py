@@ -4,9 +4,10 @@
 The knowledge is data, one file each in recipes/: name, extensions, commands (looked for on PATH),
 binary (a pattern of the program's real base name), script ("file" or "folder": what a script
 brings), upwards (names also taken from the folders above), before_script (arguments put before
-it), certificates, patches_code (threads change code that others run: qemu.take_turns()), users (names of this host's passwd that the program looks up), directories (made
-empty, the first user's), and [[take]] tables: path (a glob; {prefix} {release} {version} {venv} {home} are
-filled in), include or exclude (name patterns, at the top level or anywhere), max_mib.
+it), certificates, patches_code (its threads change code that others run: qemu.take_turns()), users (names of
+this host's passwd that the program looks up), directories (made empty, the first user's), and [[take]] tables:
+path (a glob; {prefix} {release} {version} {venv} {home} are filled in), include or exclude (name patterns, at the
+top level or anywhere), max_mib.
 """
 import fnmatch
 import glob
