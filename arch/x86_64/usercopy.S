@@ -3,11 +3,12 @@
  * The hinges of kernel/usercopy.h.  Each instruction that touches application memory has a line in the
  * fixup table: the page-fault handler, when it cannot provide the page, continues at the second address.
  *
- * Copies go by 64 bytes, then 8, then 1.  A fault in a wide step falls through to single bytes, so that
- * the number of bytes not copied is exact.
+ * Copies go by 32 bytes, then the rest by at most four moves: the last one overlaps what was copied before.
+ * A fault in a wide step falls through to single bytes, so that the number of bytes not copied is exact: until a
+ * step is done, rsi, rdi and rdx stand at its beginning.
  */
     .macro FIXUP at, to
-    .pushsection .fixup_table, "a"
+    .pushsection fixup_table, "a"
     .quad \at, \to
     .popsection
     .endm
@@ -18,7 +19,7 @@
     .balign 16
     .globl arch_app_copy
 arch_app_copy:
-    cmpq $64, %rdx
+    cmpq $32, %rdx
     jb 20f
 10: movq (%rsi), %rax
 11: movq 8(%rsi), %rcx
@@ -33,36 +34,52 @@ arch_app_copy:
     subq $32, %rdx
     cmpq $32, %rdx
     jae 10b
-20: cmpq $8, %rdx
-    jb 30f
+    testq %rdx, %rdx
+    jz 60f
+    cmpq $8, %rdx
+    jbe 31f
+20: cmpq $8, %rdx               /* 0 to 31 are left */
+    jb 40f
+    cmpq $16, %rdx
+    jbe 30f
 21: movq (%rsi), %rax
-22: movq %rax, (%rdi)
-    addq $8, %rsi
-    addq $8, %rdi
-    subq $8, %rdx
-    jmp 20b
-30: testq %rdx, %rdx
-    jz 40f
-31: movb (%rsi), %al
-32: movb %al, (%rdi)
+22: movq 8(%rsi), %rcx
+23: movq %rax, (%rdi)
+24: movq %rcx, 8(%rdi)
+    addq $16, %rsi              /* 1 to 15 are left, and 16 lie before them */
+    addq $16, %rdi
+    subq $16, %rdx
+    cmpq $8, %rdx
+    jbe 31f
+30: movq (%rsi), %rax           /* the first 8 of 8 to 16 */
+32: movq %rax, (%rdi)
+31: movq -8(%rsi, %rdx), %rax   /* the last 8 */
+33: movq %rax, -8(%rdi, %rdx)
+    xorl %eax, %eax
+    ret
+40: cmpl $4, %edx
+    jb 50f
+41: movl (%rsi), %eax
+42: movl -4(%rsi, %rdx), %ecx
+43: movl %eax, (%rdi)
+44: movl %ecx, -4(%rdi, %rdx)
+    xorl %eax, %eax
+    ret
+50: testq %rdx, %rdx
+    jz 60f
+51: movb (%rsi), %al
+52: movb %al, (%rdi)
     incq %rsi
     incq %rdi
     decq %rdx
-    jmp 30b
-40: movq %rdx, %rax
+    jnz 51b
+60: movq %rdx, %rax
     ret
-    FIXUP 10b, 30b
-    FIXUP 11b, 30b
-    FIXUP 12b, 30b
-    FIXUP 13b, 30b
-    FIXUP 14b, 30b
-    FIXUP 15b, 30b
-    FIXUP 16b, 30b
-    FIXUP 17b, 30b
-    FIXUP 21b, 30b
-    FIXUP 22b, 30b
-    FIXUP 31b, 40b
-    FIXUP 32b, 40b
+    .irp at, 10b, 11b, 12b, 13b, 14b, 15b, 16b, 17b, 21b, 22b, 23b, 24b, 30b, 31b, 32b, 33b, 41b, 42b, 43b, 44b
+    FIXUP \at, 50b
+    .endr
+    FIXUP 51b, 60b
+    FIXUP 52b, 60b
 
 /* size_t arch_app_zero(void *to (rdi), size_t n (rsi)) */
     .balign 16
@@ -110,3 +127,5 @@ arch_app_load32:
 2:  movl $-14, %eax
     ret
     FIXUP 1b, 2b
+
+    .section .note.GNU-stack, "", @progbits
