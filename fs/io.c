@@ -159,16 +159,19 @@ static long io_move(struct io *io, char *kernel, size_t len, enum direction dire
 
     len = MIN(len, io->remaining);
     while (done < len) {
-        size_t piece;
-        void *front = io_front(io, &piece);
-        piece = MIN(piece, len - done);
-        size_t copied = copy_front(io, front, kernel ? kernel + done : NULL, piece, direction);
-        io_advance(io, copied);
+        skip_empty(io);
+        struct abi_iovec *piece = io->piece;
+        size_t want = MIN((size_t)piece->len, len - done);
+        size_t copied = copy_front(io, (void *)(uintptr_t)piece->base,
+                                   kernel ? kernel + done : NULL, want, direction);
+        piece->base += copied;
+        piece->len -= copied;
         done += copied;
-        if (copied < piece)
-            return done > 0 ? (long)done : -EFAULT;
+        if (copied < want)
+            break;
     }
-    return (long)done;
+    io->remaining -= done;
+    return done < len && done == 0 ? -EFAULT : (long)done;
 }
 
 long io_write_to(struct io *io, const void *from, size_t len)
