@@ -12,24 +12,24 @@ static bool take(struct spinlock *lock)
 {
     if (__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE))
         return false;
+#ifdef SPINLOCK_HAS_OWNER
     __atomic_store_n(&lock->cpu, (uint16_t)(cpu_current() + 1), __ATOMIC_RELAXED);
+#endif
     return true;
 }
 
-void spin_lock(struct spinlock *lock)
+static void take_or_wait(struct spinlock *lock)
 {
-    lockcheck_spin(lock, false);
     while (unlikely(!take(lock)))
         while (__atomic_load_n(&lock->held, __ATOMIC_RELAXED))
             arch_pause();
 }
 
-bool spin_try_lock(struct spinlock *lock)
+#ifdef SPINLOCK_HAS_OWNER
+void spin_lock(struct spinlock *lock)
 {
-    if (__atomic_load_n(&lock->held, __ATOMIC_RELAXED) || !take(lock))
-        return false;
-    lockcheck_spin(lock, true);
-    return true;
+    lockcheck_spin(lock, false);
+    take_or_wait(lock);
 }
 
 void spin_unlock(struct spinlock *lock)
@@ -37,6 +37,22 @@ void spin_unlock(struct spinlock *lock)
     lockcheck_spin_unlock(lock);
     __atomic_store_n(&lock->cpu, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&lock->held, 0, __ATOMIC_RELEASE);
+}
+#else
+void spin_wait(struct spinlock *lock)
+{
+    while (__atomic_load_n(&lock->held, __ATOMIC_RELAXED))
+        arch_pause();
+    take_or_wait(lock);
+}
+#endif
+
+bool spin_try_lock(struct spinlock *lock)
+{
+    if (__atomic_load_n(&lock->held, __ATOMIC_RELAXED) || !take(lock))
+        return false;
+    lockcheck_spin(lock, true);
+    return true;
 }
 
 bool spin_is_held(const struct spinlock *lock)

@@ -5,7 +5,8 @@
  * forms turn interrupts off as well.  The holder must not sleep or touch application
  * memory.  Kernel code is not preempted, so a holder is never switched away.
  *
- * Debug builds check rank order, recursion, and release by the owner.
+ * Debug builds check rank order, recursion, and release by the owner.  In the others taking a
+ * free lock is one exchange where it is called.
  */
 #include "arch/arch.h"
 #include "kernel/lockrank.h"
@@ -13,7 +14,7 @@
 struct spinlock {
     uint32_t held;
     uint16_t rank;
-    uint16_t cpu; /* owner + 1 while held: debug builds and assert_held */
+    uint16_t cpu; /* owner + 1 while held, in debug builds */
 };
 
 #define SPINLOCK_INIT(rank_)                                                                       \
@@ -26,8 +27,24 @@ static inline void spin_init(struct spinlock *lock, enum lock_rank rank)
     *lock = (struct spinlock)SPINLOCK_INIT(rank);
 }
 
+#if defined(STOUT_DEBUG) || defined(STOUT_HOST)
+#define SPINLOCK_HAS_OWNER
 void spin_lock(struct spinlock *lock);
 void spin_unlock(struct spinlock *lock);
+#else
+void spin_wait(struct spinlock *lock); /* takes a lock that was found held */
+
+static inline void spin_lock(struct spinlock *lock)
+{
+    if (__builtin_expect(__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE), 0))
+        spin_wait(lock);
+}
+
+static inline void spin_unlock(struct spinlock *lock)
+{
+    __atomic_store_n(&lock->held, 0, __ATOMIC_RELEASE);
+}
+#endif
 bool spin_try_lock(struct spinlock *lock) __must_check;
 
 /* Interrupts off as well; the result goes to spin_unlock_irq. */
@@ -44,4 +61,5 @@ static inline void spin_unlock_irq(struct spinlock *lock, unsigned long flags)
     arch_irq_restore(flags);
 }
 
-bool spin_is_held(const struct spinlock *lock); /* by this CPU */
+bool spin_is_held(
+    const struct spinlock *lock); /* by this CPU; for assertions, known in debug builds only */
