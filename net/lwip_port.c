@@ -61,6 +61,38 @@ void sys_init(void)
 {
 }
 
+static inline uint64_t sum_word(uint64_t sum, const uint8_t *p)
+{
+    uint64_t word;
+
+    memcpy(&word, p, 8);
+    sum += word;
+    return sum + (sum < word); /* the carry */
+}
+
+/* The last 1 to 7 bytes as a word whose others are zero. */
+static inline uint64_t sum_rest(const uint8_t *p, unsigned len)
+{
+    uint64_t rest = 0;
+    unsigned at = 0;
+
+    if (len & 4) {
+        uint32_t part;
+        memcpy(&part, p, 4);
+        rest = part;
+        at = 4;
+    }
+    if (len & 2) {
+        uint16_t part;
+        memcpy(&part, p + at, 2);
+        rest |= (uint64_t)part << 8 * at;
+        at += 2;
+    }
+    if (len & 1)
+        rest |= (uint64_t)p[at] << 8 * at;
+    return rest;
+}
+
 /*
  * The Internet checksum (RFC 1071), not inverted: a one's complement sum may be taken in words of
  * any size, so it adds eight bytes at a time and folds at the end.
@@ -70,16 +102,19 @@ uint16_t lwip_port_checksum(const void *data, int len)
     const uint8_t *p = data;
     uint64_t sum = 0;
 
-    for (; len >= 8; len -= 8, p += 8) {
-        uint64_t word;
-        memcpy(&word, p, 8);
-        sum += word;
-        sum += sum < word; /* the carry */
+    for (; len >= 32; len -= 32, p += 32) {
+        sum = sum_word(sum, p);
+        sum = sum_word(sum, p + 8);
+        sum = sum_word(sum, p + 16);
+        sum = sum_word(sum, p + 24);
     }
-    uint64_t rest = 0;
-    memcpy(&rest, p, (size_t)len);
-    sum += rest;
-    sum += sum < rest;
+    for (; len >= 8; len -= 8, p += 8)
+        sum = sum_word(sum, p);
+    if (len > 0) {
+        uint64_t rest = sum_rest(p, (unsigned)len);
+        sum += rest;
+        sum += sum < rest;
+    }
     sum = (sum & 0xffffffff) + (sum >> 32);
     sum = (sum & 0xffffffff) + (sum >> 32);
     sum = (sum & 0xffff) + (sum >> 16);

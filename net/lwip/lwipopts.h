@@ -6,13 +6,15 @@
  */
 
 /* ---- No threads of its own; our lock, our timers (net/timers.c) ------------- */
-#define NO_SYS                    1
-#define SYS_LIGHTWEIGHT_PROT      0
-#define LWIP_NETCONN              0
-#define LWIP_SOCKET               0
-#define LWIP_TIMERS               1
-#define LWIP_TIMERS_CUSTOM        1
+#define NO_SYS               1
+#define SYS_LIGHTWEIGHT_PROT 0
+#define LWIP_NETCONN         0
+#define LWIP_SOCKET          0
+#define LWIP_TIMERS          1
+#define LWIP_TIMERS_CUSTOM   1
+#ifdef STOUT_DEBUG
 #define LWIP_ASSERT_CORE_LOCKED() lwip_port_assert_locked()
+#endif
 
 /* ---- Memory: everything comes from the kernel's heap ------------------------- */
 #define MEM_LIBC_MALLOC              1
