@@ -39,6 +39,11 @@ else()
         -nostdinc -ffreestanding -fbuiltin -fno-pic -fno-pie -mcmodel=kernel -mno-red-zone -mgeneral-regs-only
         -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none -fno-common
         $<$<COMPILE_LANG_AND_ID:C,GNU>:-fno-tree-loop-distribute-patterns -fconserve-stack>)
+    if(STOUT_LTO)
+        # The sections' flags count at the link as well, where the code is made.
+        target_compile_options(stout_flags INTERFACE $<$<COMPILE_LANGUAGE:C>:-flto>)
+        target_link_options(stout_flags INTERFACE -flto=auto -ffunction-sections -fdata-sections)
+    endif()
     execute_process(COMMAND ${CMAKE_C_COMPILER} -print-file-name=include
                     OUTPUT_VARIABLE compiler_include OUTPUT_STRIP_TRAILING_WHITESPACE)
     target_include_directories(stout_flags SYSTEM INTERFACE ${compiler_include})
