@@ -19,7 +19,7 @@ import tempfile
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDERS = ("abi", "lib", "arch", "kernel", "fs", "drivers", "net", "loader")
 OUR_HEADERS = f"^{re.escape(TOP)}/({'|'.join(FOLDERS)})/"
-GCC_ONLY = ("-fconserve-stack", "-fno-tree-loop-distribute-patterns")
+GCC_ONLY = ("-fconserve-stack", "-fno-tree-loop-distribute-patterns", "-mmemset-strategy", "-mmemcpy-strategy", "--param")
 
 
 def sources(wanted):
@@ -29,7 +29,7 @@ def sources(wanted):
     for command in commands:
         path = os.path.relpath(command["file"], TOP)
         if path.endswith(".c") and path.split("/")[0] in FOLDERS and (not wanted or path in wanted):
-            words = [word for word in shlex.split(command["command"]) if word not in GCC_ONLY]
+            words = [word for word in shlex.split(command["command"]) if word.split("=")[0] not in GCC_ONLY]
             yield dict(command, command=shlex.join(words))
 
 
