@@ -10,8 +10,8 @@
  * Polled mode: under load an interrupt and two switches of threads for each packet would cost more than the packet.  So
  * a device's interrupt stays off after packets came, as long as somebody else wants the CPU: then each thread
  * polls the devices before it sleeps, and so does a section under net_lock, now and then.  Should nobody
- * do so for some milliseconds, a timer wakes the network thread.  The first poll that finds nothing turns the
- * interrupts on again, so nobody sleeps on a CPU that could have taken one.
+ * do so for some milliseconds, a timer wakes the network thread.  The first poll before a sleep, or by the network
+ * thread, that finds nothing turns the interrupts on again, so nobody sleeps on a CPU that could have taken one.
  *
  * To tell a device of a packet is an exit to the hypervisor.  While a thread answers the events of one
  * epoll_wait() the device is told once for several answers; the others of the batch wait for the same CPU anyway.
@@ -48,7 +48,7 @@ static bool net_has_work;                     /* [a] */
 static nsec_t sleeping_until = DEADLINE_NONE; /* [n] when the thread wakes by itself */
 
 /* Packets that a device has not been told of: how many, and how long a sender lets the first one wait. */
-#define DEFER_MAX 8
+#define DEFER_MAX 16
 #define DEFER_NS  NSEC_PER_MSEC
 
 static bool is_polled;        /* [a] polled mode; set under net_lock */
@@ -112,15 +112,26 @@ static void watch(void)
         timer_set(&watch_timer, clock_monotonic() + LATEST_NS);
 }
 
-/* True: packets came, or may come without an interrupt. */
+/* The end of polled mode, if nothing came.  True: packets came, or may come without an interrupt. */
 static bool poll_devices(void)
 {
-    bool is_busy = netdev_poll();
+    bool is_busy = netdev_poll(false);
 
     WRITE_ONCE(last_poll, clock_monotonic());
     if (!is_busy)
         WRITE_ONCE(is_polled, false);
     return is_busy;
+}
+
+/* In a section: that nothing came since the last look says nothing about the next one. */
+static void poll_now_and_then(void)
+{
+    nsec_t now = clock_monotonic();
+
+    if (now - last_poll <= POLL_EVERY_NS)
+        return;
+    (void)netdev_poll(true);
+    WRITE_ONCE(last_poll, now);
 }
 
 /* More answers will follow soon, and the device can wait for them. */
@@ -162,8 +173,8 @@ static void finish_section(bool is_sender)
 
 void net_end(void)
 {
-    if (READ_ONCE(is_polled) && clock_monotonic() - last_poll > POLL_EVERY_NS)
-        (void)poll_devices();
+    if (READ_ONCE(is_polled))
+        poll_now_and_then();
     finish_section(true);
     net_timers_changed();
     mutex_unlock(&net_lock);

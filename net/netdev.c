@@ -375,18 +375,19 @@ static void follow_link(struct netdev_port *port)
     timers_look_again();
 }
 
-/* True: it had packets, and its interrupt is off. */
-static bool poll_device(struct netdev_port *port)
+/* True: it had packets.  Its interrupt is off then, and if the caller polls again anyway. */
+static bool poll_device(struct netdev_port *port, bool again)
 {
     struct netdev *dev = port->dev;
 
     if (!__atomic_exchange_n(&port->needs_poll, false, __ATOMIC_ACQUIRE))
         return false;
     follow_link(port);
-    if (dev->ops->poll(dev, POLL_BUDGET) == 0 && !dev->ops->enable_interrupt(dev))
+    bool is_busy = dev->ops->poll(dev, POLL_BUDGET) > 0;
+    if (!is_busy && !again && !dev->ops->enable_interrupt(dev))
         return false;
     __atomic_store_n(&port->needs_poll, true, __ATOMIC_RELAXED);
-    return true;
+    return is_busy || !again;
 }
 
 void netdev_poll_soon(void)
@@ -397,14 +398,14 @@ void netdev_poll_soon(void)
         __atomic_store_n(&((struct netdev_port *)dev->net)->needs_poll, true, __ATOMIC_RELAXED);
 }
 
-bool netdev_poll(void)
+bool netdev_poll(bool again)
 {
     struct netdev *dev;
     bool is_busy = false;
 
     assert_held(&net_lock);
     list_for_each (dev, &devices, node)
-        is_busy |= poll_device(dev->net);
+        is_busy |= poll_device(dev->net, again);
     return is_busy;
 }
 

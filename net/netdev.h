@@ -10,8 +10,8 @@ struct netdev_port;
 
 void netdev_init(void);
 /* Polls the devices that asked for it.  True: packets came, and the interrupts of those devices stay off until a poll
- * finds nothing. */
-bool netdev_poll(void);
+ * finds nothing; until one without `again` does: it says that the caller polls once more, whatever this one finds. */
+bool netdev_poll(bool again);
 /* The next netdev_poll() looks at every device: sent packets are given back only when it does, and
  * TCP does not send a segment again that a device still holds. */
 void netdev_poll_soon(void);

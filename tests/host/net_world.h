@@ -29,6 +29,8 @@ extern unsigned net_world_nkicks;
 extern bool net_world_interrupts;
 /* What sched_is_contended() says. */
 extern bool net_world_is_contended;
+/* Time passes without the network thread's doing anything. */
+void net_world_pass(nsec_t duration);
 /* When the timer goes off that looks after polled mode; DEADLINE_NONE: it is not armed. */
 nsec_t net_world_watch(void);
 /* The next frames are refused: the ring is full. */
