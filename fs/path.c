@@ -11,6 +11,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/process.h"
 #include "kernel/thread.h"
+#include "kernel/thread_fs.h"
 #include "kernel/usercopy.h"
 
 void path_get(const struct path *path)
@@ -148,9 +149,7 @@ long path_text_marked(const struct path *path, char *buf, size_t size)
 
 static struct fs_context *fs_context_current(void)
 {
-    struct process *process = thread_current()->process;
-
-    return process ? process->fs : NULL;
+    return thread_current()->process ? fs_current() : NULL;
 }
 
 static void context_get(const struct path *which, struct fs_context *fs, struct path *out)

@@ -7,6 +7,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/mm/map_source.h"
 #include "kernel/process.h"
+#include "kernel/thread_fs.h"
 
 #define PATH_BYTES 4096
 
@@ -60,7 +61,10 @@ int proc_follow_exe(const struct pseudo_ref *ref, struct path *out)
 /* cwd or root of the process, with references.  -ENOENT: it is dead. */
 static int context_place(const struct pseudo_ref *ref, bool is_root, struct path *out)
 {
-    struct fs_context *fs = process_fs(ref->process);
+    struct thread *thread = proc_thread_of(ref);
+    struct fs_context *fs = fs_of_thread(ref->process, thread);
+    if (thread)
+        thread_put(thread);
     if (!fs)
         return -ENOENT;
     spin_lock(&fs->lock);

@@ -9,6 +9,7 @@
 #include "kernel/mm/vmspace.h"
 #include "kernel/process.h"
 #include "kernel/thread.h"
+#include "kernel/thread_fs.h"
 
 char proc_state_of(struct process *process, struct thread *thread)
 {
@@ -171,7 +172,7 @@ static void status_identity(struct text *text, const struct pseudo_ref *ref,
 {
     struct process *p = ref->process;
     const struct credentials *creds = &p->creds;
-    struct fs_context *fs = process_fs(p);
+    struct fs_context *fs = fs_of_thread(p, thread);
     text_printf(text, "Name:\t");
     text_escape(text, thread ? thread->name : p->comm, "\n");
     text_printf(text, "\nUmask:\t%04o\n", fs ? fs->umask : 0);

@@ -11,6 +11,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/process.h"
 #include "kernel/syscall.h"
+#include "kernel/thread_fs.h"
 #include "kernel/usercopy.h"
 
 /* ---- Current directory and root ----------------------------------------------------------- */
@@ -35,7 +36,7 @@ static int walk_to_directory(const char __app *name, struct path *out)
 
 long sys_chdir(const char __app *name)
 {
-    struct fs_context *fs = process_current()->fs;
+    struct fs_context *fs = fs_current();
     struct path path;
     int err = walk_to_directory(name, &path);
 
@@ -46,7 +47,7 @@ long sys_chdir(const char __app *name)
 
 long sys_fchdir(int fd)
 {
-    struct fs_context *fs = process_current()->fs;
+    struct fs_context *fs = fs_current();
     struct file *file = fd_get_raw(fd);
     int err = -ENOTDIR;
 
@@ -65,7 +66,7 @@ long sys_fchdir(int fd)
 
 long sys_chroot(const char __app *name)
 {
-    struct fs_context *fs = process_current()->fs;
+    struct fs_context *fs = fs_current();
     struct path path;
     int err = walk_to_directory(name, &path);
 
@@ -107,7 +108,7 @@ long sys_getcwd(void __app *buf, size_t size)
 
 long sys_umask(unsigned mask)
 {
-    return __atomic_exchange_n(&process_current()->fs->umask, mask & 0777, __ATOMIC_RELAXED);
+    return __atomic_exchange_n(&fs_current()->umask, mask & 0777, __ATOMIC_RELAXED);
 }
 
 /* ---- Listings --------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include "kernel/mm/vmspace.h"
 #include "kernel/process.h"
 #include "kernel/syscall.h"
+#include "kernel/thread_fs.h"
 #include "kernel/usercopy.h"
 
 /* As for ptrace(2): all of the other's user and group numbers are ours, or CAP_SYS_PTRACE. */
@@ -140,8 +141,23 @@ long sys_process_vm_writev(int pid, const void __app *local, unsigned long nloca
 
 enum { KCMP_FILE, KCMP_VM, KCMP_FILES, KCMP_FS, KCMP_SIGHAND, KCMP_IO, KCMP_SYSVSEM, KCMP_TYPES };
 
+/* Without a reference. */
+static const void *fs_compared(struct process *process, int tid)
+{
+    struct thread *thread = thread_find(tid);
+    struct fs_context *fs =
+        fs_of_thread(process, thread && thread->process == process ? thread : NULL);
+
+    if (thread)
+        thread_put(thread);
+    if (fs)
+        fs_context_put(fs);
+    return fs;
+}
+
 /* What is compared, without a reference; false: there is none (a file). */
-static bool object_of(struct process *process, int type, unsigned long index, const void **out)
+static bool object_of(struct process *process, int tid, int type, unsigned long index,
+                      const void **out)
 {
     struct fdtable *files;
     struct file *file = NULL;
@@ -150,13 +166,14 @@ static bool object_of(struct process *process, int type, unsigned long index, co
     const void *const objects[KCMP_TYPES] = {
         [KCMP_VM] = process->vmspace,
         [KCMP_FILES] = process->files,
-        [KCMP_FS] = process->fs,
         [KCMP_SIGHAND] = process->handlers,
         [KCMP_IO] = NULL,
         [KCMP_SYSVSEM] = NULL,
     };
     *out = objects[type];
     mutex_unlock(&process->lock);
+    if (type == KCMP_FS)
+        *out = fs_compared(process, tid);
     if (type != KCMP_FILE)
         return true;
     files = process_files(process);
@@ -191,7 +208,8 @@ long sys_kcmp(int pid1, int pid2, int type, unsigned long index1, unsigned long 
         result = -EPERM;
     else if ((unsigned)type >= KCMP_TYPES)
         result = -EINVAL;
-    else if (!object_of(first, type, index1, &a) || !object_of(second, type, index2, &b))
+    else if (!object_of(first, pid1, type, index1, &a) ||
+             !object_of(second, pid2, type, index2, &b))
         result = -EBADF;
     else
         result = compare(a, b);

@@ -369,14 +369,6 @@ struct fdtable *process_files(struct process *process)
     return files;
 }
 
-struct fs_context *process_fs(struct process *process)
-{
-    mutex_lock(&process->lock);
-    struct fs_context *fs = process->fs ? fs_context_get(process->fs) : NULL;
-    mutex_unlock(&process->lock);
-    return fs;
-}
-
 struct file *process_exe(struct process *process)
 {
     mutex_lock(&process->lock);

@@ -130,7 +130,6 @@ void process_for_each(bool (*visit)(struct process *process, void *arg), void *a
 /* Counted references to what another process owns; NULL when it is dead (a zombie). */
 struct vmspace *process_vmspace(struct process *process);
 struct fdtable *process_files(struct process *process);
-struct fs_context *process_fs(struct process *process);
 struct file *process_exe(struct process *process);
 /* A thread of process, not yet listed or started, with the reference that it holds on process for its
  * life.  -ENOMEM; -EAGAIN: no number left. */

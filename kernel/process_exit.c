@@ -23,6 +23,7 @@
 #include "kernel/strace.h"
 #include "kernel/syscall_count.h"
 #include "kernel/thread.h"
+#include "kernel/thread_fs.h"
 
 /* ---- Reports to parents ---------------------------------------------------- */
 
@@ -286,6 +287,7 @@ void thread_exit(int code)
     thread->exit_status = (code & 0xff) << 8;
     futex_thread_exit(thread);
     thread_release_attachments(thread);
+    thread_fs_leave(thread);
     thread->rseq_area = 0;
     sem_undo_leave(thread);
     thread->vmspace = NULL; /* a kernel thread from here on; the process keeps the vmspace */

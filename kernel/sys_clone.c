@@ -16,6 +16,7 @@
 #include "kernel/process.h"
 #include "kernel/syscall.h"
 #include "kernel/thread.h"
+#include "kernel/thread_fs.h"
 #include "kernel/usercopy.h"
 
 #define NAMESPACES                                                                                 \
@@ -104,6 +105,7 @@ static int child_thread_init(struct thread *child, const struct clone_request *r
 
 static void child_thread_discard(struct thread *child)
 {
+    thread_fs_leave(child);
     sem_undo_leave(child);
     kfree(child->start_arg); /* NULL if child_thread_init() failed */
     child->start_arg = NULL;
@@ -125,7 +127,9 @@ static long thread_clone(const struct clone_request *request)
         return err;
     thread_set_name(child, thread_current()->name);
     child->vmspace = process->vmspace;
-    err = child_thread_init(child, request);
+    err = thread_fs_inherit(child, request->flags & ABI_CLONE_FS);
+    if (!err)
+        err = child_thread_init(child, request);
     if (err)
         goto put_child;
     int tid = child->tid;
@@ -160,11 +164,11 @@ static int files_share(struct process *child, struct process *parent, uint64_t f
     return 0;
 }
 
-static int fs_share(struct process *child, struct process *parent, uint64_t flags)
+static int fs_share(struct process *child, uint64_t flags)
 {
     if (!(flags & ABI_CLONE_FS))
-        return fs_context_copy(parent->fs, &child->fs);
-    child->fs = fs_context_get(parent->fs);
+        return fs_context_copy(fs_current(), &child->fs);
+    child->fs = fs_context_get(fs_current());
     return 0;
 }
 
@@ -186,7 +190,7 @@ static int process_share(struct process *child, struct process *parent, uint64_t
     if (!err)
         err = files_share(child, parent, flags);
     if (!err)
-        err = fs_share(child, parent, flags);
+        err = fs_share(child, flags);
     if (!err)
         err = handlers_share(child, parent, flags);
     return err;
@@ -417,20 +421,6 @@ static int files_unshare(struct process *process)
     return 0;
 }
 
-static int fs_unshare(struct process *process)
-{
-    struct fs_context *copy;
-    int err = fs_context_copy(process->fs, &copy);
-    if (err)
-        return err;
-    mutex_lock(&process->lock);
-    struct fs_context *old = process->fs;
-    process->fs = copy;
-    mutex_unlock(&process->lock);
-    fs_context_put(old);
-    return 0;
-}
-
 long sys_unshare(unsigned flags)
 {
     struct process *process = process_current();
@@ -442,8 +432,9 @@ long sys_unshare(unsigned flags)
         log_warning_once("unshare of namespaces (%x) is refused: there are none here", flags);
         return -EINVAL;
     }
-    /* Descriptors and directories belong to a process here, never to one of its threads. */
-    if (READ_ONCE(process->nthreads) > 1 && (flags & ~ABI_CLONE_SYSVSEM)) {
+    /* Descriptors belong to a process here, never to one of its threads. */
+    uint64_t of_threads = ABI_CLONE_SYSVSEM | ABI_CLONE_FS;
+    if (READ_ONCE(process->nthreads) > 1 && (flags & ~of_threads)) {
         log_warning_once("unshare(%x) by one thread of several is refused", flags);
         return -EINVAL;
     }
@@ -453,6 +444,6 @@ long sys_unshare(unsigned flags)
     if (flags & ABI_CLONE_FILES)
         err = files_unshare(process);
     if (!err && (flags & ABI_CLONE_FS))
-        err = fs_unshare(process);
+        err = thread_fs_unshare();
     return err;
 }

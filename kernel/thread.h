@@ -17,6 +17,7 @@
 #define KERNEL_STACK_SIZE 16384UL
 
 struct call_context;
+struct fs_context;
 struct futex_pi;
 struct process;
 struct restart;
@@ -64,6 +65,7 @@ struct thread {
     char name[16];            /* comm */
     struct process *process;  /* [i] NULL for kernel threads */
     struct vmspace *vmspace;  /* the process's; execve replaces it.  NULL for kernel threads */
+    struct fs_context *fs;    /* [o] under process->lock: kernel/thread_fs.h; NULL: the process's */
     struct list process_node; /* [t] process->threads */
     struct rb_node tid_node;  /* [t] all threads by tid */
 

@@ -16,6 +16,7 @@
 #include "kernel/posix_timer.h"
 #include "kernel/process.h"
 #include "kernel/thread.h"
+#include "kernel/thread_fs.h"
 #include "lib/format.h"
 
 struct exec *exec_create(void)
@@ -246,6 +247,7 @@ int exec_commit(struct exec *exec, struct regs *regs)
         return err;
     }
     thread_release_attachments(thread);
+    thread_fs_to_process();
     process_release_attachments(process);
     futex_thread_exec(thread); /* it wakes who waits in the old memory */
     objects_exchange(process, &new);

@@ -17,6 +17,7 @@
 #include "kernel/process.h"
 #include "kernel/strace.h"
 #include "kernel/thread.h"
+#include "kernel/thread_fs.h"
 #include "lib/format.h"
 #include "loader/exec.h"
 
@@ -37,7 +38,7 @@ static void cwd_enter(const char *name)
 {
     char sentence[256];
     struct path place;
-    struct fs_context *fs = process_current()->fs;
+    struct fs_context *fs = fs_current();
     int err = path_walk(ABI_AT_FDCWD, name, WALK_FOLLOW | WALK_DIRECTORY, &place);
     if (err) {
         format_string(sentence, sizeof(sentence), "the working directory %s is not in the image",

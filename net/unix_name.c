@@ -10,6 +10,7 @@
 #include "fs/dcache.h"
 #include "kernel/entropy.h"
 #include "kernel/process.h"
+#include "kernel/thread_fs.h"
 #include "lib/format.h"
 #include "net/unix_socket.h"
 
@@ -89,7 +90,7 @@ static void copy_path(const struct socket_address *address, char *buf)
 
 static int make_node(struct inode *dir, struct dentry *last)
 {
-    const struct fs_context *fs = process_current()->fs;
+    const struct fs_context *fs = fs_current();
 
     if (last->inode)
         return -EADDRINUSE;
