@@ -24,7 +24,8 @@
 #include "kernel/sched.h"
 #include "kernel/thread.h"
 
-#define AROUND_SIZE      (16 * PAGE_SIZE)
+#define AROUND_PAGES     16
+#define AROUND_SIZE      (AROUND_PAGES * PAGE_SIZE)
 #define LARGE_MIN_FAULTS 4 /* a mapping's touches before it gets large pages unasked */
 #define LARGE_MIN_SIZE   (2 * LARGE_PAGE_SIZE)
 
@@ -212,31 +213,44 @@ static int fault_anonymous(struct mapping *mapping, uintptr_t page, unsigned acc
 
 /* ---- Files --------------------------------------------------------------------------- */
 
-/* Maps what the page cache has of the 16 pages around page, as a read fault would. */
+static struct arch_pt_page page_entry(uintptr_t address, struct frame *frame, unsigned prot)
+{
+    return (struct arch_pt_page){
+        .address = address,
+        .pte = { .paddr = frame_paddr(frame), .size = PAGE_SIZE, .prot = prot },
+    };
+}
+
+/* Maps what the page cache has of the 16 pages around page, as a read fault would.  cache->lock is held. */
 static void fault_around(struct mapping *mapping, uintptr_t page, unsigned prot)
 {
     struct vmspace *vm = mapping->vmspace;
     struct pagecache *cache = mapping->cache;
     uintptr_t start = MAX(mapping->start, ALIGN_DOWN(page, AROUND_SIZE));
     uintptr_t end = MIN(mapping->end, ALIGN_DOWN(page, AROUND_SIZE) + AROUND_SIZE);
-    int64_t npages = 0;
+    struct arch_pt_page there[AROUND_PAGES], more[AROUND_PAGES];
+    uintptr_t next = start;
 
     mutex_lock(&vm->table_lock);
+    unsigned nthere = arch_pt_scan(&vm->table, &next, end, PT_SCAN_LOOK, there, AROUND_PAGES);
+    unsigned nmore = 0, seen = 0;
     for (uintptr_t at = start; at < end; at += PAGE_SIZE) {
-        uint64_t index = mapping_page(mapping, at);
-        if (arch_pt_lookup(&vm->table, at).size != 0 || index << PAGE_SHIFT >= cache->size_bytes)
+        if (seen < nthere && there[seen].address == at) {
+            seen++;
             continue;
-        struct frame *frame = pagecache_present_locked(cache, index);
-        if (!frame)
-            continue;
-        if (arch_pt_map(&vm->table, at, frame_paddr(frame), PAGE_SIZE, prot)) {
-            frame_put(frame);
-            break;
         }
-        npages++;
+        uint64_t index = mapping_page(mapping, at);
+        if (index << PAGE_SHIFT >= cache->size_bytes)
+            break;
+        struct frame *frame = pagecache_present_locked(cache, index);
+        if (frame)
+            more[nmore++] = page_entry(at, frame, prot);
     }
+    unsigned n = arch_pt_map_pages(&vm->table, more, nmore);
     mutex_unlock(&vm->table_lock);
-    vmspace_count_resident(vm, npages);
+    vmspace_count_resident(vm, n);
+    for (; n < nmore; n++)
+        frame_put(frame_of(more[n].pte.paddr));
 }
 
 static int fault_shared(struct mapping *mapping, uintptr_t page, unsigned access,

@@ -576,6 +576,43 @@ static void test_large_fork(void)
     CHECK_EQ(parent->resident_pages, 0);
 }
 
+/* A read fault maps the neighbours that the cache has: neither holes, nor what is behind the file's end, nor
+ * over a copy of the process' own. */
+static void test_fault_around(void)
+{
+    enum { IN_FILE = 14, HOLE = 5, OWN = 3, TOUCHED = 8 };
+    struct pagecache *cache;
+    unsigned char value;
+    uintptr_t place;
+
+    CHECK_EQ(pagecache_create(NULL, NULL, &cache), 0);
+    pagecache_set_size(cache, IN_FILE * PAGE_SIZE);
+    for (unsigned char i = 0; i < IN_FILE; i++)
+        if (i != HOLE)
+            CHECK_EQ(pagecache_write(cache, i * PAGE_SIZE, &i, 1, false), 1);
+    struct vmspace_map_args args = {
+        .address = 0x40000000,
+        .length = 16 * PAGE_SIZE,
+        .prot = ABI_PROT_READ | ABI_PROT_WRITE,
+        .flags = ABI_MAP_PRIVATE | ABI_MAP_FIXED,
+        .cache = cache,
+    };
+    CHECK_EQ(vmspace_map(vm, &args, &place), 0);
+    uintptr_t end = place + args.length;
+    CHECK_EQ(machine_write(place + OWN * PAGE_SIZE, 99), 0);
+    CHECK_EQ(vmspace_resident_in(vm, place, end), 1);
+    CHECK_EQ(machine_read(place + TOUCHED * PAGE_SIZE, &value), 0);
+    CHECK_EQ(vmspace_resident_in(vm, place, end), IN_FILE - 1);
+    CHECK_EQ(vmspace_resident_in(vm, place + HOLE * PAGE_SIZE, place + (HOLE + 1) * PAGE_SIZE), 0);
+    for (unsigned i = 0; i < IN_FILE; i++) {
+        CHECK_EQ(machine_read(place + i * PAGE_SIZE, &value), 0);
+        CHECK_EQ(value, i == OWN ? 99 : i == HOLE ? 0 : i);
+    }
+    CHECK_EQ(machine_read(place + IN_FILE * PAGE_SIZE, &value), ABI_SIGBUS);
+    CHECK_EQ(vmspace_unmap(vm, place, args.length), 0);
+    pagecache_put(cache);
+}
+
 static void test_brk(void)
 {
     vm->brk_start = vm->brk_end = 0x20000800;
@@ -697,6 +734,7 @@ int main(int argc, char **argv)
     test_cases(test_stack);
     test_cases(test_large);
     test_cases(test_large_fork);
+    test_cases(test_fault_around);
     test_cases(test_brk);
     test_cases(test_out_of_memory);
     test_failing();
