@@ -118,8 +118,10 @@ static void timer_send(struct posix_timer *timer, uint64_t skipped)
 
     if (timer->notify == ABI_SIGEV_NONE)
         return;
+    int (*send)(struct process *, int, const struct abi_siginfo *) =
+        timer_is_cpu(timer) ? signal_send_computing : signal_send_process;
     if (timer->id < 0) {
-        (void)signal_send_process(process, timer->signo, NULL);
+        (void)send(process, timer->signo, NULL);
         return;
     }
     if (timer->is_pending && signal_is_queued(timer)) {
@@ -134,7 +136,7 @@ static void timer_send(struct posix_timer *timer, uint64_t skipped)
     timer->overrun = skipped;
     timer->is_pending = true;
     int err = timer->target ? signal_send_thread(timer->target, timer->signo, &info)
-                            : signal_send_process(process, timer->signo, &info);
+                            : send(process, timer->signo, &info);
     if (err)
         timer->is_pending = false;
 }

@@ -154,7 +154,7 @@ static void limit_check_time(struct process *process, int resource, uint64_t use
         (void)signal_send_process(process, ABI_SIGKILL, NULL);
     } else if (used >= soft && __atomic_compare_exchange_n(&limit->cur, &soft, soft + step, false,
                                                            __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
-        (void)signal_send_process(process, ABI_SIGXCPU, NULL);
+        (void)signal_send_computing(process, ABI_SIGXCPU, NULL);
     }
 }
 

@@ -34,6 +34,9 @@
     (SIGNAL_BIT(ABI_SIGSEGV) | SIGNAL_BIT(ABI_SIGBUS) | SIGNAL_BIT(ABI_SIGILL) |                   \
      SIGNAL_BIT(ABI_SIGTRAP) | SIGNAL_BIT(ABI_SIGFPE) | SIGNAL_BIT(ABI_SIGSYS))
 
+/* Which thread is woken to take a signal for the process. */
+enum signal_target { TARGET_ANY, TARGET_COMPUTING };
+
 enum signal_default signal_default_action(int signo)
 {
     switch (signo) {
@@ -82,9 +85,33 @@ static bool thread_wants(const struct thread *thread, int signo)
     return !(blocked & SIGNAL_BIT(signo));
 }
 
-static struct thread *thread_choose(struct process *process, int signo)
+/* Of the threads that compute the one that has used most since it was chosen last; NULL: none does. */
+static struct thread *thread_choose_computing(struct process *process, int signo)
 {
-    struct thread *thread;
+    struct thread *thread, *chosen = NULL;
+    nsec_t most = -1;
+    list_for_each (thread, &process->threads, process_node) {
+        enum thread_state state = __atomic_load_n(&thread->state, __ATOMIC_RELAXED);
+        if ((state != THREAD_RUNNING && state != THREAD_READY) || !thread_wants(thread, signo))
+            continue;
+        nsec_t used = sched_cpu_time(thread) - thread->signals.cpu_time_told;
+        if (used > most) {
+            most = used;
+            chosen = thread;
+        }
+    }
+    if (chosen)
+        chosen->signals.cpu_time_told += most;
+    return chosen;
+}
+
+static struct thread *thread_choose(struct process *process, int signo, enum signal_target target)
+{
+    struct thread *thread = NULL;
+    if (target == TARGET_COMPUTING)
+        thread = thread_choose_computing(process, signo);
+    if (thread)
+        return thread;
     if (thread_wants(process->leader, signo))
         return process->leader;
     list_for_each (thread, &process->threads, process_node) {
@@ -159,7 +186,7 @@ static bool is_ignored(const struct process *process, const struct thread *threa
 
 /* thread NULL: to the process.  signals.lock held.  Positive: it was queued. */
 static int send_locked(struct process *process, struct thread *thread, int signo,
-                       const struct abi_siginfo *info, struct list *dead)
+                       const struct abi_siginfo *info, enum signal_target kind, struct list *dead)
 {
     if (!process->handlers || (thread && (READ_ONCE(thread->flags) & THREAD_EXITING)))
         return -ESRCH;
@@ -177,7 +204,7 @@ static int send_locked(struct process *process, struct thread *thread, int signo
     if (signo == ABI_SIGKILL) {
         threads_kick_all(process);
     } else {
-        struct thread *target = thread ? thread : thread_choose(process, signo);
+        struct thread *target = thread ? thread : thread_choose(process, signo, kind);
         if (target && thread_wants(target, signo))
             signal_kick(target, THREAD_WORK_SIGNAL);
     }
@@ -185,14 +212,14 @@ static int send_locked(struct process *process, struct thread *thread, int signo
 }
 
 static int send(struct process *process, struct thread *thread, int signo,
-                const struct abi_siginfo *info)
+                const struct abi_siginfo *info, enum signal_target target)
 {
     static const struct abi_siginfo from_kernel = { .si_code = ABI_SI_KERNEL };
     struct signal_shared *shared = &process->signals;
     struct list dead = LIST_INIT(dead);
 
     unsigned long flags = spin_lock_irq(&shared->lock);
-    int result = send_locked(process, thread, signo, info ? info : &from_kernel, &dead);
+    int result = send_locked(process, thread, signo, info ? info : &from_kernel, target, &dead);
     spin_unlock_irq(&shared->lock, flags);
 
     signal_queue_free(&dead);
@@ -209,12 +236,17 @@ int signal_send_thread(struct thread *thread, int signo, const struct abi_siginf
 {
     if (!thread->process)
         return -ESRCH;
-    return send(thread->process, thread, signo, info);
+    return send(thread->process, thread, signo, info, TARGET_ANY);
 }
 
 int signal_send_process(struct process *process, int signo, const struct abi_siginfo *info)
 {
-    return send(process, NULL, signo, info);
+    return send(process, NULL, signo, info, TARGET_ANY);
+}
+
+int signal_send_computing(struct process *process, int signo, const struct abi_siginfo *info)
+{
+    return send(process, NULL, signo, info, TARGET_COMPUTING);
 }
 
 struct group_send {

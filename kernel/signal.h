@@ -32,6 +32,7 @@ struct thread_signals {
     struct signal_queue pending; /* [s] */
     struct abi_stack altstack;   /* [o] */
     uint64_t waiting;            /* [s] set sigtimedwait is waiting for */
+    nsec_t cpu_time_told;        /* [s] CPU time that signal_send_computing() chose it for */
 };
 
 /* CLONE_SIGHAND shares it. */
@@ -64,6 +65,8 @@ struct signal_shared {
  * info NULL: from the kernel.  A signal that is ignored is dropped here. */
 int signal_send_thread(struct thread *thread, int signo, const struct abi_siginfo *info);
 int signal_send_process(struct process *process, int signo, const struct abi_siginfo *info);
+/* The same, about CPU time: a thread that computes takes it if one can, each by what it used. */
+int signal_send_computing(struct process *process, int signo, const struct abi_siginfo *info);
 /* To each process of a group (tty job control).  Threads only: it takes the process table lock. -ESRCH. */
 int signal_send_group(int pgid, int signo, const struct abi_siginfo *info);
 /* A fault of the running thread: cannot be blocked or ignored (then it kills). */
