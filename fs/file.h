@@ -9,6 +9,7 @@
  * consumed from the front.  One read/write op so serves read, readv, pread, sendfile and the loader.
  */
 #include "fs/dcache.h"
+#include "fs/owner.h"
 #include "kernel/poll.h"
 #include "kernel/process_files.h"
 #include "lib/compiler.h"
@@ -109,11 +110,10 @@ struct file {
     struct inode *inode;        /* [i] with a reference; anonymous files share one inode per kind */
     struct mutex position_lock; /* RANK_FILE_POSITION */
     int64_t position;
-    struct poll_head *poll_head;    /* [i] NULL: readiness never changes */
-    void *private;                  /* [i] the kind's own */
-    int owner_pid;                  /* F_SETOWN */
+    struct poll_head *poll_head; /* [i] NULL: readiness never changes */
+    void *private;               /* [i] the kind's own */
+    struct file_owner owner;
     int owner_signal;               /* F_SETSIG */
-    bool owner_is_thread;           /* F_SETOWN_EX with F_OWNER_TID */
     bool is_writer;                 /* [i] counts as one in inode->nwriters */
     bool is_program;                /* a program runs from it: the same, negative */
     uint64_t id;                    /* for "pipe:[id]", kcmp */

@@ -147,15 +147,6 @@ static long record_lock(struct file *file, int command, unsigned long arg)
     return copy_to_app((void __app *)arg, &lock, sizeof(lock));
 }
 
-static long set_owner(struct file *file, int owner)
-{
-    if (owner == INT32_MIN)
-        return -EINVAL;
-    file->owner_pid = owner;
-    file->owner_is_thread = false;
-    return 0;
-}
-
 static long set_owner_ex(struct file *file, unsigned long arg)
 {
     struct abi_f_owner_ex owner;
@@ -165,16 +156,15 @@ static long set_owner_ex(struct file *file, unsigned long arg)
         return err;
     if ((unsigned)owner.type > ABI_F_OWNER_PGRP)
         return -EINVAL;
-    file->owner_pid = owner.type == ABI_F_OWNER_PGRP ? -owner.pid : owner.pid;
-    file->owner_is_thread = owner.type == ABI_F_OWNER_TID;
-    return 0;
+    return file_owner_set(&file->owner, owner.type == ABI_F_OWNER_PGRP ? -owner.pid : owner.pid,
+                          owner.type == ABI_F_OWNER_TID);
 }
 
 static long get_owner_ex(const struct file *file, unsigned long arg)
 {
-    int pid = file->owner_pid;
+    int pid = file_owner_pid(&file->owner);
     struct abi_f_owner_ex owner = { .type = pid < 0                 ? ABI_F_OWNER_PGRP
-                                            : file->owner_is_thread ? ABI_F_OWNER_TID
+                                            : file->owner.is_thread ? ABI_F_OWNER_TID
                                                                     : ABI_F_OWNER_PID,
                                     .pid = pid < 0 ? -pid : pid };
 
@@ -226,9 +216,9 @@ static long fcntl_file(struct file *file, int command, unsigned long arg)
     case ABI_F_OFD_SETLKW:
         return record_lock(file, command, arg);
     case ABI_F_SETOWN:
-        return set_owner(file, (int)arg);
+        return file_owner_set(&file->owner, (int)arg, false);
     case ABI_F_GETOWN:
-        return file->owner_pid;
+        return file_owner_pid(&file->owner);
     case ABI_F_SETOWN_EX:
         return set_owner_ex(file, arg);
     case ABI_F_GETOWN_EX:

@@ -21,6 +21,7 @@
 #include "net/icmp_error.h"
 #include "net/net.h"
 #include "net/tcp_table.h"
+#include "net/tcp_urgent.h"
 
 void *lwip_port_malloc(size_t size)
 {
@@ -254,6 +255,8 @@ err_t lwip_port_tcp_packet(struct tcp_pcb *pcb, struct tcp_hdr *header, u16_t op
         return check_time_wait(pcb, header, optlen, p);
     if (pcb->state != LISTEN && overruns_window(pcb, header, p))
         return ERR_VAL; /* dropped */
+    if (pcb->state != LISTEN && (TCPH_FLAGS(header) & TCP_URG))
+        tcp_urgent_announced(pcb, header);
     return ERR_OK;
 }
 

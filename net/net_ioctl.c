@@ -155,14 +155,13 @@ static long interface_list(unsigned long arg)
 /* The owner of SIGIO and SIGURG, by the old commands. */
 static long owner_ioctl(struct file *file, unsigned command, unsigned long arg)
 {
-    int pid = file->owner_pid;
+    int pid = file_owner_pid(&file->owner);
 
     if (command == ABI_FIOGETOWN || command == ABI_SIOCGPGRP)
         return copy_to_app((void __app *)arg, &pid, sizeof(pid));
     if (copy_from_app(&pid, (const void __app *)arg, sizeof(pid)))
         return -EFAULT;
-    WRITE_ONCE(file->owner_pid, pid);
-    return 0;
+    return file_owner_set(&file->owner, pid, false);
 }
 
 long net_ioctl(struct file *file, unsigned command, unsigned long arg)

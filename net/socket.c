@@ -221,6 +221,7 @@ int socket_file(struct socket *sock, unsigned flags, struct file **out)
         return err;
     }
     (*out)->poll_head = &sock->poll;
+    __atomic_store_n(&sock->file, *out, __ATOMIC_RELEASE);
     (*out)->inode->ino = sock->id; /* as in "socket:[7]" and /proc/net */
     return 0;
 }

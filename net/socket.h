@@ -68,6 +68,7 @@ struct socket {
     const struct socket_ops *ops; /* [i] */
     int family, type, protocol;   /* [i] */
     uint64_t id;                  /* [i] the inode number: "socket:[id]" */
+    struct file *file;            /* [n] whose owner gets SIGURG; NULL: closed, or none yet */
     struct poll_head poll;
     struct wait_queue readers; /* also acceptors */
     struct wait_queue writers; /* also connectors */

@@ -15,6 +15,7 @@
 #include "net/net.h"
 #include "net/netdev.h"
 #include "net/tcp_socket.h"
+#include "net/tcp_urgent.h"
 
 #define TRUE_SIZE_LIMIT (2UL * TCP_WND)
 
@@ -35,6 +36,7 @@ void tcp_receive_append(struct tcp_socket *tcp, struct pbuf *p)
     size_t len = p->tot_len;
 
     assert_held(&net_lock);
+    tcp_urgent_arrived(tcp, p);
     if (tcp->true_size > TRUE_SIZE_LIMIT && (p->flags & PBUF_FLAG_IS_CUSTOM))
         p = compact(p);
     struct pbuf *last = p;
@@ -103,6 +105,7 @@ static void consume(struct tcp_socket *tcp, size_t n)
             free_head(tcp);
     }
     __atomic_fetch_sub(&tcp->received, n, __ATOMIC_RELEASE);
+    tcp_urgent_consumed(tcp, n);
     if (tcp->pcb)
         open_window(tcp->pcb, n);
     net_end();
@@ -135,23 +138,28 @@ static long copy_out(const struct tcp_socket *tcp, struct io *io, size_t availab
     return (long)copied;
 }
 
-/* What is there, up to the room in message; 0: nothing.  skip: bytes that MSG_PEEK has shown. */
+/* What is there, up to the room in message and the urgent mark; 0: nothing.  skip: bytes that MSG_PEEK has shown. */
 static long take(struct tcp_socket *tcp, struct message *message, size_t skip)
 {
     struct socket *sock = &tcp->inet.base;
+    bool leave_out = false;
     long n = 0;
 
     mutex_lock(&sock->read_lock);
-    size_t available = __atomic_load_n(&tcp->received, __ATOMIC_ACQUIRE);
-    if (available > skip) {
-        if (message->flags & ABI_MSG_TRUNC) {
-            n = (long)MIN(available - skip, message->io->remaining);
+    size_t received = __atomic_load_n(&tcp->received, __ATOMIC_ACQUIRE);
+    if (received > skip) {
+        size_t available = tcp_urgent_limit(tcp, skip, received - skip, &leave_out);
+        size_t from = skip + leave_out;
+        if (available == 0) {
+            n = 0;
+        } else if (message->flags & ABI_MSG_TRUNC) {
+            n = (long)MIN(available, message->io->remaining);
             io_advance(message->io, (size_t)n);
         } else {
-            n = copy_out(tcp, message->io, available - skip, skip);
+            n = copy_out(tcp, message->io, available, from);
         }
-        if (n > 0 && !(message->flags & ABI_MSG_PEEK))
-            consume(tcp, (size_t)n);
+        if (n >= 0 && (n || leave_out) && !(message->flags & ABI_MSG_PEEK))
+            consume(tcp, (size_t)n + leave_out);
     }
     mutex_unlock(&sock->read_lock);
     return n;
@@ -165,9 +173,18 @@ static bool is_at_end(const struct tcp_socket *tcp)
            socket_is_shut(&tcp->inet.base, SHUTDOWN_READ);
 }
 
+/* Something behind the first skip bytes, besides an urgent byte that is left out. */
+static bool has_more(const struct tcp_socket *tcp, size_t skip)
+{
+    size_t received = __atomic_load_n(&tcp->received, __ATOMIC_ACQUIRE);
+    bool leave_out;
+
+    return received > skip && tcp_urgent_limit(tcp, skip, received - skip, &leave_out) > 0;
+}
+
 static bool may_return(const struct tcp_socket *tcp, size_t skip)
 {
-    return __atomic_load_n(&tcp->received, __ATOMIC_ACQUIRE) > skip || is_at_end(tcp) ||
+    return has_more(tcp, skip) || is_at_end(tcp) ||
            __atomic_load_n(&tcp->inet.base.error, __ATOMIC_ACQUIRE) ||
            tcp_socket_phase(tcp) == TCP_PHASE_IDLE;
 }
@@ -181,7 +198,7 @@ static int nothing_there(struct tcp_socket *tcp, size_t skip, bool nonblock)
     if (err)
         return err;
     if (is_at_end(tcp)) /* perhaps behind data that has come just now */
-        return __atomic_load_n(&tcp->received, __ATOMIC_ACQUIRE) > skip;
+        return has_more(tcp, skip);
     if (phase == TCP_PHASE_IDLE || phase == TCP_PHASE_LISTENING)
         return -ENOTCONN;
     return nonblock ? -EAGAIN : 1;
@@ -209,9 +226,11 @@ long tcp_receive_message(struct socket *sock, struct message *message)
     if (tcp_socket_phase(tcp) == TCP_PHASE_LISTENING)
         return -ENOTCONN;
     if (message->flags & ABI_MSG_OOB)
-        return -EINVAL; /* no urgent data: lwIP does not keep it apart */
+        return tcp_urgent_receive(tcp, message);
     for (;;) {
         size_t skip = is_peek ? copied : 0;
+        if (copied && tcp_urgent_is_at_mark(tcp, skip))
+            return (long)copied;
         long n = take(tcp, message, skip);
         if (n < 0)
             return copied ? (long)copied : n;

@@ -18,6 +18,7 @@
 #include "net/message.h"
 #include "net/net.h"
 #include "net/tcp_socket.h"
+#include "net/tcp_urgent.h"
 
 #define CHUNK_SEGMENTS 45   /* one trip through the loop: 64 KiB on Ethernet */
 #define SPARE_MAX      1460 /* room for later small writes */
@@ -177,6 +178,15 @@ static void output_held(struct tcp_socket *tcp, struct tcp_pcb *pcb)
         tcp_output(pcb);
 }
 
+/* Whatever Nagle's rule says. */
+static void output_now(struct tcp_socket *tcp)
+{
+    tcp_nagle_disable(tcp->pcb);
+    tcp_output(tcp->pcb);
+    if (!tcp->nodelay)
+        tcp_nagle_enable(tcp->pcb);
+}
+
 void tcp_send_flush(struct tcp_socket *tcp)
 {
     struct tcp_pcb *pcb = tcp->pcb;
@@ -186,13 +196,10 @@ void tcp_send_flush(struct tcp_socket *tcp)
         return;
     tcp->is_held = false;
     tcp_poll(pcb, pcb->poll, UINT8_MAX);
-    tcp_nagle_disable(pcb);
-    tcp_output(pcb);
-    if (!tcp->nodelay)
-        tcp_nagle_enable(pcb);
+    output_now(tcp);
 }
 
-static int submit(struct tcp_socket *tcp, struct chunk *chunk, bool is_held)
+static int submit(struct tcp_socket *tcp, struct chunk *chunk, bool is_held, bool is_urgent)
 {
     struct tcp_pcb *pcb = tcp->pcb;
 
@@ -203,7 +210,11 @@ static int submit(struct tcp_socket *tcp, struct chunk *chunk, bool is_held)
         pcb->cwnd = LWIP_MAX(pcb->cwnd, (tcpwnd_size_t)(10 * pcb->mss));
     tcp->has_sent = true;
     queue_chunk(pcb, chunk, is_held);
-    if (is_held) {
+    if (is_urgent)
+        tcp_urgent_mark(pcb);
+    if (is_urgent && !tcp->is_held) {
+        output_now(tcp);
+    } else if (is_held) {
         output_held(tcp, pcb);
     } else if (tcp->is_held) {
         tcp_send_flush(tcp);
@@ -218,7 +229,8 @@ static int submit(struct tcp_socket *tcp, struct chunk *chunk, bool is_held)
 static long send_chunk(struct tcp_socket *tcp, struct message *message)
 {
     struct socket *sock = &tcp->inet.base;
-    bool is_held = READ_ONCE(tcp->cork) || (message->flags & ABI_MSG_MORE);
+    bool is_held = (READ_ONCE(tcp->cork) || (message->flags & ABI_MSG_MORE)) &&
+                   !(message->flags & ABI_MSG_OOB);
     struct chunk chunk = { 0 };
 
     mutex_lock(&sock->write_lock);
@@ -228,7 +240,8 @@ static long send_chunk(struct tcp_socket *tcp, struct message *message)
                   : -EAGAIN;
     if (!err) {
         net_begin();
-        err = submit(tcp, &chunk, is_held);
+        bool is_urgent = (message->flags & ABI_MSG_OOB) && !message->io->remaining;
+        err = submit(tcp, &chunk, is_held, is_urgent);
         net_end();
         if (err)
             free_chunk(&chunk);
@@ -293,8 +306,6 @@ long tcp_send_message(struct socket *sock, struct message *message)
     nsec_t deadline = socket_deadline(sock->send_timeout);
     size_t sent = 0;
 
-    if (message->flags & ABI_MSG_OOB)
-        return -EOPNOTSUPP;
     int err = check(tcp, message->nonblock, deadline);
     if (err)
         return err;

@@ -15,6 +15,7 @@
 #include "net/net.h"
 #include "net/ports.h"
 #include "net/tcp_table.h"
+#include "net/tcp_urgent.h"
 
 struct tcp_socket *tcp_socket_alloc(int family, unsigned alloc_flags)
 {
@@ -27,6 +28,7 @@ struct tcp_socket *tcp_socket_alloc(int family, unsigned alloc_flags)
     list_init(&tcp->member_node);
     list_init(&tcp->accept_queue);
     list_init(&tcp->accept_node);
+    list_init(&tcp->urge_node);
     return tcp;
 }
 
@@ -82,6 +84,7 @@ static void forget_connection(struct tcp_socket *tcp)
     tcp->connect_pending = false;
     tcp->has_sent = false;
     tcp->is_held = false;
+    tcp_urgent_forget(tcp);
     __atomic_store_n(&tcp->got_fin, false, __ATOMIC_RELEASE);
     __atomic_store_n(&inet->base.shutdown, 0, __ATOMIC_RELEASE);
     tcp_event_update_room(tcp);
@@ -297,6 +300,7 @@ static void tcp_socket_close(struct socket *sock)
     net_begin();
     if (tcp->phase == TCP_PHASE_LISTENING)
         tcp_listen_stop(tcp);
+    sock->file = NULL;
     close_connection(tcp);
     tcp_receive_drop_all(tcp);
     inet_close(&tcp->inet);
@@ -324,6 +328,11 @@ static unsigned poll_connection(struct tcp_socket *tcp, enum tcp_phase phase)
         events |= ABI_POLLHUP;
     if (at_end)
         events |= ABI_POLLIN | ABI_POLLRDNORM | ABI_POLLRDHUP;
+    bool leaves_out;
+    received =
+        tcp_urgent_is_at_mark(tcp, 0) ? tcp_urgent_limit(tcp, 0, received, &leaves_out) : received;
+    if (tcp_urgent_is_there(tcp))
+        events |= ABI_POLLPRI;
     if (received && received >= (size_t)READ_ONCE(sock->receive_low))
         events |= ABI_POLLIN | ABI_POLLRDNORM;
     if (is_shut || phase != TCP_PHASE_CONNECTED)
@@ -362,6 +371,18 @@ static size_t unsent_bytes(struct tcp_socket *tcp)
     return n;
 }
 
+/* As Linux: up to the urgent byte, if one is among them that is not part of the stream. */
+static size_t readable_bytes(const struct tcp_socket *tcp)
+{
+    size_t received = __atomic_load_n(&tcp->received, __ATOMIC_ACQUIRE);
+    bool leaves_out;
+
+    if (READ_ONCE(tcp->inet.base.oob_inline))
+        return received;
+    size_t limit = tcp_urgent_limit(tcp, 0, received, &leaves_out);
+    return leaves_out ? 0 : limit;
+}
+
 static long tcp_socket_ioctl(struct socket *sock, unsigned command, unsigned long arg)
 {
     struct tcp_socket *tcp = tcp_of(sock);
@@ -373,13 +394,13 @@ static long tcp_socket_ioctl(struct socket *sock, unsigned command, unsigned lon
     if (tcp_socket_phase(tcp) == TCP_PHASE_LISTENING)
         return -EINVAL;
     if (command == ABI_FIONREAD)
-        value = (int)__atomic_load_n(&tcp->received, __ATOMIC_ACQUIRE);
+        value = (int)readable_bytes(tcp);
     else if (command == ABI_TIOCOUTQ)
         value = (int)READ_ONCE(tcp->in_flight);
     else if (command == ABI_SIOCOUTQNSD)
         value = (int)unsent_bytes(tcp);
     else
-        value = 0;
+        value = tcp_urgent_is_at_mark(tcp, 0);
     return copy_to_app((void __app *)arg, &value, sizeof(value));
 }
 

@@ -9,6 +9,7 @@
  *
  * [n] net_lock  [a] atomic, changed under net_lock  [r] base.read_lock  [w] set by setsockopt
  */
+#include "fs/file.h"
 #include "lwip/tcp.h"
 #include "net/inet.h"
 
@@ -45,6 +46,12 @@ struct tcp_socket {
     size_t received;        /* [a] unread bytes */
     size_t true_size;       /* [n] memory they keep */
     bool got_fin;           /* [a] nothing follows */
+
+    uint64_t read_position;       /* [a] bytes read since the connection began */
+    uint64_t urgent;              /* [a] net/tcp_urgent.c: where urgent data is, and its state */
+    uint8_t urgent_byte;          /* [n] */
+    struct file_owner urge_owner; /* [n] whom a SIGURG that is under way goes to */
+    struct list urge_node;        /* [n] */
 
     size_t room;           /* [a] bytes that may be queued for sending */
     size_t in_flight;      /* [a] queued or sent, not acknowledged */

@@ -287,10 +287,6 @@ void thread_start(struct thread *thread)
 {
 }
 
-void thread_put(struct thread *thread)
-{
-}
-
 void sched_set_nice(struct thread *thread, int nice)
 {
 }
@@ -298,17 +294,6 @@ void sched_set_nice(struct thread *thread, int nice)
 bool signal_is_pending(void)
 {
     return false;
-}
-
-/* There are no processes here. */
-struct process *process_find(int pid)
-{
-    return NULL;
-}
-
-void process_put(struct process *process)
-{
-    abort();
 }
 
 static int (*show[16])(struct text *text);
