@@ -53,6 +53,7 @@ void cpu_detect(void)
     f->physical_bits = 36;
     if (max_extended >= 0x80000001) {
         struct cpuid extended = cpuid(0x80000001, 0);
+        f->has_lahf = extended.ecx & 1U << 0;
         f->has_nx = extended.edx & 1U << 20;
         f->has_1g_pages = extended.edx & 1U << 26;
         f->has_rdtscp = extended.edx & 1U << 27;

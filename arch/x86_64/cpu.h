@@ -147,6 +147,7 @@ static inline void outl(uint16_t port, uint32_t value)
 struct cpu_features {
     bool has_xsave, has_xsaveopt, has_fsgsbase, has_pge, has_nx, has_1g_pages;
     bool has_x2apic, has_tsc_deadline, has_invariant_tsc, has_rdrand, has_rdseed, has_rdtscp;
+    bool has_lahf;       /* LAHF and SAHF in 64-bit mode; the first AMD64 processors lack them */
     bool is_virtual;     /* CPUID.1:ECX[31], a hypervisor is present */
     uint64_t xcr0;       /* state components that are enabled */
     uint32_t xsave_size; /* bytes of an XSAVE area with them */

@@ -119,7 +119,7 @@ static void enable_features(void)
     wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | EFER_NXE);
     wrmsr(MSR_STAR, (uint64_t)KERNEL_CS << 32); /* SYSRET is never used */
     wrmsr(MSR_LSTAR, (uintptr_t)syscall_entry);
-    wrmsr(MSR_SFMASK, RFLAGS_TF | RFLAGS_IF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_AC);
+    wrmsr(MSR_SFMASK, RFLAGS_TF | RFLAGS_DF | RFLAGS_IOPL | RFLAGS_NT | RFLAGS_AC);
 }
 
 static void cpu_init(unsigned cpu, struct cpu_tables *tables)

@@ -46,6 +46,7 @@ struct fixup {
 
 extern const struct fixup fixup_table_start[], fixup_table_end[];
 extern char text_start[], text_end[];
+extern const char syscall_leave[], syscall_left[]; /* trap_entry.S */
 
 struct machine_frame {
     uint64_t rip, cs, rflags, rsp, ss;
@@ -228,6 +229,8 @@ static void exception(struct regs *regs, unsigned vector, unsigned error, bool i
 void trap_dispatch(struct regs *regs, unsigned vector, unsigned error)
 {
     bool is_app = regs_are_app(regs);
+    if (is_app && regs->rip == (uintptr_t)syscall_left)
+        regs->rip = regs->rcx; /* the jump to the application, as good as done */
     if (vector >= FIRST_INTERRUPT) {
         arch_percpu()->interrupted_app = is_app;
         arch_irq_dispatch(vector);
@@ -238,10 +241,13 @@ void trap_dispatch(struct regs *regs, unsigned vector, unsigned error)
     } else {
         exception(regs, vector, error, is_app);
     }
-    if (is_app)
+    if (is_app) {
         exit_to_app(regs);
-    else
-        arch_irq_disable();
+        return;
+    }
+    if (regs->rip - (uintptr_t)syscall_leave < (uintptr_t)(syscall_left - syscall_leave))
+        regs->rip = (uintptr_t)syscall_leave; /* there may be work for the thread now */
+    arch_irq_disable();
 }
 
 void exit_to_app(struct regs *regs)
@@ -260,20 +266,33 @@ void exit_to_app(struct regs *regs)
     }
 }
 
-/* Flags that iretq alone brings back safely. */
-#define RFLAGS_SLOW (RFLAGS_TF | RFLAGS_RF | RFLAGS_NT | RFLAGS_IOPL)
+/* The flags that the short way back restores, and what the others must be. */
+#define RFLAGS_STATUS 0x8d5u
+#define RFLAGS_USUAL  (RFLAGS_IF | 2u)
 
-/* Called by syscall_entry with interrupts on; returns with them off.  True: the short way back keeps
- * every register (rcx is the pc and r11 the flags, as after the syscall instruction). */
+/* The short way back keeps every register: rcx is the pc and r11 the flags, as after the syscall instruction. */
+static bool is_short_way_enough(const struct regs *regs)
+{
+    return cpu_features.has_lahf && regs->rcx == regs->rip && regs->r11 == regs->rflags &&
+           (regs->rflags & ~(uint64_t)RFLAGS_STATUS) == RFLAGS_USUAL && regs->rsp >> 47 == 0;
+}
+
+/* Called by syscall_entry, and returns, with interrupts on.  True: see is_short_way_enough(). */
 bool syscall_from_app(struct regs *regs)
 {
+    const struct thread *thread = thread_current();
+    if (unlikely(!(regs->r11 & RFLAGS_IF)))
+        arch_irq_enable(); /* an application that turned them off */
     const unsigned long args[6] = {
         regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9
     };
     /* The number is eax: Linux ignores the upper half. */
     regs->rax = (uint64_t)syscall_dispatch((int)regs->orig_rax, args);
-    exit_to_app(regs);
-    return regs->rcx == regs->rip && regs->r11 == regs->rflags && !(regs->rflags & RFLAGS_SLOW);
+    while (unlikely(READ_ONCE(thread->work))) {
+        exit_to_app(regs);
+        arch_irq_enable();
+    }
+    return is_short_way_enough(regs);
 }
 
 static bool is_stopping;

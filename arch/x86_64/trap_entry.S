@@ -95,6 +95,10 @@ trap_move:
     pushq %rax
     pushq %rcx
     pushq %rdx
+    movq AT_RIP(%rsp), %rdx
+    subq $syscall_entry, %rdx
+    cmpq $(syscall_entered - syscall_entry), %rdx
+    jb undo_syscall
 move:
     movq AT_RSP(%rsp), %rdx
     movq %gs:PERCPU_CURRENT, %rax
@@ -194,8 +198,17 @@ bad_stack:
     ud2
 
 /*
- * The syscall instruction (SDM 2B, SYSCALL): rcx = rip, r11 = rflags, interrupts off by SFMASK, rsp still the
- * application's.  Nothing is pushed there: goroutine stacks are a few KiB and have a red zone.
+ * The syscall instruction (SDM 2B, SYSCALL): rcx = rip, r11 = rflags, rsp still the application's.  Nothing is
+ * pushed there: goroutine stacks are a few KiB and have a red zone.
+ *
+ * Interrupts stay on, both ways: turning them off and on costs more than all the rest here under an emulator.  Two
+ * stretches cannot go on after one and need none of it done twice:
+ *
+ *   syscall_entry ... syscall_entered   the stack is half switched, and PERCPU_SCRATCH is this CPU's.  An interrupt
+ *                                       finds the application before its syscall instruction (undo_syscall).
+ *   syscall_leave ... syscall_left      no work for the thread was found, and it must not come in between.  Struct regs
+ *                                       stays as it is until the last instruction, so after an interrupt it begins
+ *                                       again (trap_dispatch(), which takes one at the last for the application's).
  */
     .balign 16
     .globl syscall_entry
@@ -205,24 +218,66 @@ syscall_entry:
     subq $8, %rsp
     pushq $KERNEL_DS
     pushq %gs:PERCPU_SCRATCH
+syscall_entered:
     pushq %r11
     pushq $KERNEL_CS
     pushq %rcx
     pushq %rax                  /* orig_rax */
     PUSH_REGS
-    sti
     movq %rsp, %rdi
-    call syscall_from_app       /* returns with interrupts off: al = 1, the short way back will do */
+    call syscall_from_app       /* al = 1: the short way back will do */
     testb %al, %al
-    jz trap_return
-    POP_REGS
-    /* orig_rax rip cs rflags rsp ss: flags without IF were checked to be harmless. */
-    movq %r11, REGS_ORIG_RAX - 120(%rsp)
-    andl $~0x200, REGS_ORIG_RAX - 120(%rsp)
-    popfq
-    movq 24(%rsp), %rsp
-    sti                         /* takes effect after the jump (SDM 2B, STI) */
+    jz slowly
+
+    .globl syscall_leave
+syscall_leave:
+    movq %gs:PERCPU_CURRENT, %rax
+    cmpl $0, THREAD_WORK(%rax)
+    jne slowly
+    movq REGS_R15(%rsp), %r15
+    movq REGS_R14(%rsp), %r14
+    movq REGS_R13(%rsp), %r13
+    movq REGS_R12(%rsp), %r12
+    movq REGS_RBP(%rsp), %rbp
+    movq REGS_RBX(%rsp), %rbx
+    movq REGS_R11(%rsp), %r11
+    movq REGS_R10(%rsp), %r10
+    movq REGS_R9(%rsp), %r9
+    movq REGS_R8(%rsp), %r8
+    movq REGS_RDX(%rsp), %rdx
+    movq REGS_RSI(%rsp), %rsi
+    movq REGS_RDI(%rsp), %rdi
+    /* The status flags: overflow by an addition that overflows or not, the others from ah. */
+    movl %r11d, %eax
+    movl %r11d, %ecx
+    shrl $11, %eax
+    andl $1, %eax
+    movb %cl, %ah
+    addb $0x7f, %al
+    sahf
+    movq REGS_RCX(%rsp), %rcx
+    movq REGS_RAX(%rsp), %rax
+    movq REGS_RSP(%rsp), %rsp
+    .globl syscall_left
+syscall_left:
     jmp *%rcx
+
+slowly:
+    movq %rsp, %rdi
+    call exit_to_app            /* returns with interrupts off */
+    jmp trap_return
+
+/* An interrupt between syscall_entry and syscall_entered; rdx: how far behind the former. */
+undo_syscall:
+    testq %rdx, %rdx
+    jz 1f
+    movq %gs:PERCPU_SCRATCH, %rax
+    movq %rax, AT_RSP(%rsp)
+1:  movq 8(%rsp), %rax          /* rcx */
+    subq $2, %rax               /* the instruction's length */
+    movq %rax, AT_RIP(%rsp)
+    movq %r11, AT_RFLAGS(%rsp)
+    jmp move
 
 /*
  * struct thread *arch_switch(struct thread *previous, struct thread *next): switch.S of the contract; the C part
