@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
 """The commands and their options; what they do is imported only when it is needed."""
+import os
 import sys
 
 import click
 
-from .errors import StoutError
+from .errors import STATUS_TOOL, StoutError
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
@@ -71,8 +72,8 @@ def run(**values):
 @image_options
 def build(kind, output, **values):
     """Make a bootable image of PROGRAM."""
-    from .iso import build as build_iso
-    sys.exit(build_iso(output, **values))
+    from .build import build as build_image
+    sys.exit(build_image(kind, output, **values))
 
 
 @main.command(context_settings=CONTEXT)
@@ -120,4 +121,18 @@ def entry():
         sys.stderr.write(f"stout: {error.sentence}\n")
         sys.exit(error.status)
     except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for what Python still flushes at its end
         sys.exit(141)
+    except OSError as error:
+        if os.environ.get("STOUT_DEBUG"):
+            raise
+        sys.stderr.write(f"stout: {describe(error)}\n")
+        sys.exit(STATUS_TOOL)
+
+
+def describe(error):
+    """A system's error that nobody foresaw, as a sentence."""
+    reason = (error.strerror or str(error)).lower()
+    names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))]
+    what = f"{' and '.join(names)}: {reason}" if names else f"The host says: {reason}"
+    return f"{what} (STOUT_DEBUG=1 shows where)."

@@ -13,7 +13,7 @@ from .paths import cache_dir
 from .tree import Tree
 
 CACHE_LIMIT = 3 << 30
-FORMAT = "1"  # part of the cache's key: change it when the archive's form changes
+FORMAT = "2"  # part of the cache's key: change it when the archive's form changes
 MERGED_FOLDERS = ("/bin", "/sbin", "/lib", "/lib64")
 HASHBANG_DEPTH = 5  # scripts that are each other's interpreters; Linux says ELOOP to more
 GUEST_PATH = defaults.ENVIRONMENT["PATH"].split(":")

@@ -47,7 +47,7 @@ class RunOptions:
         self.memory = None
         self._check()
         self.net_manifest = qemu.NET_STATIC if self.net == "user" else "none"
-        self.stdio = self._stdio()
+        self.stdio = values.get("stdio") or self._stdio()
 
     def _check(self):
         if self.net == "none" and self.forwards:

@@ -83,8 +83,9 @@ def last_lines(output, count=8, width=300):
 
 
 def set_up_tests():
-    if not os.path.exists(os.path.join(TOP, "build", ".setup-tests")):
-        subprocess.run([os.path.join(TOP, "scripts", "setup"), "--tests"], check=True)
+    script, stamp = os.path.join(TOP, "scripts", "setup"), os.path.join(TOP, "build", ".setup-tests")
+    if not os.path.exists(stamp) or os.stat(stamp).st_mtime < os.stat(script).st_mtime:
+        subprocess.run([script, "--tests"], check=True)
 
 
 def run_label(label, pattern, workers, results, list_only):

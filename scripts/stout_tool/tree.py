@@ -155,24 +155,37 @@ class Tree:
         self.entries[path] = entry
 
     def key(self):
-        """Changes whenever the archive would, but for the times of directories.
-
-        These change with every file made beside the ones that are taken.
-        """
+        """Changes whenever the archive would; see _directory_times."""
         digest = hashlib.blake2b(digest_size=20)
         for path in sorted(self.entries):
             entry = self.entries[path]
+            is_dir = entry.kind == DIRECTORY
             digest.update(os.fsencode(repr((
-                path, entry.kind, entry.mode, 0 if entry.kind == DIRECTORY else entry.mtime, entry.uid, entry.gid, entry.size,
-                0 if entry.kind == DIRECTORY else entry.stamp, entry.source, entry.data))))
+                path, entry.kind, entry.mode, 0 if is_dir and not self._keep_owner else entry.mtime, entry.uid, entry.gid,
+                entry.size, 0 if is_dir else entry.stamp, entry.source, entry.data))))
         return digest.hexdigest()
+
+    def _directory_times(self):
+        """A directory of this host changes with every file made beside the ones that are taken.
+
+        So it gets the time of the newest file in it that is taken; in a root, whose owners are kept, all are.
+        """
+        times = {}
+        for path, entry in self.entries.items():
+            if self._keep_owner and entry.kind == DIRECTORY:
+                times[path] = entry.mtime
+            elif not self._keep_owner and entry.kind != DIRECTORY:
+                parent = os.path.dirname(path)
+                times[parent] = max(times.get(parent, 0), entry.mtime)
+        return times
 
     def write(self, writer):
         """Parents before children; within a directory by name."""
+        times = self._directory_times()
         for path in sorted(self.entries, key=lambda p: p.split("/")):
             entry, name = self.entries[path], path.lstrip("/")
             if entry.kind == DIRECTORY:
-                writer.add_directory(name, entry.mode, entry.mtime, entry.uid, entry.gid)
+                writer.add_directory(name, entry.mode, times.get(path, 0), entry.uid, entry.gid)
             elif entry.kind == SYMLINK:
                 writer.add_symlink(name, entry.data, entry.mtime)
             elif entry.kind == BYTES:

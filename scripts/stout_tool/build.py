@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+"""stout build: gather and pack as for run, then write an image; same input, same bytes."""
+import os
+
+from .errors import usage
+from .image import Image
+from .iso import make_iso
+from .kernel import image_path
+from .output import publish, source_epoch, workshop
+from .run import RunOptions, kernel_command_line
+
+STREAMS = ["stream", "stream", "stream"]  # whatever this terminal is
+
+
+def build(kind, output, **values):
+    """Writes the image and prints its path."""
+    if kind is None:
+        raise usage("-t says which kind of image to make; for example: stout build -t iso PROGRAM.")
+    source_epoch()  # a bad one is told before the work
+    options = RunOptions(boot="mb2", stdio=STREAMS, **values)
+    if options.net == "user":
+        options.net_manifest = "dhcp"
+    path = os.path.abspath(output or os.path.splitext(os.path.basename(options.program))[0] + ".iso")
+    with workshop(path) as folder:
+        image = Image(options, lambda text: None)
+        image.gather()
+        archive = image.write()
+        made = os.path.join(folder, "image")
+        make_iso("mb2", image_path(options), archive, kernel_command_line(options), made, folder)
+        publish(made, path)
+    print(path)
+    return 0

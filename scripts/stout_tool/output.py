@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+"""Files for the user: they appear whole, or not at all, whatever ends the work (Ctrl-C, SIGTERM, a full disk).
+
+Everything is made in a folder of its own beside the target, so that the last step is a rename within one filesystem.
+"""
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+
+from .errors import StoutError, usage
+
+EPOCH = 315532800  # 1980, the oldest date that FAT knows
+
+
+@contextlib.contextmanager
+def workshop(path):
+    """A temporary folder beside path, gone at the end; what is in it may be published."""
+    folder = os.path.dirname(path)
+    if os.path.isdir(path):
+        raise usage(f"{path} is a folder; give the name of a file with -o.")
+    if not os.path.isdir(folder):
+        raise usage(f"The folder {folder} does not exist; make it, or give another place with -o.")
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".stout-") as name:
+            yield name
+    except OSError as error:
+        raise StoutError(f"{path} cannot be written: {(error.strerror or str(error)).lower()}; nothing was left "
+                         "behind.") from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def leave(number, _frame):
+    sys.exit(128 + number)
+
+
+def publish(made, path):
+    """The finished file gets its name, and what had the name before is gone; the data are on the disk first."""
+    descriptor = os.open(made, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    mask = os.umask(0)
+    os.umask(mask)
+    os.chmod(made, (0o777 if os.access(made, os.X_OK) else 0o666) & ~mask)
+    os.rename(made, path)
+
+
+def source_epoch():
+    """The time that images carry, so that the same input gives the same bytes (reproducible-builds.org)."""
+    text = os.environ.get("SOURCE_DATE_EPOCH")
+    if not text:
+        return EPOCH
+    if not text.isdigit() or int(text) >= 1 << 32:
+        raise usage(f"SOURCE_DATE_EPOCH is {text}; it must be a number of seconds since 1970.")
+    return max(EPOCH, int(text))

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""stout build: the same bytes from the same input, and nothing half-written."""
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+TOOL = ["/usr/bin/python3", "-m", "stout_tool"]
+
+
+@pytest.fixture
+def build(stout, kernel, compiled):
+    program = compiled("int main(void) { return 0; }")
+
+    def call(output, *options, kind="iso", **more):
+        return stout("build", "--kernel", kernel, "-t", kind, "-o", str(output), *options, program, **more)
+
+    call.program = program
+    return call
+
+
+def refused(result, status, *words):
+    text = result.stderr.decode()
+    assert result.returncode == status, text
+    assert text.startswith("stout: ") and text.count("\n") == 1, text
+    for word in words:
+        assert word in text, text
+
+
+def test_same_input_same_bytes(build, tmp_path):
+    """In other seconds, with nothing cached, and with a new file beside one that is packed."""
+    first = build(tmp_path / "a.iso", env={"STOUT_CACHE": str(tmp_path / "cache-a")})
+    assert (first.returncode, first.stdout.decode()) == (0, f"{tmp_path}/a.iso\n"), first.stderr
+    time.sleep(2.1)  # FAT counts two seconds
+    (tmp_path / "beside").write_text("")
+    assert build(tmp_path / "b.iso", env={"STOUT_CACHE": str(tmp_path / "cache-b")}).returncode == 0
+    assert (tmp_path / "a.iso").read_bytes() == (tmp_path / "b.iso").read_bytes()
+
+
+def test_source_date_epoch(build, tmp_path):
+    assert build(tmp_path / "a.iso").returncode == 0
+    assert build(tmp_path / "b.iso", env={"SOURCE_DATE_EPOCH": "1700000000"}).returncode == 0
+    a, b = (tmp_path / "a.iso").read_bytes(), (tmp_path / "b.iso").read_bytes()
+    assert a != b and b"2023111422132000" in b
+    refused(build(tmp_path / "c.iso", env={"SOURCE_DATE_EPOCH": "today"}), 2, "SOURCE_DATE_EPOCH")
+
+
+def test_a_file_that_was_there_is_replaced(build, tmp_path):
+    target = tmp_path / "out" / "a.iso"
+    target.parent.mkdir()
+    target.write_text("old")
+    assert build(target).returncode == 0
+    assert target.stat().st_size > 1 << 20 and target.stat().st_mode & 0o777 == 0o644
+    assert os.listdir(target.parent) == ["a.iso"]
+
+
+def test_full_disk_leaves_what_was_there(build, tmp_path):
+    """A limit on the size of files plays the full disk."""
+    import resource
+    target = tmp_path / "out" / "a.iso"
+    target.parent.mkdir()
+    target.write_text("old")
+    result = build(target, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (3 << 20, 3 << 20)))
+    refused(result, 125)
+    assert target.read_text() == "old" and os.listdir(target.parent) == ["a.iso"]
+
+
+@pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_signal_leaves_nothing(build, kernel, cache, tmp_path, number, status):
+    folder, tools = tmp_path / "out", tmp_path / "tools"
+    folder.mkdir()
+    tools.mkdir()
+    (tools / "xorriso").write_text(f"#!/bin/sh\n: >{tmp_path}/begun\nexec sleep 60\n")
+    (tools / "xorriso").chmod(0o755)
+    environment = dict(os.environ, PYTHONPATH=os.path.join(TOP, "scripts"), PATH=f"{tools}:{os.environ['PATH']}")
+    process = subprocess.Popen([*TOOL, "build", "--kernel", kernel, "-t", "iso", "-o", str(folder / "a.iso"), build.program],
+                               env=environment, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "begun").exists():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(number)
+    assert process.communicate(timeout=20)[1].strip() == b""
+    assert process.returncode == status and os.listdir(folder) == []
+
+
+def test_bad_output(build, tmp_path):
+    refused(build(tmp_path), 2, str(tmp_path), "folder", "-o")
+    refused(build(tmp_path / "none" / "a.iso"), 2, f"{tmp_path}/none", "does not exist")
+
+
+def test_missing_tool(build, tmp_path):
+    """A PATH without GRUB's tools."""
+    (tmp_path / "bin").mkdir()
+    refused(build(tmp_path / "a.iso", env={"PATH": str(tmp_path / "bin")}), 125, "grub-mkimage", "scripts/setup --build")
+
+
+def test_unforeseen_error_of_the_system_is_a_sentence(stout, compiled):
+    program = compiled("int main(void) { return 0; }")
+    result = stout("run", "--dry-run", program, env={"STOUT_CACHE": "/dev/null/cache"})
+    refused(result, 125, "/dev/null/cache", "not a directory")
+    assert b"Traceback" in stout("run", "--dry-run", program, env={"STOUT_CACHE": "/dev/null/cache", "STOUT_DEBUG": "1"}).stderr
