@@ -35,7 +35,8 @@ def image_options(command):
         click.option("--kernel", metavar="FILE", help="Start another kernel image."),
         click.option("--kernel-option", "kernel_options", multiple=True, metavar="NAME[=VALUE]",
                      help="An option for the kernel."),
-        click.argument("program"),
+        click.option("-c", "--config", metavar="FILE", help="Read options from a YAML or JSON file, also an ops config.json."),
+        click.argument("program", required=False),
         click.argument("args", nargs=-1, type=click.UNPROCESSED),
     ]
     for option in reversed(options):
@@ -59,10 +60,12 @@ def image_options(command):
 @click.option("--dry-run", is_flag=True, help="Print the QEMU command instead of running it.")
 @click.option("--qemu-arg", "qemu_args", multiple=True, metavar="TEXT", help="More arguments for QEMU.")
 @image_options
-def run(**values):
+@click.pass_context
+def run(context, config, **values):
     """Run PROGRAM of this host in a machine of its own; its libraries are found by themselves."""
+    from .config import merge
     from .run import RunOptions, run as run_machine
-    sys.exit(run_machine(RunOptions(**values)))
+    sys.exit(run_machine(RunOptions(**merge(context, config, values))))
 
 
 @main.command(context_settings=dict(CONTEXT, allow_interspersed_args=False))
@@ -70,10 +73,12 @@ def run(**values):
               help="iso: a disc that boots by GRUB under BIOS and UEFI.")
 @click.option("-o", "--output", metavar="FILE", help="Default: the program's name.")
 @image_options
-def build(kind, output, **values):
+@click.pass_context
+def build(context, config, kind, output, **values):
     """Make a bootable image of PROGRAM."""
     from .build import build as build_image
-    sys.exit(build_image(kind, output, **values))
+    from .config import merge
+    sys.exit(build_image(kind, output, **merge(context, config, values)))
 
 
 @main.command(context_settings=CONTEXT)

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: MIT
+"""stout run -c FILE: the options in a file, by the names of the command line or by those of an ops config.json.
+
+Paths are relative to the file.  The command line wins; variables and --add come together.
+"""
+import difflib
+import json
+import os
+import sys
+
+import click
+
+from .errors import usage
+
+SCHEMA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "config-schema.json")
+SAME = ("args", "workdir", "hostname", "trace", "net", "cpus", "interactive", "verbose", "accel", "machine", "boot",
+        "kernel_options", "qemu_args")
+TOGETHER = ("env", "env_file", "add")  # from the file first, so that the command line wins
+
+
+def merge(context, path, values):
+    """The values of the command line with those of the file where nothing was given."""
+    if path:
+        for name, value in read(path).items():
+            if name not in values:
+                continue  # an option of run, in a file for build
+            given = context.get_parameter_source(name) != click.core.ParameterSource.DEFAULT
+            if name in TOGETHER:
+                values[name] = [*value, *values[name]]
+            elif not given or (name == "args" and not values[name]):
+                values[name] = value
+    if not values["program"]:
+        raise click.UsageError("Missing argument 'PROGRAM'; give it here, or as program in the file of -c.", context)
+    return values
+
+
+def read(path):
+    """The file as a dictionary of options."""
+    document = parse(path)
+    check(path, document)
+    return Translation(path, document).values
+
+
+def parse(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+    except OSError as error:
+        raise usage(f"-c {path} cannot be read: {error.strerror.lower()}.") from None
+    except UnicodeDecodeError:
+        raise usage(f"-c {path} is not a text in UTF-8; give a YAML or JSON file.") from None
+    import yaml
+    try:
+        document = json.loads(text) if text.lstrip().startswith("{") and path.endswith(".json") else yaml.safe_load(text)
+    except json.JSONDecodeError as error:
+        raise usage(f"{path}, line {error.lineno}: {error.msg.lower()}; correct the JSON.") from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        reason = getattr(error, "problem", None) or "it cannot be understood"
+        raise usage(f"{path}{where}: {reason}; correct the YAML.") from None
+    if not isinstance(document, dict):
+        raise usage(f"{path} holds no options; write for example: program: server.js")
+    return document
+
+
+def check(path, document):
+    import jsonschema
+    with open(SCHEMA, encoding="utf-8") as file:
+        schema = json.load(file)
+    error = jsonschema.exceptions.best_match(jsonschema.Draft202012Validator(schema).iter_errors(document))
+    if error is None:
+        return
+    key = ".".join(map(str, error.absolute_path))
+    if error.validator == "additionalProperties" and error.validator_value is False:
+        unknown = next(str(name) for name in error.instance if name not in error.schema["properties"])
+        prefix = key + "." if key else ""
+        near = difflib.get_close_matches(unknown, error.schema["properties"], 1)
+        remedy = f"did you mean {prefix}{near[0]}?" if near else "take it out; stout run --help lists the options."
+        raise usage(f"{path}: there is no key {prefix}{unknown}; {remedy}")
+    remedy = error.schema.get("description") or error.parent and error.parent.schema.get("description")
+    if not remedy:
+        remedy = nearest_description(schema, error.absolute_path) or "correct it"
+    raise usage(f"{path}, key {key or '(top)'}: {error.message.splitlines()[0][:120]}; {remedy}.")
+
+
+def nearest_description(schema, keys):
+    """Of the deepest part of the schema on the way to a value that has one."""
+    found = None
+    for key in keys:
+        schema = schema.get("properties", {}).get(key) or {}
+        if "$ref" in schema:
+            with open(SCHEMA, encoding="utf-8") as file:
+                schema = json.load(file)["$defs"][schema["$ref"].rsplit("/", 1)[1]]
+        found = schema.get("description", found)
+    return found
+
+
+class Translation:
+    """The document's keys as values of the command line's options."""
+
+    def __init__(self, path, document):
+        self.path, self.document = path, document
+        self.folder = os.path.dirname(os.path.abspath(path))
+        self.values = {name: document[name] for name in SAME if name in document}
+        self._own_keys()
+        self._ops_keys()
+
+    def _own_keys(self):
+        document, values = self.document, self.values
+        if "program" in document:
+            values["program"] = self._program(document["program"])
+        for name in ("root", "kernel"):
+            if name in document:
+                values[name] = self._place(document[name])
+        for name in ("user", "memory"):
+            if name in document:
+                values[name] = str(document[name])
+        if "publish" in document:
+            values["publish"] = [str(port) for port in document["publish"]]
+        values["env"] = [f"{name}={value}" for name, value in {**document.get("Env", {}), **document.get("env", {})}.items()]
+        values["env_file"] = [self._place(name) for name in document.get("env_file", ())]
+        values["add"] = [self._item(item) for item in document.get("add", ())]
+
+    def _ops_keys(self):
+        document, values = self.document, self.values
+        if "Program" in document:
+            values.setdefault("program", self._program(document["Program"]))
+        if "Args" in document:
+            values.setdefault("args", document["Args"])
+        copied = [f"{self._place(name)}:{os.path.join('/', os.path.normpath(name))}"
+                  for name in (*document.get("Files", ()), *document.get("Dirs", ()))]
+        copied += [f"{self._place(name.removesuffix('/*'))}:{place}" for name, place in document.get("MapDirs", {}).items()]
+        if copied:
+            values["add"] += copied
+            values.setdefault("workdir", "/")  # where ops starts programs
+        run = document.get("RunConfig", {})
+        ports = [*map(str, run.get("Ports", ())), *(f"{port}/udp" for port in run.get("UDPPorts", ()))]
+        if ports:
+            values.setdefault("publish", ports)
+        if "Memory" in run:
+            values.setdefault("memory", str(run["Memory"]))
+        if "CPUs" in run:
+            values.setdefault("cpus", run["CPUs"])
+        self._say_what_is_ignored(run)
+
+    def _say_what_is_ignored(self, run):
+        with open(SCHEMA, encoding="utf-8") as file:
+            properties = json.load(file)["properties"]
+        ignored = [name for name in self.document if properties[name].get("$ref") == "#/$defs/ignored"]
+        ignored += [f"RunConfig.{name}" for name in run if name in ("Accel", "Verbose", "Background", "QMP")]
+        if ignored:
+            sys.stderr.write(f"stout: {self.path}: {', '.join(ignored)} of ops is not used here.\n")
+
+    def _place(self, name):
+        return os.path.join(self.folder, name)
+
+    def _program(self, name):
+        """A file beside the configuration, or a path; else a command."""
+        if "root" in self.document:
+            return name
+        return self._place(name) if "/" in name or os.path.isfile(self._place(name)) else name
+
+    def _item(self, item):
+        """PATH[:GUESTPATH] of add; a bare name that is no file here is a command's."""
+        name = item.rpartition(":")[0] if ":/" in item else item
+        return self._place(item) if "/" in name or os.path.exists(self._place(name)) else item

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""stout run -c: what a file says, what the command line says above it, and the sentences for bad files."""
+import json
+import shlex
+
+import pytest
+from test_run import archive_of, dry, listing, manifest_of, refused
+
+PROGRAM = "int main(void) { return 0; }"
+
+
+@pytest.fixture
+def config(tmp_path):
+    def write(content, name="app.yaml"):
+        path = tmp_path / name
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return str(path)
+
+    return write
+
+
+def test_own_keys(stout, compiled, config):
+    path = config(f"program: {compiled(PROGRAM)}\nargs: [a b, '7']\nenv: {{A: 1, B: x=y}}\nmemory: 96M\ncpus: 3\n"
+                  "publish: [18431, '18432:80']\nhostname: box\nmachine: q35\nworkdir: /srv\nuser: 33:33\n")
+    command = dry(stout("run", "-c", path, "--dry-run"))
+    records = manifest_of(command)
+    for record in ("arg=a b", "arg=7", "env=A=1", "env=B=x=y", "hostname=box", "cwd=/srv"):
+        assert record in records
+    text = shlex.join(command)
+    assert "-m 96M" in text and "-smp 3" in text and "-M q35" in text
+    assert "127.0.0.1:18431-10.0.2.15:18431" in text and "127.0.0.1:18432-10.0.2.15:80" in text
+
+
+def test_command_line_wins(stout, compiled, config):
+    path = config("program: /bin/false\nargs: [fromfile]\nenv: {A: file, B: file}\nmemory: 96M\ncpus: 3\npublish: [18431]\n")
+    program = compiled(PROGRAM)
+    command = dry(stout("run", "-c", path, "--dry-run", "-e", "A=line", "-m", "64M", "--cpus", "1", "-p", "18433", program, "x"))
+    records, text = manifest_of(command), shlex.join(command)
+    assert f"program={program}" in records and "arg=x" in records and "arg=fromfile" not in records
+    assert "env=A=line" in records and "env=B=file" in records
+    assert "-m 64M" in text and "-smp 1" in text and "18433" in text and "18431" not in text
+    assert "arg=fromfile" in manifest_of(dry(stout("run", "-c", path, "--dry-run", program)))
+
+
+def test_ops_keys_and_paths_beside_the_file(stout, compiled, config, tmp_path):
+    compiled(PROGRAM)
+    for name in ("site/index.html", "data/one", "mapped/two"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    path = config({"Program": "program", "Args": ["--go"], "Env": {"K": "V"}, "Dirs": ["site"], "Files": ["data/one"],
+                   "MapDirs": {"mapped/*": "/srv/m"}, "Klibs": ["gcp"],
+                   "RunConfig": {"Ports": ["18434"], "UDPPorts": [18435], "Memory": "64m", "CPUs": 2}}, "config.json")
+    result = stout("run", "-c", path, "--dry-run", cwd="/")
+    command = dry(result)
+    assert b"Klibs of ops is not used" in result.stderr
+    files, records, text = listing(archive_of(command)), manifest_of(command), shlex.join(command)
+    for name in ("site/index.html", "data/one", "srv/m/two"):
+        assert name in files
+    assert f"program={tmp_path}/program" in records and "arg=--go" in records and "env=K=V" in records and "cwd=/" in records
+    assert "hostfwd=tcp:127.0.0.1:18434-" in text and "hostfwd=udp:127.0.0.1:18435-" in text and "-m 64M" in text
+
+
+@pytest.mark.parametrize("content, words", [
+    ("memory: lots", ("memory", "512M")),
+    ("cpus: 0", ("cpus", "1 to 64")),
+    ("memroy: 64M", ("memroy", "did you mean memory?")),
+    ("env: {A: true}", ("env.A", "quotes")),
+    ("args: [1]", ("args.0", "quotes")),
+    ("RunConfig: {Memory: []}", ("RunConfig.Memory", "512M")),
+    ("RunConfig: {Port: [1]}", ("RunConfig.Port", "did you mean RunConfig.Ports?")),
+    ("a: [", ("line 1", "YAML")),
+    ("- x", ("no options", "program")),
+    ("", ("no options",)),
+    ("{1: 2}", ("no key 1",)),
+    ("\x00", ("YAML",)),
+])
+def test_bad_files(stout, config, content, words):
+    path = config(content)
+    refused(stout("run", "-c", path), 2, path, *words)
+
+
+def test_bad_json_absent_file_and_no_program(stout, config, tmp_path):
+    refused(stout("run", "-c", config('{"cpus": 1,\n}', "config.json")), 2, "line 2", "JSON")
+    refused(stout("run", "-c", str(tmp_path / "none")), 2, "none", "no such file")
+    result = stout("run", "-c", config("cpus: 1\n"))
+    assert result.returncode == 2 and b"PROGRAM" in result.stderr
+    result = stout("run")
+    assert result.returncode == 2 and b"PROGRAM" in result.stderr
