@@ -8,6 +8,7 @@
 #include "kernel/clock.h"
 #include "kernel/mm/vmspace.h"
 #include "kernel/process.h"
+#include "kernel/signal_quota.h"
 #include "kernel/thread.h"
 #include "kernel/thread_fs.h"
 
@@ -220,7 +221,8 @@ static void status_memory(struct text *text, struct vmspace *vm)
 static void status_signals(struct text *text, struct process *p, const struct snapshot *s)
 {
     const struct credentials *creds = &p->creds;
-    text_printf(text, "Threads:\t%u\nSigQ:\t%u/%llu\n", s->nthreads, p->signals.nqueued,
+    text_printf(text, "Threads:\t%u\nSigQ:\t%u/%llu\n", s->nthreads,
+                signal_quota_count(p->creds.uid),
                 (unsigned long long)p->limits.limit[LIMIT_SIGPENDING].cur);
     const struct {
         const char *name;

@@ -53,20 +53,21 @@ enum lock_rank {
     RANK_POLL_3,
     RANK_POLL_4,
     RANK_POLL_5,
-    RANK_EPOLL_FILE,  /* fs/epoll.c: all files' lists of who watches them (spinlock) */
-    RANK_EVENT,       /* fs/eventfd.c, fs/timerfd.c: counts (irq spinlock) */
-    RANK_AIO,         /* fs/aio.c: a context's counts and requests (spinlock) */
-    RANK_AIO_WORK,    /* fs/aio_poll.c: polls to be looked at (irq spinlock) */
-    RANK_URING_CQ,    /* fs/uring/completion.c: a completion queue (spinlock) */
-    RANK_URING,       /* fs/uring: who owns a request, and what is to be run (irq spinlock) */
-    RANK_EPOLL_READY, /* fs/epoll.c: the ready list (irq spinlock) */
-    RANK_FUTEX,       /* kernel/futex.c: a hash bucket (two by address) */
-    RANK_FUTEX_PI,    /* kernel/futex_pi.c: who owns and who waits for PI locks */
-    RANK_MSG,         /* kernel/ipc/msg.c: a queue's messages and waiters (spinlock) */
-    RANK_SEM,         /* kernel/ipc/sem.c: a set's values and waiters (spinlock) */
-    RANK_SEM_UNDO,    /* kernel/ipc/sem_undo.c: what a thread has to undo (spinlock) */
-    RANK_SIGNAL,      /* kernel/signal.c: handlers and queues (irq spinlock) */
-    RANK_WAIT,        /* kernel/wait.h: a wait queue (irq spinlock) */
+    RANK_EPOLL_FILE,   /* fs/epoll.c: all files' lists of who watches them (spinlock) */
+    RANK_EVENT,        /* fs/eventfd.c, fs/timerfd.c: counts (irq spinlock) */
+    RANK_AIO,          /* fs/aio.c: a context's counts and requests (spinlock) */
+    RANK_AIO_WORK,     /* fs/aio_poll.c: polls to be looked at (irq spinlock) */
+    RANK_URING_CQ,     /* fs/uring/completion.c: a completion queue (spinlock) */
+    RANK_URING,        /* fs/uring: who owns a request, and what is to be run (irq spinlock) */
+    RANK_EPOLL_READY,  /* fs/epoll.c: the ready list (irq spinlock) */
+    RANK_FUTEX,        /* kernel/futex.c: a hash bucket (two by address) */
+    RANK_FUTEX_PI,     /* kernel/futex_pi.c: who owns and who waits for PI locks */
+    RANK_MSG,          /* kernel/ipc/msg.c: a queue's messages and waiters (spinlock) */
+    RANK_SEM,          /* kernel/ipc/sem.c: a set's values and waiters (spinlock) */
+    RANK_SEM_UNDO,     /* kernel/ipc/sem_undo.c: what a thread has to undo (spinlock) */
+    RANK_SIGNAL,       /* kernel/signal.c: handlers and queues (irq spinlock) */
+    RANK_SIGNAL_QUOTA, /* kernel/signal_quota.c: counts of queued signals (irq spinlock) */
+    RANK_WAIT,         /* kernel/wait.h: a wait queue (irq spinlock) */
     RANK_CPU_ACCOUNT, /* kernel/cpu_account.c: how CPU time was split; load average (irq spinlock) */
     RANK_SCHED,       /* kernel/sched.c: a run queue (irq spinlock; two by CPU number) */
     RANK_TIMER,       /* kernel/timer.c: a CPU's timers (irq spinlock) */

@@ -179,7 +179,7 @@ static void signals_leave(struct process *process)
     unsigned long flags = spin_lock_irq(&process->signals.lock);
     struct signal_handlers *handlers = process->handlers;
     process->handlers = NULL;
-    signal_queue_flush(&process->signals, &process->signals.pending, ~0ULL, &dead);
+    signal_queue_flush(&process->signals.pending, ~0ULL, &dead);
     spin_unlock_irq(&process->signals.lock, flags);
     signal_queue_free(&dead);
     if (handlers)
@@ -262,7 +262,7 @@ static bool thread_detach(struct process *process, struct thread *thread)
     list_remove(&thread->process_node);
     process_thread_gone(process);
     thread_account(process, thread);
-    signal_queue_flush(&process->signals, &thread->signals.pending, ~0ULL, &dead);
+    signal_queue_flush(&thread->signals.pending, ~0ULL, &dead);
     signal_retarget(process, thread, ~thread->signals.blocked);
     bool is_last = process->nthreads == 0;
     bool must_tell = !is_last && signal_stop_is_complete(process);

@@ -150,9 +150,9 @@ void signal_retarget(struct process *process, struct thread *leaving, uint64_t s
 static void queues_flush(struct process *process, uint64_t mask, struct list *dead)
 {
     struct thread *thread;
-    signal_queue_flush(&process->signals, &process->signals.pending, mask, dead);
+    signal_queue_flush(&process->signals.pending, mask, dead);
     list_for_each (thread, &process->threads, process_node)
-        signal_queue_flush(&process->signals, &thread->signals.pending, mask, dead);
+        signal_queue_flush(&thread->signals.pending, mask, dead);
 }
 
 /* What stopping and continuing do at once, before anybody takes the signal (POSIX 2.4.1). */
@@ -406,7 +406,7 @@ int signal_dequeue(uint64_t set, struct abi_siginfo *info)
     else if (all)
         signo = set_first(all);
     if (signo) {
-        signal_queue_take(shared, mine ? own : &shared->pending, signo, info, &dead);
+        signal_queue_take(mine ? own : &shared->pending, signo, info, &dead);
         if (SIGNAL_BIT(signo) & STOPS)
             shared->is_stop_taken = true;
         update_work_locked(thread);

@@ -58,7 +58,6 @@ struct signal_shared {
     bool has_continue_event;   /* [s] for wait4 with WCONTINUED */
     bool must_tell_continue;   /* [s] the next thread to go on tells the parent */
     struct wait_queue resumed; /* parked threads */
-    unsigned nqueued;          /* [s] entries of all queues, for RLIMIT_SIGPENDING */
 };
 
 /* Sends; 0, -ESRCH (it is dying), -EAGAIN (queue limit, real-time only).  Any context.
@@ -101,15 +100,14 @@ void signal_deliver(struct regs *regs);
 
 void signal_queue_init(struct signal_queue *queue);
 /* Drops what is pending in queue out of mask.  signals.lock held; the entries go to dead. */
-void signal_queue_flush(struct signal_shared *shared, struct signal_queue *queue, uint64_t mask,
-                        struct list *dead);
+void signal_queue_flush(struct signal_queue *queue, uint64_t mask, struct list *dead);
 void signal_queue_free(struct list *dead); /* no lock held */
 /* Appends; 0, -EAGAIN.  signals.lock held. */
 int signal_queue_add(struct process *process, struct signal_queue *queue, int signo,
                      const struct abi_siginfo *info);
 /* Takes the oldest entry of signo; *dead is what to kfree after the lock is dropped. */
-void signal_queue_take(struct signal_shared *shared, struct signal_queue *queue, int signo,
-                       struct abi_siginfo *info, void **dead);
+void signal_queue_take(struct signal_queue *queue, int signo, struct abi_siginfo *info,
+                       void **dead);
 /* What a signal does when nobody handles it. */
 enum signal_default { SIGNAL_IGNORE, SIGNAL_TERMINATE, SIGNAL_CORE, SIGNAL_STOP };
 enum signal_default signal_default_action(int signo);

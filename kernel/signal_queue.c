@@ -13,9 +13,11 @@
 #include "kernel/mm/heap.h"
 #include "kernel/process.h"
 #include "kernel/signal.h"
+#include "kernel/signal_quota.h"
 
 struct entry {
     struct list node;
+    struct signal_quota *quota;
     struct abi_siginfo info;
 };
 
@@ -25,10 +27,23 @@ void signal_queue_init(struct signal_queue *queue)
     list_init(&queue->entries);
 }
 
-static bool queue_has_room(const struct process *process, int signo)
+/* NULL: the limit or memory does not allow it.  No limit holds for what kill() or the kernel sends below 32. */
+static struct entry *entry_alloc(const struct process *process, int signo,
+                                 const struct abi_siginfo *info)
 {
     uint64_t limit = READ_ONCE(process->limits.limit[LIMIT_SIGPENDING].cur);
-    return signo < ABI_SIGRTMIN || process->signals.nqueued < limit;
+    if (signo < ABI_SIGRTMIN && info->si_code >= 0)
+        limit = LIMIT_INFINITY;
+    struct signal_quota *quota = signal_quota_take(process->creds.uid, limit);
+    if (!quota)
+        return NULL;
+    struct entry *entry = kmalloc(sizeof(*entry), ALLOC_ATOMIC);
+    if (!entry) {
+        signal_quota_give(quota);
+        return NULL;
+    }
+    entry->quota = quota;
+    return entry;
 }
 
 int signal_queue_add(struct process *process, struct signal_queue *queue, int signo,
@@ -36,9 +51,7 @@ int signal_queue_add(struct process *process, struct signal_queue *queue, int si
 {
     if (signo < ABI_SIGRTMIN && (queue->set & SIGNAL_BIT(signo)))
         return 0;
-    struct entry *entry = NULL;
-    if (queue_has_room(process, signo))
-        entry = kmalloc(sizeof(*entry), ALLOC_ATOMIC);
+    struct entry *entry = entry_alloc(process, signo, info);
     if (!entry) {
         if (signo >= ABI_SIGRTMIN && info->si_code != ABI_SI_USER && info->si_code != ABI_SI_KERNEL)
             return -EAGAIN;
@@ -48,13 +61,11 @@ int signal_queue_add(struct process *process, struct signal_queue *queue, int si
     entry->info = *info;
     entry->info.si_signo = signo;
     list_push_back(&queue->entries, &entry->node);
-    process->signals.nqueued++;
     queue->set |= SIGNAL_BIT(signo);
     return 0;
 }
 
-void signal_queue_take(struct signal_shared *shared, struct signal_queue *queue, int signo,
-                       struct abi_siginfo *info, void **dead)
+void signal_queue_take(struct signal_queue *queue, int signo, struct abi_siginfo *info, void **dead)
 {
     struct entry *entry, *found = NULL;
     bool has_more = false;
@@ -75,11 +86,10 @@ void signal_queue_take(struct signal_shared *shared, struct signal_queue *queue,
         return;
     *info = found->info;
     list_remove(&found->node);
-    shared->nqueued--;
+    signal_quota_give(found->quota);
 }
 
-void signal_queue_flush(struct signal_shared *shared, struct signal_queue *queue, uint64_t mask,
-                        struct list *dead)
+void signal_queue_flush(struct signal_queue *queue, uint64_t mask, struct list *dead)
 {
     struct entry *entry, *following;
     if (!(queue->set & mask))
@@ -90,7 +100,7 @@ void signal_queue_flush(struct signal_shared *shared, struct signal_queue *queue
             continue;
         list_remove(&entry->node);
         list_push_back(dead, &entry->node);
-        shared->nqueued--;
+        signal_quota_give(entry->quota);
     }
 }
 

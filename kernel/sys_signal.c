@@ -39,9 +39,9 @@ static void pending_discard(struct process *process, int signo)
     struct list dead = LIST_INIT(dead);
     struct thread *thread;
     unsigned long flags = spin_lock_irq(&process->signals.lock);
-    signal_queue_flush(&process->signals, &process->signals.pending, SIGNAL_BIT(signo), &dead);
+    signal_queue_flush(&process->signals.pending, SIGNAL_BIT(signo), &dead);
     list_for_each (thread, &process->threads, process_node)
-        signal_queue_flush(&process->signals, &thread->signals.pending, SIGNAL_BIT(signo), &dead);
+        signal_queue_flush(&thread->signals.pending, SIGNAL_BIT(signo), &dead);
     spin_unlock_irq(&process->signals.lock, flags);
     signal_queue_free(&dead);
 }
