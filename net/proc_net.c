@@ -430,10 +430,17 @@ void proc_net_init(void)
         const char *name;
         int (*show)(struct text *text);
     } files[] = {
-        { "dev", show_dev },           { "route", show_route }, { "if_inet6", show_if_inet6 },
-        { "arp", show_arp },           { "tcp", show_tcp },     { "tcp6", show_tcp6 },
-        { "udp", show_udp },           { "udp6", show_udp6 },   { "udplite", show_udplite },
+        { "dev", show_dev },
+        { "route", show_route },
+        { "if_inet6", show_if_inet6 },
+        { "arp", show_arp },
+        { "tcp", show_tcp },
+        { "tcp6", show_tcp6 },
+        { "udp", show_udp },
+        { "udp6", show_udp6 },
+        { "udplite", show_udplite },
         { "udplite6", show_udplite6 },
+        { "unix", proc_net_show_unix },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(files); i++) {

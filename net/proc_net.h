@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+struct text;
+
 /* Registers the files of /proc/net; at boot. */
 void proc_net_init(void);
+/* proc_unix.c */
+int proc_net_show_unix(struct text *text);

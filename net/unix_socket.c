@@ -12,6 +12,8 @@
 
 struct spinlock unix_lock = SPINLOCK_INIT(RANK_UNIX);
 
+static struct list all_sockets = LIST_INIT(all_sockets); /* [u] by all_node */
+
 static const struct socket_ops *ops_of(int type)
 {
     switch (type) {
@@ -40,7 +42,20 @@ struct unix_socket *unix_socket_alloc(int type)
     wait_queue_init(&sock->connectors);
     list_init(&sock->flight_node);
     list_init(&sock->found_node);
+    spin_lock(&unix_lock);
+    list_push_back(&all_sockets, &sock->all_node);
+    spin_unlock(&unix_lock);
     return sock;
+}
+
+void unix_socket_for_each(void (*visit)(const struct unix_socket *sock, void *arg), void *arg)
+{
+    const struct unix_socket *sock;
+
+    spin_lock(&unix_lock);
+    list_for_each (sock, &all_sockets, all_node)
+        visit(sock, arg);
+    spin_unlock(&unix_lock);
 }
 
 int unix_socket_create(int family, int type, int protocol, struct socket **out)
@@ -184,6 +199,9 @@ static void unix_socket_destroy(struct socket *base)
     struct unix_socket *sock = unix_of(base);
 
     /* One that was never closed, because it never had a file: it has no peer either. */
+    spin_lock(&unix_lock);
+    list_remove(&sock->all_node);
+    spin_unlock(&unix_lock);
     socket_teardown(base);
     kfree(sock);
 }

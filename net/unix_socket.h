@@ -18,6 +18,7 @@ enum unix_state { UNIX_IDLE, UNIX_LISTENING, UNIX_CONNECTED };
 
 struct unix_socket {
     struct socket base;
+    struct list all_node;       /* [u] */
     enum unix_state state;      /* [a] */
     bool is_closed;             /* [a] */
     struct socket_address name; /* [u] len 0: none */
@@ -78,6 +79,8 @@ static inline enum unix_state unix_state(const struct unix_socket *sock)
 struct unix_socket *unix_socket_alloc(int type);
 /* Both ends know each other; unix_lock is held. */
 void unix_socket_join(struct unix_socket *a, struct unix_socket *b);
+/* Calls visit for each, with unix_lock held. */
+void unix_socket_for_each(void (*visit)(const struct unix_socket *sock, void *arg), void *arg);
 bool unix_socket_is_writable(const struct unix_socket *sock);
 
 /* unix_name.c */
