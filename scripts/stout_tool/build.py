@@ -2,6 +2,7 @@
 """stout build: gather and pack as for run, then write an image; same input, same bytes."""
 import os
 
+from .disk import FORMS, make_disk
 from .errors import usage
 from .image import Image
 from .iso import make_iso
@@ -20,13 +21,18 @@ def build(kind, output, **values):
     options = RunOptions(boot="mb2", stdio=STREAMS, **values)
     if options.net == "user":
         options.net_manifest = "dhcp"
-    path = os.path.abspath(output or os.path.splitext(os.path.basename(options.program))[0] + ".iso")
+    suffix = FORMS[kind][0] if kind in FORMS else ".iso"
+    path = os.path.abspath(output or os.path.splitext(os.path.basename(options.program))[0] + suffix)
     with workshop(path) as folder:
         image = Image(options, lambda text: None)
         image.gather()
         archive = image.write()
         made = os.path.join(folder, "image")
-        make_iso("mb2", image_path(options), archive, kernel_command_line(options), made, folder)
+        what = (image_path(options), archive, kernel_command_line(options), made, folder)
+        if kind == "iso":
+            make_iso("mb2", *what)
+        else:
+            make_disk(kind, *what)
         publish(made, path)
     print(path)
     return 0

@@ -7,6 +7,7 @@ import click
 
 from .errors import STATUS_TOOL, StoutError
 
+IMAGE_KINDS = ["iso", "raw", "qcow2", "vmdk", "vdi", "virtualbox", "vhd", "gcp"]
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
@@ -69,13 +70,21 @@ def run(context, config, **values):
 
 
 @main.command(context_settings=dict(CONTEXT, allow_interspersed_args=False))
-@click.option("-t", "--type", "kind", type=click.Choice(["iso"]), required=True,
-              help="iso: a disc that boots by GRUB under BIOS and UEFI.")
+@click.option("-t", "--type", "kind", metavar="KIND", type=click.Choice(IMAGE_KINDS),
+              help="iso (a disc), raw, qcow2, vmdk, vdi, virtualbox (a vdi), vhd (fixed) or gcp (disk.raw in a tar.gz); all "
+                   "boot by GRUB under BIOS and UEFI.")
 @click.option("-o", "--output", metavar="FILE", help="Default: the program's name.")
 @image_options
 @click.pass_context
 def build(context, config, kind, output, **values):
-    """Make a bootable image of PROGRAM."""
+    """Make a bootable image of PROGRAM.
+
+    \b
+    stout build -t iso -o hello.iso /bin/echo hello
+    stout build server.js -t virtualbox
+    """
+    if kind is None and len(values["args"]) >= 2 and values["args"][-2] == "-t" and values["args"][-1] in IMAGE_KINDS:
+        *values["args"], _, kind = values["args"]  # as users of ops write it
     from .build import build as build_image
     from .config import merge
     sys.exit(build_image(kind, output, **merge(context, config, values)))

@@ -30,14 +30,35 @@ def refused(result, status, *words):
         assert word in text, text
 
 
-def test_same_input_same_bytes(build, tmp_path):
+@pytest.mark.parametrize("kind", ["iso", "raw", "qcow2", "vmdk", "vdi", "vhd", "gcp"])
+def test_same_input_same_bytes(build, tmp_path, kind):
     """In other seconds, with nothing cached, and with a new file beside one that is packed."""
-    first = build(tmp_path / "a.iso", env={"STOUT_CACHE": str(tmp_path / "cache-a")})
-    assert (first.returncode, first.stdout.decode()) == (0, f"{tmp_path}/a.iso\n"), first.stderr
+    first = build(tmp_path / "a", kind=kind, env={"STOUT_CACHE": str(tmp_path / "cache-a")})
+    assert (first.returncode, first.stdout.decode()) == (0, f"{tmp_path}/a\n"), first.stderr
     time.sleep(2.1)  # FAT counts two seconds
     (tmp_path / "beside").write_text("")
-    assert build(tmp_path / "b.iso", env={"STOUT_CACHE": str(tmp_path / "cache-b")}).returncode == 0
-    assert (tmp_path / "a.iso").read_bytes() == (tmp_path / "b.iso").read_bytes()
+    assert build(tmp_path / "b", kind=kind, env={"STOUT_CACHE": str(tmp_path / "cache-b")}).returncode == 0
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("kind, form", [("raw", "raw"), ("qcow2", "qcow2"), ("vmdk", "vmdk"), ("vdi", "vdi"), ("vhd", "vpc")])
+def test_disks_hold_the_same(build, tmp_path, kind, form):
+    """qemu-img finds nothing wrong, and the same bytes as in the raw disk; the VHD's footer adds up."""
+    assert build(tmp_path / "raw", kind="raw").returncode == build(tmp_path / "disk", kind=kind).returncode == 0
+    subprocess.run(["qemu-img", "compare", "-f", "raw", "-F", form, str(tmp_path / "raw"), str(tmp_path / "disk")], check=True)
+    if kind == "vhd":
+        data = (tmp_path / "disk").read_bytes()
+        footer, size = data[-512:], len(data) - 512
+        assert footer[:8] == b"conectix" and size % (1 << 20) == 0
+        assert int.from_bytes(footer[64:68], "big") == ~sum(footer[:64] + footer[68:]) & 0xffffffff
+        assert int.from_bytes(footer[48:56], "big") == size
+
+
+def test_kind_where_users_of_ops_put_it(stout, kernel, compiled, tmp_path):
+    program = compiled("int main(void) { return 0; }")
+    result = stout("build", "--kernel", kernel, program, "-t", "virtualbox", cwd=tmp_path)
+    assert (result.returncode, result.stdout.decode()) == (0, f"{tmp_path}/program.vdi\n"), result.stderr
+    refused(stout("build", "--kernel", kernel, program, "-t", "floppy", cwd=tmp_path), 2, "-t")
 
 
 def test_source_date_epoch(build, tmp_path):

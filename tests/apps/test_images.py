@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+"""Every form of disk image is booted in QEMU, under BIOS and UEFI, and a page is fetched from it."""
+import http.client
+import os
+import subprocess
+import time
+
+import pytest
+from conftest import ACCEL, STOUT, TOP, free_port
+
+SERVER = r"""
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+int main(void) {
+    static const char page[] = "HTTP/1.0 200 OK\r\nContent-Length: 7\r\n\r\nserved\n";
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons(8083)};
+    if (bind(listener, (struct sockaddr *)&any, sizeof any) || listen(listener, 16))
+        return 1;
+    for (;;) {
+        char request[4096];
+        int client = accept(listener, 0, 0);
+        if (read(client, request, sizeof request) > 0)
+            write(client, page, strlen(page));
+        close(client);
+    }
+}
+"""
+FORMATS = {"raw": "raw", "qcow2": "qcow2", "vmdk": "vmdk", "vdi": "vdi", "virtualbox": "vdi", "vhd": "vpc", "gcp": "raw"}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("server")
+    (folder / "server.c").write_text(SERVER)
+    subprocess.run(["gcc", "-static", "-o", str(folder / "server"), str(folder / "server.c")], check=True)
+    return str(folder / "server")
+
+
+def built(kind, path, *words):
+    result = subprocess.run([STOUT, "build", "-t", kind, "-o", str(path), *words], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (0, f"{path}\n"), result.stderr
+    return str(path)
+
+
+def fetch(image, form, machine, firmware, memory="256M"):
+    """The page that the image serves on port 8083."""
+    import sys
+    sys.path.insert(0, os.path.join(TOP, "scripts"))
+    from stout_tool.iso import find_ovmf
+    port = free_port()
+    command = ["qemu-system-x86_64", "-M", machine, "-accel", ACCEL, "-cpu", "max", "-m", memory, "-nodefaults", "-display",
+               "none", "-serial", "stdio", "-no-reboot", "-drive", f"file={image},format={form},snapshot=on",
+               "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{port}-:8083", "-device", "virtio-net-pci,netdev=n0,romfile="]
+    if firmware == "uefi":
+        command += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={find_ovmf()}"]
+    deadline = time.monotonic() + 150
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as qemu:
+        try:
+            while True:
+                assert time.monotonic() < deadline and qemu.poll() is None, "no answer"
+                try:
+                    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+                    connection.request("GET", "/")
+                    return connection.getresponse().read()
+                except (OSError, http.client.HTTPException):
+                    time.sleep(0.1)
+                finally:
+                    connection.close()
+        except AssertionError as error:
+            qemu.kill()
+            raise AssertionError(f"{error}:\n{qemu.stdout.read().decode('utf-8', 'replace')[-3000:]}") from None
+        finally:
+            qemu.kill()
+
+
+@pytest.mark.parametrize("firmware, machine", [("bios", "pc"), ("uefi", "q35")])
+@pytest.mark.parametrize("kind", FORMATS)
+def test_disk(server, tmp_path, kind, firmware, machine):
+    image = built(kind, tmp_path / "image", server)
+    if kind == "gcp":
+        subprocess.run(["tar", "-C", str(tmp_path), "-xzf", image], check=True)
+        image = str(tmp_path / "disk.raw")
+        assert os.stat(image).st_size % (1 << 30) == 0
+    assert fetch(image, FORMATS[kind], machine, firmware) == b"served\n"
+
+
+def test_the_tutorial(tmp_path):
+    """A hundred megabytes of node by GRUB's FAT driver, with the option where users of ops put it."""
+    source = os.path.join(TOP, "examples", "node-hello", "server.js")
+    result = subprocess.run([STOUT, "build", source, "-t", "virtualbox"], cwd=tmp_path, capture_output=True, text=True,
+                            check=False)
+    assert (result.returncode, result.stdout) == (0, f"{tmp_path}/server.vdi\n"), result.stderr
+    assert b"Hello from Unikernel!" in fetch(tmp_path / "server.vdi", "vdi", "pc", "bios", "1G")
