@@ -91,6 +91,15 @@ def build(context, config, kind, output, **values):
 
 
 @main.command(context_settings=CONTEXT)
+@click.argument("folder", default=".")
+@click.option("-o", "--output", metavar="FILE", help="Default: stout.yaml in the folder.")
+def init(folder, output):
+    """Write a configuration for the program in FOLDER (default: here)."""
+    from .init import init as write_config
+    sys.exit(write_config(folder, output))
+
+
+@main.command(context_settings=CONTEXT)
 def doctor():
     """Say what this host offers and what is missing."""
     from .doctor import doctor as examine

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT
+"""stout init: what it makes of a folder, which stout run -c then takes."""
+import json
+import shutil
+
+import pytest
+import yaml
+from test_run import dry, manifest_of, refused
+
+
+def written(stout, folder):
+    result = stout("init", str(folder))
+    assert (result.returncode, result.stdout.decode()) == (0, f"{folder}/stout.yaml\n"), result.stderr
+    return yaml.safe_load((folder / "stout.yaml").read_text())
+
+
+@pytest.mark.parametrize("package, program", [
+    ({"main": "lib/start.js"}, "lib/start.js"),
+    ({"main": "lib/start"}, "lib/start.js"),
+    ({"scripts": {"start": "node server.js --port 80"}}, "server.js"),
+    ({"scripts": []}, "server.js"),
+])
+def test_node(stout, tmp_path, package, program):
+    (tmp_path / "lib").mkdir()
+    for name in ("lib/start.js", "server.js"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "package.json").write_text(json.dumps(package))
+    config = written(stout, tmp_path)
+    assert config["program"] == program
+    assert config.get("args") == (["--port", "80"] if "start" in package.get("scripts", ()) else None)
+
+
+def test_python_with_a_dockerfile(stout, tmp_path):
+    for name in ("requirements.txt", "app.py"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "Dockerfile").write_text("FROM python\nENV A=1 \\\n    B='x y'\nENV C=$PATH\nEXPOSE 18436 18437/udp\n")
+    assert written(stout, tmp_path) == {"program": "app.py", "publish": ["18436", "18437/udp"], "env": {"A": "1", "B": "x y"}}
+
+
+def test_a_binary_runs_with_it(stout, compiled, tmp_path):
+    folder = tmp_path / "app"
+    folder.mkdir()
+    shutil.copy(compiled("int main(void) { return 0; }"), folder / "tool")
+    assert written(stout, folder) == {"program": "tool"}
+    command = dry(stout("run", "--dry-run", "-c", str(folder / "stout.yaml"), cwd="/"))
+    assert f"program={folder}/tool" in manifest_of(command)
+    refused(stout("init", str(folder)), 2, "stout.yaml", "exists")
+
+
+def test_go(stout, compiled, tmp_path):
+    (tmp_path / "go.mod").write_text("module example.org/a/program\n")
+    refused(stout("init", str(tmp_path)), 2, "go build")
+    compiled("int main(void) { return 0; }")
+    assert written(stout, tmp_path) == {"program": "program"}
+
+
+def test_refusals(stout, tmp_path):
+    refused(stout("init", str(tmp_path)), 2, str(tmp_path), "package.json")
+    refused(stout("init", str(tmp_path / "none")), 2, "none")
+    (tmp_path / "package.json").write_text("{")
+    refused(stout("init", str(tmp_path)), 2, "package.json", "JSON")
+    (tmp_path / "package.json").write_text("{}")
+    refused(stout("init", str(tmp_path)), 2, "main")
+    assert not (tmp_path / "stout.yaml").exists()
