@@ -87,32 +87,55 @@ void uring_pool_ready_locked(struct uring_request *request)
         wake_all(&list_first(&pool->waiters, struct uring_waiter, pool_node)->queue);
 }
 
-static struct uring_request *take(struct list *list)
+/* uring_lock held.  The first whose ring no other thread runs: what became ready in one ring is run in its order. */
+static struct uring_request *first_ready(struct uring_pool *pool)
 {
-    struct uring_request *request = NULL;
+    struct uring_request *request;
+
+    list_for_each (request, &pool->ready, queue_node)
+        if (!request->ring->is_running)
+            return request;
+    return NULL;
+}
+
+/* ring: the one that was run before, or NULL. */
+static struct uring_request *take_ready(struct uring_pool *pool, struct uring *ring)
+{
     unsigned long flags = spin_lock_irq(&uring_lock);
-    if (!list_is_empty(list)) {
-        request = list_first(list, struct uring_request, queue_node);
+    if (ring)
+        ring->is_running = false;
+    struct uring_request *request = first_ready(pool);
+    if (request) {
         list_remove(&request->queue_node);
+        request->ring->is_running = true;
     }
     spin_unlock_irq(&uring_lock, flags);
     return request;
 }
 
+/* Whoever finds a ring being run leaves the rest to the thread that runs it, which looks again after each request. */
 void uring_pool_run_ready(struct uring_pool *pool)
 {
+    struct uring *ring = NULL;
     struct uring_request *request;
 
-    while ((request = take(&pool->ready)) != NULL) {
+    while ((request = take_ready(pool, ring)) != NULL) {
+        if (ring)
+            uring_put(ring);
+        ring = uring_get(request->ring);
         uring_request_run(request);
         sched_check();
     }
+    if (ring)
+        uring_put(ring);
 }
 
 static bool has_ready(struct uring_pool *pool)
 {
-    return !list_is_empty(&pool->ready) ||
-           (READ_ONCE(pool->is_ending) && READ_ONCE(pool->nrequests) == 0);
+    unsigned long flags = spin_lock_irq(&uring_lock);
+    bool has_any = first_ready(pool) || (pool->is_ending && pool->nrequests == 0);
+    spin_unlock_irq(&uring_lock, flags);
+    return has_any;
 }
 
 static void runner_run(void *arg)
@@ -158,6 +181,18 @@ static bool has_work(struct uring_pool *pool)
     return !list_is_empty(&pool->work) || READ_ONCE(pool->is_ending);
 }
 
+static struct uring_request *take_work(struct uring_pool *pool)
+{
+    struct uring_request *request = NULL;
+    unsigned long flags = spin_lock_irq(&uring_lock);
+    if (!list_is_empty(&pool->work)) {
+        request = list_first(&pool->work, struct uring_request, queue_node);
+        list_remove(&request->queue_node);
+    }
+    spin_unlock_irq(&uring_lock, flags);
+    return request;
+}
+
 /* False: nothing to do for long, or the end. */
 static bool worker_wait(struct uring_pool *pool)
 {
@@ -181,7 +216,7 @@ static void worker_run(void *arg)
     struct uring_request *request;
 
     do {
-        while ((request = take(&pool->work)) != NULL)
+        while ((request = take_work(pool)) != NULL)
             uring_request_work(request);
     } while (worker_wait(pool));
 }
@@ -195,8 +230,22 @@ static void worker_make(struct uring_pool *pool)
     bool has_others = pool->nworkers > 0;
     spin_unlock_irq(&uring_lock, flags);
     struct uring_request *request;
-    while (!has_others && (request = take(&pool->work)) != NULL)
+    while (!has_others && (request = take_work(pool)) != NULL)
         uring_request_complete(request, -ENOMEM);
+}
+
+/*
+ * uring_lock held.  The idle ones are counted as such until they have taken something, so what they were
+ * woken for and is still in the list counts as well: one of them may block for ever.
+ */
+static bool needs_worker(const struct uring_pool *pool)
+{
+    unsigned nwork = 0;
+
+    for (const struct list *each = pool->work.next; each != &pool->work; each = each->next)
+        if (++nwork > pool->nidle)
+            return true;
+    return false;
 }
 
 void uring_pool_work(struct uring_request *request)
@@ -205,7 +254,7 @@ void uring_pool_work(struct uring_request *request)
     unsigned limit = MAX(READ_ONCE(pool->limit[0]) + READ_ONCE(pool->limit[1]), 1u);
     unsigned long flags = spin_lock_irq(&uring_lock);
     list_push_back(&pool->work, &request->queue_node);
-    bool must_make = pool->nidle == 0 && pool->nworkers < limit;
+    bool must_make = pool->nworkers < limit && needs_worker(pool);
     pool->nworkers += must_make;
     spin_unlock_irq(&uring_lock, flags);
     if (must_make)

@@ -148,6 +148,7 @@ struct uring {
     struct list waiters;  /* [u] */
     unsigned nactive;     /* [u] requests that were started */
     unsigned ncounting;   /* [u] timeouts that count completions */
+    bool is_running;      /* [u] a thread runs one of its requests that became ready */
     bool is_dead;         /* [u, read anywhere] */
 
     struct mutex tables_lock; /* RANK_URING_TABLES */

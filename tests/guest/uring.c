@@ -254,19 +254,27 @@ static void test_poll(void)
     CHECK(read(end[0], b, 8) == 1);
 }
 
-static void test_drain(void)
+/* What waited is started in its order, whoever runs it: this thread or one of the kernel's. */
+static void test_drain_order(void)
 {
+    struct io_uring_cqe *cqe;
     char b[8];
 
-    PREP(read, 1, end[0], b, 8, 0);
-    prep_nop(2)->flags = IOSQE_IO_DRAIN;
-    prep_nop(3);
-    submit(3);
-    struct io_uring_cqe *cqe;
-    CHECK(io_uring_peek_cqe(&ring, &cqe) == -EAGAIN);
-    CHECK(write(end[1], "x", 1) == 1);
-    for (unsigned i = 1; i <= 3; i++)
-        CHECK(next().user_data == i);
+    for (int round = 0; round < 300; round++) {
+        PREP(read, 1, end[0], b, 8, 0);
+        prep_nop(2)->flags = IOSQE_IO_DRAIN;
+        for (unsigned i = 3; i <= 6; i++)
+            prep_nop(i);
+        submit(6);
+        CHECK(io_uring_peek_cqe(&ring, &cqe) == -EAGAIN);
+        CHECK(write(end[1], "x", 1) == 1);
+        for (unsigned i = 1; i <= 6; i++)
+            CHECK(next().user_data == i);
+    }
+}
+
+static void test_drain(void)
+{
     prep_nop(1)->flags = IOSQE_CQE_SKIP_SUCCESS | IOSQE_IO_LINK;
     prep_nop(2);
     submit(2);
@@ -280,6 +288,34 @@ static void test_drain(void)
     get(2)->opcode = 200;
     CHECK(io_uring_submit(&ring) == 2);
     show("unknown in a chain", 2);
+}
+
+/* An open that blocks holds up no other, though a thread was idle when both began. */
+static void test_blocking(void)
+{
+    char dir[] = "/tmp/uringXXXXXX", names[2][64];
+
+    NEED(mkdtemp(dir));
+    for (int i = 0; i < 2; i++) {
+        snprintf(names[i], sizeof(names[i]), "%s/%d", dir, i);
+        NEED(!mkfifo(names[i], 0600));
+    }
+    PREP(openat, 1, AT_FDCWD, dir, O_RDONLY | O_DIRECTORY, 0)->flags = IOSQE_ASYNC;
+    submit(1);
+    struct event event = next();
+    CHECK(event.user_data == 1 && !close(event.res));
+    for (int i = 0; i < 2; i++)
+        PREP(openat, 10 + i, AT_FDCWD, names[i], O_RDONLY, 0)->flags = IOSQE_ASYNC;
+    submit(2);
+    for (int i = 1; i >= 0; i--) {
+        int fd = open(names[i], O_WRONLY);
+        event = next();
+        CHECK(fd >= 0 && event.user_data == 10 + (unsigned)i && event.res >= 0);
+        close(event.res);
+        close(fd);
+        CHECK(!unlink(names[i]));
+    }
+    CHECK(!rmdir(dir));
 }
 
 static void test_overflow(void)
@@ -572,7 +608,9 @@ int main(int argc, char **argv)
     test_files();
     test_waiting();
     test_poll();
+    test_drain_order();
     test_drain();
+    test_blocking();
     test_overflow();
     test_sockets();
     test_buffers();
