@@ -37,11 +37,11 @@ def init(folder, output):
 def look(folder):
     """Options, the program as a path in the folder."""
     options = from_dockerfile(folder)
-    for find in (from_package_json, from_python, from_go, from_binary):
+    for find in (from_package_json, from_python, from_go, from_binary, from_script):
         if found := find(folder):
             return {**found, **options}
-    raise usage(f"Nothing in {folder} looks like a program (package.json, requirements.txt, go.mod with its binary, or one "
-                "executable file); write stout.yaml by hand, for example: program: server.js")
+    raise usage(f"Nothing in {folder} looks like a program (package.json, requirements.txt, go.mod with its binary, one "
+                "executable file, server.js, app.py); write stout.yaml by hand, for example: program: server.js")
 
 
 def read(folder, name):
@@ -105,6 +105,12 @@ def from_binary(folder):
                 if file.read(4) == b"\x7fELF":
                     found.append(item.name)
     return {"program": found[0]} if len(found) == 1 else None
+
+
+def from_script(folder):
+    """A script with one of the usual names and no package around it."""
+    found = first_file(folder, (*NODE_NAMES, *PYTHON_NAMES, "index.php"))
+    return {"program": found} if found else None
 
 
 def from_dockerfile(folder):

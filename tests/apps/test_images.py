@@ -2,6 +2,7 @@
 """Every form of disk image is booted in QEMU, under BIOS and UEFI, and a page is fetched from it."""
 import http.client
 import os
+import shutil
 import subprocess
 import time
 
@@ -85,6 +86,14 @@ def test_disk(server, tmp_path, kind, firmware, machine):
         image = str(tmp_path / "disk.raw")
         assert os.stat(image).st_size % (1 << 30) == 0
     assert fetch(image, FORMATS[kind], machine, firmware) == b"served\n"
+
+
+def test_configuration_of_a_folder(machine, tmp_path):
+    """stout init, then stout run -c from elsewhere: the same server."""
+    shutil.copy(os.path.join(TOP, "examples", "node-hello", "server.js"), tmp_path)
+    subprocess.run([STOUT, "init", str(tmp_path)], check=True)
+    started = machine(guest_port=8083, options=["-c", str(tmp_path / "stout.yaml")])
+    assert started.wait_for_http()[1].startswith(b"Hello from Unikernel!")
 
 
 def test_the_tutorial(tmp_path):

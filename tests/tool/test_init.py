@@ -54,6 +54,11 @@ def test_go(stout, compiled, tmp_path):
     assert written(stout, tmp_path) == {"program": "program"}
 
 
+def test_lone_script(stout, tmp_path):
+    (tmp_path / "server.js").write_text("")
+    assert written(stout, tmp_path) == {"program": "server.js"}
+
+
 def test_refusals(stout, tmp_path):
     refused(stout("init", str(tmp_path)), 2, str(tmp_path), "package.json")
     refused(stout("init", str(tmp_path / "none")), 2, "none")
