@@ -6,6 +6,7 @@ stands in the MiB before it: its boot.img is the MBR, its core image follows in 
 core's own block list look for it when nobody patches them.
 """
 import os
+import re
 import struct
 import zlib
 
@@ -81,14 +82,15 @@ def pack_gcp(folder, path):
 
 
 def settle_vmdk(file, identity):
-    """The descriptor's CID is random."""
+    """The descriptor's CID is random, and has fewer digits if it begins with zeros."""
     file.seek(SECTOR)
-    text = file.read(20 * SECTOR)
-    at = text.find(b"\nCID=")
-    if at < 0:
+    area = file.read(20 * SECTOR)
+    wanted = b"\nCID=%08x\n" % (zlib.crc32(identity) & 0xfffffffe)  # ffffffff means none
+    text, count = re.subn(rb"\nCID=[0-9a-f]+\n", wanted, area.rstrip(b"\0"))
+    if count != 1 or len(text) >= len(area):
         raise StoutError("qemu-img made a VMDK without a CID.")
-    file.seek(SECTOR + at + 5)
-    file.write(b"%08x" % (zlib.crc32(identity) & 0xfffffffe))  # ffffffff means none
+    file.seek(SECTOR)
+    file.write(text.ljust(len(area), b"\0"))
 
 
 def settle_vdi(file, identity):

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
 """stout build: the same bytes from the same input, and nothing half-written."""
+import io
 import os
+import re
 import signal
 import subprocess
 import time
 
 import pytest
+from stout_tool.disk import settle_vmdk
+from stout_tool.grub import SECTOR
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOOL = ["/usr/bin/python3", "-m", "stout_tool"]
@@ -39,6 +43,19 @@ def test_same_input_same_bytes(build, tmp_path, kind):
     (tmp_path / "beside").write_text("")
     assert build(tmp_path / "b", kind=kind, env={"STOUT_CACHE": str(tmp_path / "cache-b")}).returncode == 0
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("cid", ["7", "c001d00d"])
+def test_vmdk_descriptor(cid):
+    """QEMU writes a CID without leading zeros: the lines around it must stay as they are."""
+    def area(cid):
+        return f"# Disk DescriptorFile\nversion=1\nCID={cid}\nparentCID=ffffffff\n".encode().ljust(20 * SECTOR, b"\0")
+
+    file = io.BytesIO(bytes(SECTOR) + area(cid) + b"grains")
+    settle_vmdk(file, b"identity")
+    data = file.getvalue()
+    found = re.search(rb"\nCID=([0-9a-f]{8})\n", data)[1].decode()
+    assert found != cid and data == bytes(SECTOR) + area(found) + b"grains"
 
 
 @pytest.mark.parametrize("kind, form", [("raw", "raw"), ("qcow2", "qcow2"), ("vmdk", "vmdk"), ("vdi", "vdi"), ("vhd", "vpc")])
