@@ -44,6 +44,7 @@ class Bench:
         self.folder = tempfile.TemporaryDirectory(prefix="stout-bench-")
         self._linux = None
         self._built = {}
+        self._times = {}
 
     def path(self, name):
         return os.path.join(self.folder.name, name)
@@ -84,6 +85,26 @@ class Bench:
         command = qemu.Machine(options, "tcg").command(boot_arguments(options, kernel, archive), chardevs)
         return command, control, output
 
+    def program_times(self, name, figures, extra=(), cpus=1):
+        """{figure: (ours, the Linux guest's)} in nanoseconds, as tests/bench/NAME.c prints them; one boot of each guest
+        measures all, once for all rows."""
+        key = (name, cpus)
+        if key not in self._times:
+            program = self.compile(name, ["-O2", "-pthread", os.path.join(TOP, "tests/bench", f"{name}.c")])
+            linux = self.linux()
+            initramfs = linux.make_initramfs(self.path(f"{name}.cpio"), [program, "3"], extra=extra)
+            ours, theirs = [], []
+            for _ in range(least_rounds(self)):
+                theirs.append(parse_times(self.output(linux.qemu_command(initramfs, cpus=cpus)), figures))
+                command, control, output = self.ours(program, ["3"], add=extra, cpus=cpus)
+                self.output(command)
+                check_exit(control)
+                with open(output, encoding="ascii") as file:
+                    ours.append(parse_times(file.read(), figures))
+            self._times[key] = {figure: tuple(statistics.median(run[figure] for run in runs) for runs in (ours, theirs))
+                                for figure in figures}
+        return self._times[key]
+
     def time_to_exit(self, command, timeout=60):
         start = time.monotonic()
         self.output(command, timeout)
@@ -101,6 +122,13 @@ class Bench:
 def least_rounds(bench):
     """For figures whose runs are long."""
     return max(3, bench.rounds - 2)
+
+
+def parse_times(text, figures):
+    times = {name: int(ns) for name, ns in re.findall(r"^(\w+) (\d+)\r?$", text, re.MULTILINE) if name in figures}
+    if len(times) != len(figures):
+        raise StoutError(f"A program of tests/bench did not measure all it should: {text[-500:]!r}")
+    return times
 
 
 class Server:
@@ -375,7 +403,7 @@ def kernel_size(_bench):
 
 
 def run_bench(as_json=False, everything=False, pattern=None, output=None):
-    from . import bench_processes  # noqa: F401, adds its figures
+    from . import bench_operations, bench_processes  # noqa: F401, they add their figures
     set_up()
     bench = Bench(rounds=9 if everything else 5)
     rows = []

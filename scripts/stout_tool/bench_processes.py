@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import tempfile
 
-from .bench import Figure, Server, check_exit, free_port, least_rounds
+from .bench import Figure, Server, free_port, least_rounds
 from .errors import StoutError
 from .paths import TOP
 
@@ -27,45 +27,23 @@ log_timezone = GMT
 
 # ---- fork, exec, pipe --------------------------------------------------------------------------
 
-def process_times(bench):
-    """{"fork" | "exec" | "pipe": (ours, the Linux guest's)} in microseconds; measured once for the three figures."""
-    if not hasattr(bench, "process_times"):
-        program = bench.compile("processes", ["-O2", os.path.join(TOP, "tests/bench/processes.c")])
-        linux = bench.linux()
-        initramfs = linux.make_initramfs(bench.path("processes.cpio"), [program, "3"], extra=[TRUE])
-        ours, theirs = [], []
-        for _ in range(least_rounds(bench)):
-            theirs.append(parse_times(bench.output(linux.qemu_command(initramfs))))
-            command, control, output = bench.ours(program, ["3"], add=[TRUE])
-            bench.output(command)
-            check_exit(control)
-            with open(output, encoding="ascii") as file:
-                ours.append(parse_times(file.read()))
-        bench.process_times = {name: tuple(statistics.median(run[name] for run in runs) for runs in (ours, theirs))
-                               for name in ("fork", "exec", "pipe")}
-    return bench.process_times
-
-
-def parse_times(text):
-    times = {name: int(ns) / 1000 for name, ns in re.findall(r"^(fork|exec|pipe) (\d+)\r?$", text, re.MULTILINE)}
-    if len(times) != 3:
-        raise StoutError(f"tests/bench/processes.c did not measure all it should: {text[-500:]!r}")
-    return times
+def process_times(bench, name):
+    return bench.program_times("processes", ("fork", "exec", "pipe"), extra=[TRUE])[name]
 
 
 @Figure("fork, exit and wait, 64 MiB process", "us", 1 / 1.5)
 def fork(bench):
-    return process_times(bench)["fork"]
+    return [ns / 1000 for ns in process_times(bench, "fork")]
 
 
 @Figure("vfork, exec of true and wait", "us", 1 / 1.5)
 def vfork_exec(bench):
-    return process_times(bench)["exec"]
+    return [ns / 1000 for ns in process_times(bench, "exec")]
 
 
 @Figure("pipe, a byte to another process and back", "us", 1)
 def pipe(bench):
-    return process_times(bench)["pipe"]
+    return [ns / 1000 for ns in process_times(bench, "pipe")]
 
 
 # ---- PostgreSQL -----------------------------------------------------------------------------------

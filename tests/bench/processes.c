@@ -4,11 +4,9 @@
  *
  *     processes [ROUNDS [NAME]]    each figure, or the one of that name, is the least of ROUNDS (default 5)
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "measure.h"
+
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SIZE  (64 << 20)
@@ -16,21 +14,6 @@
 #define FORKS 40
 #define EXECS 20
 #define TURNS 3000
-
-static void check(int ok, const char *what)
-{
-    if (ok)
-        return;
-    perror(what);
-    exit(1);
-}
-
-static double now_ns(void)
-{
-    struct timespec time;
-    check(clock_gettime(CLOCK_MONOTONIC, &time) == 0, "clock_gettime");
-    return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
-}
 
 static void wait_for(pid_t child)
 {
@@ -76,22 +59,6 @@ static void turn_once(void)
     check(write(to_child[1], &byte, 1) == 1 && read(from_child[0], &byte, 1) == 1, "pipe");
 }
 
-/* The least of several rounds, each long enough for the clock: what a busy host adds is left out. */
-static void measure(const char *name, void (*once)(void), int turns, int rounds)
-{
-    double least = 1e18;
-    for (int round = 0; round <= rounds; round++) {
-        double start = now_ns();
-        for (int i = 0; i < turns; i++)
-            once();
-        double ns = (now_ns() - start) / turns;
-        if (round > 0 && ns < least) /* the first translates the code */
-            least = ns;
-    }
-    printf("%s %.0f\n", name, least);
-    fflush(stdout);
-}
-
 static void pipe_figure(int rounds)
 {
     check(pipe(to_child) == 0 && pipe(from_child) == 0, "pipe");
@@ -121,14 +88,8 @@ static void fork_figure(int rounds)
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        void (*run)(int rounds);
-    } figures[] = { { "pipe", pipe_figure }, { "exec", exec_figure }, { "fork", fork_figure } };
-    int rounds = argc > 1 ? atoi(argv[1]) : 5;
-
-    for (unsigned i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
-        if (argc < 3 || strcmp(argv[2], figures[i].name) == 0)
-            figures[i].run(rounds);
-    return 0;
+    static const struct figure figures[] = { { "pipe", pipe_figure },
+                                             { "exec", exec_figure },
+                                             { "fork", fork_figure } };
+    return run_figures(figures, sizeof(figures) / sizeof(figures[0]), argc, argv);
 }
