@@ -18,18 +18,11 @@ static bool take(struct spinlock *lock)
     return true;
 }
 
-static void take_or_wait(struct spinlock *lock)
-{
-    while (unlikely(!take(lock)))
-        while (__atomic_load_n(&lock->held, __ATOMIC_RELAXED))
-            arch_pause();
-}
-
 #ifdef SPINLOCK_HAS_OWNER
 void spin_lock(struct spinlock *lock)
 {
     lockcheck_spin(lock, false);
-    take_or_wait(lock);
+    spin_wait(lock);
 }
 
 void spin_unlock(struct spinlock *lock)
@@ -38,14 +31,14 @@ void spin_unlock(struct spinlock *lock)
     __atomic_store_n(&lock->cpu, 0, __ATOMIC_RELAXED);
     __atomic_store_n(&lock->held, 0, __ATOMIC_RELEASE);
 }
-#else
+#endif
+
 void spin_wait(struct spinlock *lock)
 {
-    while (__atomic_load_n(&lock->held, __ATOMIC_RELAXED))
-        arch_pause();
-    take_or_wait(lock);
+    while (unlikely(!take(lock)))
+        while (__atomic_load_n(&lock->held, __ATOMIC_RELAXED))
+            arch_pause();
 }
-#endif
 
 bool spin_try_lock(struct spinlock *lock)
 {

@@ -27,13 +27,12 @@ static inline void spin_init(struct spinlock *lock, enum lock_rank rank)
     *lock = (struct spinlock)SPINLOCK_INIT(rank);
 }
 
+void spin_wait(struct spinlock *lock); /* takes it, free or not; for spin_lock() */
 #if defined(STOUT_DEBUG) || defined(STOUT_HOST)
 #define SPINLOCK_HAS_OWNER
 void spin_lock(struct spinlock *lock);
 void spin_unlock(struct spinlock *lock);
 #else
-void spin_wait(struct spinlock *lock); /* takes a lock that was found held */
-
 static inline void spin_lock(struct spinlock *lock)
 {
     if (__builtin_expect(__atomic_exchange_n(&lock->held, 1, __ATOMIC_ACQUIRE), 0))
@@ -61,5 +60,5 @@ static inline void spin_unlock_irq(struct spinlock *lock, unsigned long flags)
     arch_irq_restore(flags);
 }
 
-bool spin_is_held(
-    const struct spinlock *lock); /* by this CPU; for assertions, known in debug builds only */
+/* By this CPU; for assertions: only debug builds know. */
+bool spin_is_held(const struct spinlock *lock);

@@ -281,8 +281,10 @@ static bool is_short_way_enough(const struct regs *regs)
 bool syscall_from_app(struct regs *regs)
 {
     const struct thread *thread = thread_current();
-    if (unlikely(!(regs->r11 & RFLAGS_IF)))
-        arch_irq_enable(); /* an application that turned them off */
+    if (unlikely(!(regs->r11 & RFLAGS_IF))) {
+        arch_irq_enable(); /* the application had turned them off; it gets them back on */
+        regs->rflags |= RFLAGS_IF;
+    }
     const unsigned long args[6] = {
         regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9
     };

@@ -9,7 +9,6 @@ import tempfile
 
 from .bench import Figure, Server, free_port, least_rounds
 from .errors import StoutError
-from .paths import TOP
 
 TRUE = "/bin/true"
 POSTGRESQL = "/usr/lib/postgresql/15"
