@@ -11,13 +11,38 @@ IMAGE_KINDS = ["iso", "raw", "qcow2", "vmdk", "vdi", "virtualbox", "vhd", "gcp"]
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
-@click.group(context_settings=CONTEXT)
+class Commands(click.Group):
+    """Some commands stand in modules of their own, imported when they are used."""
+
+    ELSEWHERE = {"pkg": "packages.cli"}
+
+    def list_commands(self, ctx):
+        return sorted([*super().list_commands(ctx), *self.ELSEWHERE])
+
+    def get_command(self, ctx, cmd_name):
+        if cmd_name not in self.ELSEWHERE:
+            return super().get_command(ctx, cmd_name)
+        import importlib
+        return getattr(importlib.import_module(f"{__package__}.{self.ELSEWHERE[cmd_name]}"), cmd_name)
+
+
+@click.group(cls=Commands, context_settings=CONTEXT)
 def main():
     """Stout runs unmodified Linux x86-64 programs as virtual machines, without a Linux in them."""
 
 
-def image_options(command):
-    """Options that say what is in an image; run and build share them."""
+def with_options(options):
+    """A decorator: the options in the order of the list."""
+    def decorate(command):
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def image_options(program=True):
+    """Options that say what is in an image; run and build share them, and pkg load, which has no program."""
     options = [
         click.option("-e", "--env", multiple=True, metavar="NAME=VALUE",
                      help="Set an environment variable."),
@@ -25,7 +50,7 @@ def image_options(command):
                      help="Read environment variables from a file."),
         click.option("--add", multiple=True, metavar="PATH[:GUESTPATH]",
                      help="Put a file, folder or command of this host in the image; a program brings what it needs."),
-        click.option("--root", metavar="DIR", help="Use a folder as the whole file system."),
+        click.option("--secrets", is_flag=True, help="Also take files that look like secrets: .env, private keys, .git."),
         click.option("-w", "--workdir", metavar="DIR", help="Start the program in this directory."),
         click.option("--hostname", metavar="NAME", help="The host name that the program sees."),
         click.option("-u", "--user", metavar="NAME|UID[:GROUP|GID]", help="Run as this user (default root)."),
@@ -37,30 +62,39 @@ def image_options(command):
         click.option("--kernel-option", "kernel_options", multiple=True, metavar="NAME[=VALUE]",
                      help="An option for the kernel."),
         click.option("-c", "--config", metavar="FILE", help="Read options from a YAML or JSON file, also an ops config.json."),
-        click.argument("program", required=False),
-        click.argument("args", nargs=-1, type=click.UNPROCESSED),
+        click.option("--entrypoint", metavar="PROGRAM", help="Start this program of the package or image instead of its own."),
     ]
-    for option in reversed(options):
-        command = option(command)
-    return command
+    if program:
+        options += [
+            click.option("--root", metavar="DIR", help="Use a folder as the whole file system."),
+            click.option("--package", metavar="NAME", help="Use a package of the store (stout pkg list) as the file system."),
+            click.argument("program", required=False),
+            click.argument("args", nargs=-1, type=click.UNPROCESSED),
+        ]
+    return with_options(options)
+
+
+machine_options = with_options([
+    click.option("-p", "--publish", multiple=True, metavar="HOST:GUEST[/udp]",
+                 help="Make a port of the program reachable on this host."),
+    click.option("-m", "--memory", metavar="SIZE", help="Memory of the machine, for example 512M."),
+    click.option("--cpus", type=int, default=1, show_default=True, help="Number of processors."),
+    click.option("-i", "--interactive", is_flag=True, help="Pass standard input to the program."),
+    click.option("--accel", type=click.Choice(["kvm", "tcg"]), help="Default: KVM where it works."),
+    click.option("--machine", type=click.Choice(["microvm", "q35", "pc"]), help="Default: microvm."),
+    click.option("--boot", type=click.Choice(["pvh", "mb2", "mb1", "uefi"]), default="pvh",
+                 help="Start directly (pvh) or from a GRUB disc: multiboot 2 or 1 under BIOS, or UEFI."),
+    click.option("--gdb", is_flag=True, help="Wait for a debugger at 127.0.0.1:1234."),
+    click.option("--count-calls", metavar="FILE",
+                 help="Write to a file how often each system call was made, and with which errors."),
+    click.option("--dry-run", is_flag=True, help="Print the QEMU command instead of running it."),
+    click.option("--qemu-arg", "qemu_args", multiple=True, metavar="TEXT", help="More arguments for QEMU."),
+])
 
 
 @main.command(context_settings=dict(CONTEXT, allow_interspersed_args=False))
-@click.option("-p", "--publish", multiple=True, metavar="HOST:GUEST[/udp]",
-              help="Make a port of the program reachable on this host.")
-@click.option("-m", "--memory", metavar="SIZE", help="Memory of the machine, for example 512M.")
-@click.option("--cpus", type=int, default=1, show_default=True, help="Number of processors.")
-@click.option("-i", "--interactive", is_flag=True, help="Pass standard input to the program.")
-@click.option("--accel", type=click.Choice(["kvm", "tcg"]), help="Default: KVM where it works.")
-@click.option("--machine", type=click.Choice(["microvm", "q35", "pc"]), help="Default: microvm.")
-@click.option("--boot", type=click.Choice(["pvh", "mb2", "mb1", "uefi"]), default="pvh",
-              help="Start directly (pvh) or from a GRUB disc: multiboot 2 or 1 under BIOS, or UEFI.")
-@click.option("--gdb", is_flag=True, help="Wait for a debugger at 127.0.0.1:1234.")
-@click.option("--count-calls", metavar="FILE",
-              help="Write to a file how often each system call was made, and with which errors.")
-@click.option("--dry-run", is_flag=True, help="Print the QEMU command instead of running it.")
-@click.option("--qemu-arg", "qemu_args", multiple=True, metavar="TEXT", help="More arguments for QEMU.")
-@image_options
+@machine_options
+@image_options()
 @click.pass_context
 def run(context, config, **values):
     """Run PROGRAM of this host in a machine of its own; its libraries are found by themselves."""
@@ -74,7 +108,7 @@ def run(context, config, **values):
               help="iso (a disc), raw, qcow2, vmdk, vdi, virtualbox (a vdi), vhd (fixed) or gcp (disk.raw in a tar.gz); all "
                    "boot by GRUB under BIOS and UEFI.")
 @click.option("-o", "--output", metavar="FILE", help="Default: the program's name.")
-@image_options
+@image_options()
 @click.pass_context
 def build(context, config, kind, output, **values):
     """Make a bootable image of PROGRAM.

@@ -14,7 +14,7 @@ from .errors import usage
 
 SCHEMA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "config-schema.json")
 SAME = ("args", "workdir", "hostname", "trace", "net", "cpus", "interactive", "verbose", "accel", "machine", "boot",
-        "kernel_options", "qemu_args")
+        "kernel_options", "qemu_args", "package", "entrypoint", "secrets")
 TOGETHER = ("env", "env_file", "add")  # from the file first, so that the command line wins
 
 
@@ -24,12 +24,12 @@ def merge(context, path, values):
         for name, value in read(path).items():
             if name not in values:
                 continue  # an option of run, in a file for build
-            given = context.get_parameter_source(name) != click.core.ParameterSource.DEFAULT
+            given = values[name] if name == "args" else context.get_parameter_source(name) != click.core.ParameterSource.DEFAULT
             if name in TOGETHER:
                 values[name] = [*value, *values[name]]
-            elif not given or (name == "args" and not values[name]):
+            elif not given:
                 values[name] = value
-    if not values["program"]:
+    if not values["program"] and not values.get("package"):
         raise click.UsageError("Missing argument 'PROGRAM'; give it here, or as program in the file of -c.", context)
     return values
 
@@ -157,7 +157,7 @@ class Translation:
 
     def _program(self, name):
         """A file beside the configuration, or a path; else a command."""
-        if "root" in self.document:
+        if "root" in self.document or "package" in self.document:
             return name
         return self._place(name) if "/" in name or os.path.isfile(self._place(name)) else name
 

@@ -10,6 +10,7 @@ from .errors import StoutError, cannot_run, not_found, usage
 from .ldcache import make_cache
 from .libraries import Resolver, Root
 from .paths import cache_dir
+from .private import SecretFilter
 from .tree import Tree
 
 CACHE_LIMIT = 3 << 30
@@ -30,9 +31,16 @@ class Image:
     def __init__(self, options, say):
         self.options = options
         self.say = say
+        self.package = None
+        if options.package:
+            from .packages.launch import open_package
+            self.package = open_package(options)
+        self.place = f"the package {self.package.name}" if self.package else f"the root folder {options.root}"
         self.root = Root(options.root or "/")
-        self.tree = Tree(keep_owner=bool(options.root))
+        self.tree = Tree(keep_owner=bool(options.root) and not self.package)
         self.resolver = Resolver(self.root)
+        self.host_resolver = Resolver(Root("/")) if options.root else self.resolver
+        self.private = SecretFilter(options.secrets)
         self.program = None
         self.argv = []
         self.patches_code = False  # see recipes.py
@@ -48,11 +56,15 @@ class Image:
 
     def gather(self):
         """Fills the tree; the order matters: what the user adds wins over defaults."""
-        if self.options.root:
+        if self.package:
+            from .packages.launch import fill_tree
+            fill_tree(self.package, self.tree)
+        elif self.options.root:
             self.tree.add_folder(self.root.top, "/")
         self.env.update(self.options.env)
         path = self._locate_program(self.options.program)
         self._add_program(path)
+        self._add_user_files()
         items = [split_item(item) for item in self.options.add]
         for path, _ in items:  # what programs bring; the user's own files come after and win
             if os.path.isfile(path) and is_linked(path):
@@ -68,6 +80,7 @@ class Image:
         if not self.options.root or self.tree.follow(self.cwd) not in self.tree:
             self._add_cwd()
         self.tree.add_bytes(manifest.PATH, manifest.make_manifest(self), 0o600)
+        self.private.tell()
 
     def _add_merged_folders(self):
         """/bin -> usr/bin and the like: programs name both /bin/sh and /usr/bin/env."""
@@ -93,7 +106,7 @@ class Image:
                 path = os.path.join("/", path)
                 if self.root.is_file(path):
                     return path
-            raise not_found(f"{name} is not in the root folder {self.options.root}; looked for "
+            raise not_found(f"{name} is not in {self.place}; looked for "
                             f"{', '.join(os.path.join('/', c) for c in candidates)}.")
         if os.path.isfile(name):
             return os.path.abspath(name)
@@ -138,7 +151,7 @@ class Image:
             interpreter = next((f"{d}/{c}" for d in GUEST_PATH for c in recipe.commands
                                 if self.root.is_file(f"{d}/{c}")), None)
             if interpreter is None:
-                raise not_found(f"{path} needs {recipe.name}, which is not in the root folder; add it there.")
+                raise not_found(f"{path} needs {recipe.name}, which is not in {self.place}; add it there.")
         else:
             interpreter = recipes.find_command(recipe, path)
         self._start_with(recipe, interpreter, recipe.before_script, path, args)
@@ -146,7 +159,7 @@ class Image:
     def _start_with(self, recipe, interpreter, before, path, args):
         self._add_interpreter(interpreter)
         if not self.options.root:
-            recipes.take_script(recipe, path, self.tree, self._on_elf, self.say)
+            recipes.take_script(recipe, path, self.tree, self._on_elf, self.say, self.private)
             self._add_file_arguments(args)
         self.program = interpreter
         typed = self.options.program
@@ -223,9 +236,18 @@ class Image:
         """`stout run node server.js`: the first argument that is a file is the script."""
         for index, arg in enumerate(args):
             if os.path.isfile(arg) and not arg.startswith("-"):
-                recipes.take_script(recipe, arg, self.tree, self._on_elf, self.say)
+                recipes.take_script(recipe, arg, self.tree, self._on_elf, self.say, self.private)
                 self._add_file_arguments(args[index + 1:])
                 return
+
+    def _add_user_files(self):
+        """Those of this host that are arguments of a package: `pkg load node -a server.js`."""
+        files = self.options.user_files
+        recipe = recipes.for_interpreter(self.root.host(self.program)) if files else None
+        if recipe:
+            recipes.take_script(recipe, files[0], self.tree, self._on_elf, self.say, self.private)
+            files = files[1:]
+        self._add_file_arguments(files)
 
     def _add_file_arguments(self, args):
         for arg in args:
@@ -235,12 +257,12 @@ class Image:
 
     def _add_item(self, path, guest):
         if os.path.isdir(path):
-            self.tree.add_folder(path, guest, on_elf=self._on_elf)
+            self.tree.add_folder(path, guest, skip=self.private.below(path), on_elf=self._on_elf)
             return
         self.tree.add_host(path, guest)
         head = read_head(path)
         if is_linked(path):
-            self._add_libraries(path, optional=False)
+            self._add_host_libraries(path, optional=False)
         elif head[:2] == b"#!" and not self.options.root:
             try:
                 self._add_interpreters_of(path, head)
@@ -252,7 +274,7 @@ class Image:
         if source.endswith((".so", ".node")) or ".so." in source or os.access(source, os.X_OK):
             if is_linked(source):
                 try:
-                    self._add_libraries(source, optional=True)
+                    self._add_host_libraries(source, optional=True)
                 except StoutError as error:
                     self.say(f"{source}: its libraries were not looked for ({error.sentence})")
 
@@ -260,6 +282,15 @@ class Image:
         self._add_libraries(path, optional=False)
         if not self.options.root:
             self.tree.add_host(path)
+
+    def _add_host_libraries(self, source, optional):
+        """The libraries of a file of this host; in a root those that it lacks, so that no C library is mixed with another."""
+        if not self.options.root:
+            self._add_libraries(source, optional)
+            return
+        for library in self.host_resolver.add(source, optional):
+            if library != source and not self.root.is_file(library) and not self.resolver.finds(os.path.basename(library)):
+                self.tree.add_host(library)
 
     def _add_libraries(self, path, optional):
         for library in self.resolver.add(path, optional):

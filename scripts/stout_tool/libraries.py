@@ -159,6 +159,10 @@ class Resolver:
                 return path
         return self._find_system(name, musl)
 
+    def finds(self, name):
+        """Is a library of this name in a system directory, whichever C library it is for?"""
+        return any(self._find_system(name, musl) for musl in (False, True))
+
     def _find_system(self, name, musl):
         if name in self.by_name and not musl:
             return self.by_name[name]

@@ -22,13 +22,20 @@ def workshop(path):
         raise usage(f"{path} is a folder; give the name of a file with -o.")
     if not os.path.isdir(folder):
         raise usage(f"The folder {folder} does not exist; make it, or give another place with -o.")
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".stout-") as name:
+        with unwinding(), tempfile.TemporaryDirectory(dir=folder, prefix=".stout-") as name:
             yield name
     except OSError as error:
         raise StoutError(f"{path} cannot be written: {(error.strerror or str(error)).lower()}; nothing was left "
                          "behind.") from None
+
+
+@contextlib.contextmanager
+def unwinding():
+    """SIGTERM and SIGHUP end the block as an exception does, so that it cleans up."""
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

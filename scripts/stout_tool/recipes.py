@@ -21,8 +21,8 @@ from .paths import TOOL, human_size
 SERVER_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # of servers; not on everyone's PATH
 FOLDER_FILES_MAX = 20000
 FOLDER_SIZE_MAX = 256 << 20
-# Never taken along unasked: histories, keys, secrets in environment files.
-SCRIPT_FOLDER_SKIP = (".*", "*.pem", "*.key", "id_rsa*", "*.core", "__pycache__.lock")
+# Not taken along with a script, beside what private.py knows.
+SCRIPT_FOLDER_SKIP = (".*", "*.core", "__pycache__.lock")
 SCRIPT_FOLDER_KEEP = (".bin", ".package-lock.json", ".next", ".output", ".venv")
 
 
@@ -168,14 +168,14 @@ def folder_size(path, skip, limit=None, files_max=None):
     return files, size
 
 
-def skip_private(relative, is_dir):
+def skip_hidden(relative, is_dir):
     name = os.path.basename(relative)
     if name in SCRIPT_FOLDER_KEEP:
         return False
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in SCRIPT_FOLDER_SKIP)
 
 
-def take_script(recipe, script, tree, on_elf, say):
+def take_script(recipe, script, tree, on_elf, say, private):
     """Adds the script, its folder if that is of a sensible size, and its package."""
     script = os.path.abspath(script)
     tree.add_host(script)
@@ -185,13 +185,14 @@ def take_script(recipe, script, tree, on_elf, say):
     if is_general_folder(folder):
         say(f"took only {script}: {folder} is not a folder of one program; use --add for more")
     else:
-        files, size = folder_size(folder, skip_private, FOLDER_SIZE_MAX, FOLDER_FILES_MAX)
+        skip = private.below(folder, skip_hidden)
+        files, size = folder_size(folder, skip, FOLDER_SIZE_MAX, FOLDER_FILES_MAX)
         if files > FOLDER_FILES_MAX or size > FOLDER_SIZE_MAX:
             say(f"took only {script}: its folder {folder} is large; use --add for what it needs")
         else:
             say(f"took the folder {folder} ({files} files, {human_size(size)})")
-            tree.add_folder(folder, skip=skip_private, on_elf=on_elf)
-    take_upwards(recipe, folder, tree, on_elf, say)
+            tree.add_folder(folder, skip=skip, on_elf=on_elf)
+    take_upwards(recipe, folder, tree, on_elf, say, private)
 
 
 def is_general_folder(folder):
@@ -202,7 +203,7 @@ def is_general_folder(folder):
                         "/var/www", "/dev/shm"))
 
 
-def take_upwards(recipe, folder, tree, on_elf, say):
+def take_upwards(recipe, folder, tree, on_elf, say, private):
     """package.json and node_modules as Node looks for them: here and in the folders above."""
     while recipe.upwards and folder != "/":
         for name in recipe.upwards:
@@ -213,5 +214,5 @@ def take_upwards(recipe, folder, tree, on_elf, say):
                 tree.add_host(path)
             elif os.path.isdir(path):
                 say(f"took {path}")
-                tree.add_folder(path, skip=skip_private, on_elf=on_elf)
+                tree.add_folder(path, skip=private.below(path, skip_hidden), on_elf=on_elf)
         folder = os.path.dirname(folder)

@@ -23,6 +23,10 @@ class RunOptions:
         self.args = list(values.get("args", ()))
         self.add = list(values.get("add", ()))
         self.root = values.get("root")
+        self.package = values.get("package")
+        self.entrypoint = values.get("entrypoint")
+        self.secrets = values.get("secrets", False)
+        self.user_files = []  # those of this host that are named as arguments of a package
         self.workdir = values.get("workdir")
         self.hostname = values.get("hostname") or "stout"
         self.user = values.get("user")
@@ -61,6 +65,10 @@ class RunOptions:
             raise usage(f"--trace knows no class {unknown[0]}; give one or more of {', '.join(TRACE_CLASSES)}, with commas.")
         if self.root and not os.path.isdir(self.root):
             raise usage(f"--root {self.root} is not a folder.")
+        if self.root and self.package:
+            raise usage("--root and --package both say where the file system comes from; give one of them.")
+        if self.entrypoint and not self.package:
+            raise usage("--entrypoint needs --package; without it, name the program as the first argument.")
         if len(os.fsencode(self.hostname)) > 64:
             raise usage("--hostname takes at most 64 bytes.")
         if self.workdir and not self.workdir.startswith("/"):

@@ -15,13 +15,14 @@ FILE, DIRECTORY, SYMLINK, BYTES = "file", "dir", "link", "bytes"
 
 
 class Entry:
-    __slots__ = ("kind", "mode", "mtime", "uid", "gid", "source", "data", "size", "stamp")
+    __slots__ = ("kind", "mode", "mtime", "uid", "gid", "source", "data", "size", "stamp", "keep_time")
 
     def __init__(self, kind, mode=0o755, mtime=0, uid=0, gid=0, source=None, data=None, size=0,
-                 stamp=0):
+                 stamp=0, keep_time=False):
         self.kind, self.mode, self.mtime = kind, mode, mtime
         self.uid, self.gid = uid, gid
         self.source, self.data, self.size, self.stamp = source, data, size, stamp
+        self.keep_time = keep_time  # a directory's; else it is that of the newest file in it
 
 
 class Tree:
@@ -66,11 +67,11 @@ class Tree:
         path = self.locate(path)
         if isinstance(data, str):
             data = os.fsencode(data)
-        self._put(path, Entry(BYTES, mode, data=data, size=len(data)))
+        self.put(path, Entry(BYTES, mode, data=data, size=len(data)))
 
     def add_symlink(self, path, target):
         path = self.locate(path)
-        self._put(path, Entry(SYMLINK, 0o777, data=target))
+        self.put(path, Entry(SYMLINK, 0o777, data=target))
 
     def add_host(self, path, guest=None):
         """One file, link or (empty) directory of the host at `guest`, default the same path.
@@ -87,24 +88,24 @@ class Tree:
             if os.path.islink(here):
                 target = os.readlink(here)
                 if here not in self.entries:
-                    self._put(here, Entry(SYMLINK, 0o777, data=target))
+                    self.put(here, Entry(SYMLINK, 0o777, data=target))
                 rest = "/".join(parts[index + 1:])
                 where = os.path.normpath(os.path.join(at or "/", target))
                 return self.add_host(os.path.join(where, rest) if rest else where)
             if index < len(parts) - 1:
                 if here not in self.entries:
-                    self._add_one(here, here)
+                    self._add_one(here, self.locate(here))
             at = here
-        return self._add_one(path, path)
+        return self._add_one(path, self.locate(path))  # which is path, unless the tree began as a root with other links
 
     def add_folder(self, top, guest=None, skip=None, on_elf=None):
         """A folder of the host with all in it; skip(relative path, is_dir) leaves something out."""
         guest = os.path.normpath(guest or top)
         if guest == os.path.normpath(top):
-            top = guest = self.add_host(top)
+            guest = self.add_host(top)
         else:
-            top = os.path.realpath(top)
             guest = self.make_directory(guest) if guest != "/" else ""
+        top = os.path.realpath(top)
         self._add_below(top, guest.rstrip("/"), "", skip, on_elf)
 
     def _add_below(self, top, guest, relative, skip, on_elf):
@@ -120,7 +121,7 @@ class Tree:
                 continue
             place = f"{guest}/{below}"
             if item.is_symlink():
-                self._put(place, Entry(SYMLINK, 0o777, data=os.readlink(item.path)))
+                self.put(place, Entry(SYMLINK, 0o777, data=os.readlink(item.path)))
             elif is_dir:
                 self._add_one(item.path, place)
                 self._add_below(top, guest, below, skip, on_elf)
@@ -138,18 +139,18 @@ class Tree:
         owner = (info.st_uid, info.st_gid) if self._keep_owner else (0, 0)
         if stat.S_ISDIR(info.st_mode):
             if place not in self.entries or self.entries[place].kind != DIRECTORY:
-                self._put(place, Entry(DIRECTORY, mode, int(info.st_mtime), *owner))
+                self.put(place, Entry(DIRECTORY, mode, int(info.st_mtime), *owner, keep_time=self._keep_owner))
             return place
         if not stat.S_ISREG(info.st_mode):
             raise StoutError(f"{source} is neither a file nor a folder; it cannot be put in an image.")
         if not os.access(source, os.R_OK):
             raise StoutError(f"{source} cannot be read: permission denied; run stout as a user "
                              "who may read it, or leave it out.")
-        self._put(place, Entry(FILE, mode, int(info.st_mtime), *owner, source=source,
+        self.put(place, Entry(FILE, mode, int(info.st_mtime), *owner, source=source,
                                size=info.st_size, stamp=(info.st_mtime_ns, info.st_ino)))
         return place
 
-    def _put(self, path, entry):
+    def put(self, path, entry):
         old = self.entries.get(path)
         self.total += entry.size - (old.size if old else 0)
         self.entries[path] = entry
@@ -161,7 +162,7 @@ class Tree:
             entry = self.entries[path]
             is_dir = entry.kind == DIRECTORY
             digest.update(os.fsencode(repr((
-                path, entry.kind, entry.mode, 0 if is_dir and not self._keep_owner else entry.mtime, entry.uid, entry.gid,
+                path, entry.kind, entry.mode, 0 if is_dir and not entry.keep_time else entry.mtime, entry.uid, entry.gid,
                 entry.size, 0 if is_dir else entry.stamp, entry.source, entry.data))))
         return digest.hexdigest()
 
@@ -170,14 +171,15 @@ class Tree:
 
         So it gets the time of the newest file in it that is taken; in a root, whose owners are kept, all are.
         """
-        times = {}
+        times, kept = {}, {}
         for path, entry in self.entries.items():
-            if self._keep_owner and entry.kind == DIRECTORY:
-                times[path] = entry.mtime
-            elif not self._keep_owner and entry.kind != DIRECTORY:
+            if entry.kind == DIRECTORY:
+                if entry.keep_time:
+                    kept[path] = entry.mtime
+            else:
                 parent = os.path.dirname(path)
                 times[parent] = max(times.get(parent, 0), entry.mtime)
-        return times
+        return {**times, **kept}
 
     def write(self, writer):
         """Parents before children; within a directory by name."""

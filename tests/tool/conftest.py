@@ -30,12 +30,21 @@ def stout(cache, kernel):
     def call(*args, env=None, **more):
         environment = dict(os.environ, PYTHONPATH=os.path.join(TOP, "scripts"), **(env or {}))
         args = list(args)
-        if args[0] == "run":
-            args[1:1] = ["--kernel", kernel, "--accel", "tcg"]
+        at = 1 if args[0] == "run" else 2 if args[:2] == ["pkg", "load"] else None
+        if at:
+            args[at:at] = ["--kernel", kernel, "--accel", "tcg"]
         return subprocess.run(["/usr/bin/python3", "-m", "stout_tool", *args], env=environment, check=False,
                               capture_output=True, timeout=60, **more)
 
     return call
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """The path of a store of the test's own."""
+    path = tmp_path / "home"
+    monkeypatch.setenv("STOUT_HOME", str(path))
+    return path
 
 
 FAKE_QEMU = r"""#!/usr/bin/python3

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""stout pkg: root file systems with a manifest, in the user's store."""

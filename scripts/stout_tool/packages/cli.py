@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""The commands of stout pkg and their options."""
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from ..cli import CONTEXT, image_options, machine_options
+
+
+@click.group(context_settings=CONTEXT)
+def pkg() -> None:
+    """Packages: runtimes and root file systems in a store of your own.
+
+    \b
+    stout pkg load node_v14.2.0 -p 8083 -a server.js     fetch it if need be, and run a script with it
+    stout pkg from-docker nginx.tar                      what docker save wrote
+    """
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+making_options = (
+    click.option("-n", "--name", metavar="NAME", help="The package's name (default: from what it is made of)."),
+    click.option("-f", "--force", is_flag=True, help="Replace a package of the same name."),
+    json_option,
+)
+
+
+def making(command: Any) -> Any:
+    for option in reversed(making_options):
+        command = option(command)
+    return command
+
+
+@pkg.command("list", context_settings=CONTEXT)
+@json_option
+def list_command(as_json: bool) -> None:
+    """List the packages of the store."""
+    from .commands import list_packages
+    sys.exit(list_packages(as_json))
+
+
+@pkg.command(context_settings=CONTEXT)
+@click.argument("name")
+@json_option
+def describe(name: str, as_json: bool) -> None:
+    """Say what a package runs, and where it is from."""
+    from .commands import describe as say
+    sys.exit(say(name, as_json))
+
+
+@pkg.command(context_settings=CONTEXT)
+@click.argument("name")
+@click.argument("pattern", required=False)
+@json_option
+def contents(name: str, pattern: str | None, as_json: bool) -> None:
+    """List a package's files, or those that match a PATTERN such as '/etc/*'."""
+    from .commands import contents as show
+    sys.exit(show(name, pattern, as_json))
+
+
+@pkg.command(context_settings=CONTEXT)
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+def remove(names: tuple[str, ...]) -> None:
+    """Remove packages from the store."""
+    from .commands import remove as take_out
+    sys.exit(take_out(names))
+
+
+@pkg.command(context_settings=CONTEXT)
+@click.option("-a", "--args", "words", multiple=True, metavar="ARG",
+              help="An argument of the program; a file of this host comes with its folder or package.")
+@machine_options
+@image_options(program=False)
+@click.argument("name")
+@click.argument("args", nargs=-1)
+@click.pass_context
+def load(context: click.Context, name: str, config: str | None, words: tuple[str, ...], args: tuple[str, ...], **values: Any) -> None:
+    """Run a package with your files on top.
+
+    \b
+    stout pkg load node_v14.2.0 -p 8083 -a server.js
+    stout pkg load python3 -a app.py --add data:/srv/data
+    """
+    from ..config import merge
+    from ..run import RunOptions, run
+    values |= {"package": name, "program": None, "args": (*words, *args)}
+    sys.exit(run(RunOptions(**merge(context, config, values))))
+
+
+@pkg.command("from-dir", context_settings=CONTEXT)
+@click.argument("folder")
+@click.option("--program", metavar="PATH", help="The program in the folder (default: the only one in it).")
+@click.option("-a", "--args", multiple=True, metavar="ARG", help="An argument that the program always gets.")
+@click.option("-e", "--env", multiple=True, metavar="NAME=VALUE", help="A variable that it gets.")
+@click.option("-w", "--workdir", metavar="DIR", help="Start it in this directory.")
+@click.option("-u", "--user", metavar="UID[:GID]", help="Run it as this user.")
+@click.option("-p", "--port", "ports", multiple=True, metavar="PORT[/udp]", help="A port it listens on, for people who read describe.")
+@click.option("--description", metavar="TEXT", help="One line for list and describe.")
+@click.option("--secrets", is_flag=True, help="Also take files that look like secrets: .env, private keys, .git.")
+@making
+def from_dir(folder: str, args: tuple[str, ...], env: tuple[str, ...], ports: tuple[str, ...], **values: Any) -> None:
+    """Make a package of a FOLDER.
+
+    \b
+    stout pkg from-dir ./rootfs --program /usr/bin/server -n server
+    """
+    from ..run import parse_env
+    from .from_dir import from_dir as make
+    sys.exit(make(folder, args=list(args), env=parse_env(env, ()), ports=list(ports), **values))
