@@ -42,6 +42,7 @@ class Bench:
     def __init__(self, rounds=5):
         self.rounds = rounds
         self.folder = tempfile.TemporaryDirectory(prefix="stout-bench-")
+        self.link = None  # bench_network.link()
         self._linux = None
         self._built = {}
         self._times = {}
@@ -208,8 +209,11 @@ class Figure:
         ratio = ours / linux if linux else None
         value = ratio if linux else ours
         met = value >= self.target if self.higher else value <= self.target
-        return {"name": self.name, "unit": self.unit, "ours": ours, "linux": linux, "ratio": ratio,
-                "target": self.target, "met": bool(met)}
+        row = {"name": self.name, "unit": self.unit, "ours": ours, "linux": linux, "ratio": ratio,
+               "target": self.target, "higher": self.higher, "met": bool(met)}
+        if bench.link and self.name.startswith(("network", "servers")):
+            row["link"] = bench.link.kind
+        return row
 
 
 FIGURES = []
@@ -403,7 +407,7 @@ def kernel_size(_bench):
 
 
 def run_bench(as_json=False, everything=False, pattern=None, output=None):
-    from . import bench_operations, bench_processes  # noqa: F401, they add their figures
+    from . import bench_network, bench_operations, bench_processes, bench_servers  # noqa: F401, they add their figures
     set_up()
     bench = Bench(rounds=9 if everything else 5)
     rows = []
@@ -419,7 +423,7 @@ def run_bench(as_json=False, everything=False, pattern=None, output=None):
             sentence = getattr(error, "sentence", str(error))
             sys.stderr.write(f"stout: {figure.name}: {sentence}\n")
             rows.append({"name": figure.name, "unit": figure.unit, "ours": None, "linux": None, "ratio": None,
-                         "target": figure.target, "met": False, "error": sentence})
+                         "target": figure.target, "higher": figure.higher, "met": False, "error": sentence})
     if as_json:
         print(json.dumps(rows, indent=2))
     else:
@@ -443,13 +447,15 @@ def number(value, unit):
         return f"{value:.3f} s"
     if unit == "us":
         return f"{value:,.1f} us"
+    if unit == "times":
+        return f"{value:.2f} times"
     return f"{value:,.0f} {unit}".strip()
 
 
 def target_text(row):
-    if row["linux"] is None and row["ratio"] is None and row["unit"] in ("", "MiB", "bytes"):
+    if row["linux"] is None and row["ratio"] is None and row["unit"] in ("", "MiB", "bytes", "times"):
         return f"at most {number(row['target'], row['unit'])}"
-    if row["unit"] == "/s":
+    if row["higher"]:
         return f"at least {row['target']:g} times"
     return f"at most {row['target']:.3f}"
 

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: MIT
+"""The figures of `stout bench --all` about servers: nginx, Redis, memcached, Go's net/http; requests per second and p99."""
+import csv
+import os
+import re
+import shutil
+import subprocess
+
+from .bench import NGINX, Figure
+from .bench_network import Guests, cached, program
+from .errors import StoutError
+from .paths import TOP
+
+CONNECTIONS = 16
+WARM_UP, SECONDS = 3, 4
+MEMCACHED_VALUE = 100
+UNITS = {"us": 1, "ms": 1000, "s": 1_000_000}
+
+
+def need(name):
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin")
+    if path is None:
+        raise StoutError(f"{name} is not installed; run scripts/setup --tests.")
+    return path
+
+
+def wrk(the_link, port, path, seconds):
+    """(requests per second, the 99th percentile in microseconds)"""
+    host, port = the_link.address(port)
+    text = the_link.run("wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "20s", "--latency", f"http://{host}:{port}{path}")
+    failed = re.search(r"Socket errors.*|Non-2xx.*", text)
+    if failed:
+        raise StoutError(f"wrk: {failed[0]}")
+    p99, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", text).groups()
+    return float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]), float(p99) * UNITS[unit]
+
+
+def web_load(port, path):
+    def measure(the_link):
+        wrk(the_link, port, path, WARM_UP)
+        rate, p99 = wrk(the_link, port, path, SECONDS)
+        return {"rate": rate, "p99": p99}
+
+    return measure
+
+
+# ---- nginx, Go ---------------------------------------------------------------------------------------
+
+def nginx(bench):
+    for name in ("www", "www-conf", "www-var"):
+        os.makedirs(bench.path(name), exist_ok=True)
+    for name, size in (("1k", 1 << 10), ("1m", 1 << 20)):
+        with open(bench.path(f"www/{name}"), "w", encoding="ascii") as file:
+            file.write("n" * size)
+    with open(bench.path("www-conf/nginx.conf"), "w", encoding="ascii") as file:
+        file.write(NGINX.format(processes="master_process off;"))
+    folders = [(bench.path("www"), "/srv"), (bench.path("www-conf"), "/etc/nginx"), (bench.path("www-var"), "/var/lib/nginx"),
+               (bench.path("www-var"), "/var/log/nginx")]
+    return Guests(bench, "www", [need("nginx"), "-c", "/etc/nginx/nginx.conf"], [8080], folders=folders)
+
+
+@cached
+def nginx_small(bench):
+    return nginx(bench).medians(web_load(8080, "/1k"))
+
+
+@cached
+def nginx_large(bench):
+    return nginx(bench).medians(web_load(8080, "/1m"))
+
+
+@cached
+def go(bench):
+    path = bench.path("go-server")
+    env = dict(os.environ, CGO_ENABLED="0", GO111MODULE="off", GOFLAGS="", GOCACHE=os.path.join(TOP, "build", "go-cache"))
+    subprocess.run([need("go"), "build", "-o", path, os.path.join(TOP, "tests/apps/go/server.go")], check=True, env=env)
+    return Guests(bench, "go", [path], [8080]).medians(web_load(8080, "/"))
+
+
+# ---- Redis, memcached -----------------------------------------------------------------------------------
+
+def redis_load(the_link, depth, count):
+    """{test: (per second, p99 in microseconds)}"""
+    host, port = the_link.address(6379)
+    text = the_link.run(need("redis-benchmark"), "-h", host, "-p", port, "-c", CONNECTIONS, "-P", depth, "-n", count,
+                        "-t", "set,get", "--csv")
+    rows = csv.DictReader(line for line in text.splitlines() if line.startswith('"'))
+    return {row["test"]: (float(row["rps"]), float(row["p99_latency_ms"]) * 1000) for row in rows}
+
+
+@cached
+def redis(bench):
+    def measure(the_link):
+        found = {}
+        for depth, count in ((1, 20_000), (16, 100_000)):
+            redis_load(the_link, depth, count // 2)
+            for test, numbers in redis_load(the_link, depth, count).items():
+                found[test, depth, "rate"], found[test, depth, "p99"] = numbers
+        return found
+
+    arguments = ["--protected-mode", "no", "--save", "", "--port", "6379"]
+    return Guests(bench, "redis", [need("redis-server"), *arguments], [6379]).medians(measure)
+
+
+@cached
+def memcached(bench):
+    def measure(the_link):
+        host, port = the_link.address(11211)
+
+        def load(seconds, connections, request, answer):
+            text = the_link.run(program(bench), "load", host, port, seconds, connections, request, answer)
+            return {name: int(value) for name, value in re.findall(r"^load_(\w+) (\d+)$", text, re.MULTILINE)}
+
+        value = "v" * MEMCACHED_VALUE
+        load(0, 1, f"set key 0 0 {MEMCACHED_VALUE}\\r\\n{value}\\r\\n", len("STORED\r\n"))
+        answer = len(f"VALUE key 0 {MEMCACHED_VALUE}\r\n{value}\r\nEND\r\n")
+        load(WARM_UP, CONNECTIONS, "get key\\r\\n", answer)
+        found = load(SECONDS, CONNECTIONS, "get key\\r\\n", answer)
+        return {"rate": found["rate"], "p99": found["p99"] / 1000}
+
+    return Guests(bench, "memcached", [need("memcached"), "-u", "root"], [11211]).medians(measure)
+
+
+# ---- Rows ---------------------------------------------------------------------------------------------
+
+def add(row, target, measure, *key):
+    """Two rows: how many a second, and how long all but one in a hundred wait at most."""
+    def find(bench, what):
+        return measure(bench)[(*key, what) if key else what]
+
+    @Figure(f"{row}, {CONNECTIONS} connections", "/s", target, higher=True, slow=True)
+    def rate(bench):
+        return find(bench, "rate")
+
+    @Figure(f"{row}, 99th percentile", "us", 1, slow=True)
+    def p99(bench):
+        return find(bench, "p99")
+
+
+add("servers: nginx 1 KiB", 3.5, nginx_small)
+add("servers: nginx 1 MiB", 2.5, nginx_large)
+add("servers: Go net/http", 2.5, go)
+for depth, text in ((1, ""), (16, " 16 at a time")):
+    for test in ("SET", "GET"):
+        add(f"servers: Redis {test}{text}", 2.5, redis, test, depth)
+add("servers: memcached get", 2.5, memcached)
