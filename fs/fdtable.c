@@ -20,7 +20,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/process.h"
 #include "kernel/rlimit.h"
-#include "kernel/thread.h"
+#include "kernel/thread_files.h"
 
 #define CHUNK_SIZE 64u
 #define FILES_MAX  1048576u /* fs.nr_open */
@@ -47,9 +47,7 @@ struct fdtable {
 
 static struct fdtable *current_files(void)
 {
-    struct process *process = thread_current()->process;
-
-    return process ? process->files : NULL;
+    return thread_current()->process ? files_current() : NULL;
 }
 
 /* ---- Finding ------------------------------------------------------------------------ */

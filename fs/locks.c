@@ -17,7 +17,7 @@
 #include "fs/vfs.h"
 #include "kernel/mm/heap.h"
 #include "kernel/process.h"
-#include "kernel/thread.h"
+#include "kernel/thread_files.h"
 
 struct request {
     const struct file *file;
@@ -388,7 +388,7 @@ int locks_fcntl(struct file *file, int command, struct abi_flock *lock)
 
     if (is_ofd && lock->l_pid != 0)
         return -EINVAL;
-    request_init(&request, file, is_ofd ? (void *)file : (void *)process->files, lock->l_type);
+    request_init(&request, file, is_ofd ? (void *)file : (void *)files_current(), lock->l_type);
     request.kind = is_ofd ? LOCK_OPEN_FILE : LOCK_POSIX;
     request.pid = is_ofd ? -1 : process->pid;
     int err = range_of(file, lock, &request);

@@ -7,6 +7,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/mm/map_source.h"
 #include "kernel/process.h"
+#include "kernel/thread_files.h"
 #include "kernel/thread_fs.h"
 
 #define PATH_BYTES 4096
@@ -108,10 +109,21 @@ int proc_follow_root(const struct pseudo_ref *ref, struct path *out)
 
 /* ---- Descriptors ------------------------------------------------------------------------ */
 
+/* Of the thread whose directory has that number, with a reference; NULL: it is dead. */
+static struct fdtable *files_of(struct process *process, long number)
+{
+    struct pseudo_ref directory = { .process = process, .number = number };
+    struct thread *thread = proc_thread_of(&directory);
+    struct fdtable *files = files_of_thread(process, thread);
+    if (thread)
+        thread_put(thread);
+    return files;
+}
+
 /* The open file behind the entry, with a reference; NULL: it was closed. */
 static struct file *fd_file(const struct pseudo_ref *ref)
 {
-    struct fdtable *files = process_files(ref->process);
+    struct fdtable *files = files_of(ref->process, ref->thread);
     if (!files)
         return NULL;
     struct file *file = fdtable_file(files, (int)ref->number);
@@ -147,7 +159,7 @@ static int fdinfo_show(const struct pseudo_ref *ref, struct text *text)
     text_printf(text, "pos:\t%lld\nflags:\t0%o\nmnt_id:\t%d\nino:\t%llu\n",
                 file->ops->seek ? (long long)file->position : 0LL, file->flags,
                 file->path.mount ? file->path.mount->id : 0, (unsigned long long)file->inode->ino);
-    struct fdtable *files = process_files(ref->process);
+    struct fdtable *files = files_of(ref->process, ref->thread);
     int err = proc_locks_held(file, files, text);
     if (files)
         fdtable_put(files);
@@ -166,7 +178,9 @@ static int find(const struct pseudo_ref *dir, const struct pseudo_entry *entry, 
     long fd = pseudo_number(name, len);
     if (fd < 0 || fd > INT32_MAX)
         return -ENOENT;
-    *child = (struct pseudo_ref){ .entry = entry, .process = dir->process, .number = fd };
+    *child = (struct pseudo_ref){
+        .entry = entry, .process = dir->process, .number = fd, .thread = dir->number
+    };
     struct file *file = fd_file(child);
     if (!file)
         return -ENOENT;
@@ -203,7 +217,7 @@ static bool fd_visit(int fd, struct file *file, void *arg)
 static long next(const struct pseudo_ref *dir, long from)
 {
     struct fd_search search = { .from = from, .found = -1 };
-    struct fdtable *files = process_files(dir->process);
+    struct fdtable *files = files_of(dir->process, dir->number);
     if (!files)
         return -1;
     fdtable_for_each(files, fd_visit, &search);

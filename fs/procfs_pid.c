@@ -232,7 +232,9 @@ static int task_find(const struct pseudo_ref *dir, const char *name, size_t len,
     long tid = pseudo_number(name, len);
     if (tid <= 0 || thread_next(dir->process, tid) != tid)
         return -ENOENT;
-    *child = (struct pseudo_ref){ &tid_entry, process_get(dir->process), -tid };
+    *child = (struct pseudo_ref){ .entry = &tid_entry,
+                                  .process = process_get(dir->process),
+                                  .number = -tid };
     return 0;
 }
 
@@ -353,7 +355,7 @@ int proc_pid_find(const struct pseudo_ref *dir, const char *name, size_t len,
         process = process_of_tid((int)number); /* a thread: there, but not listed */
     if (!process)
         return -ENOENT;
-    *child = (struct pseudo_ref){ &pid_entry, process, number };
+    *child = (struct pseudo_ref){ .entry = &pid_entry, .process = process, .number = number };
     return 0;
 }
 

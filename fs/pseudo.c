@@ -141,8 +141,9 @@ static int child_find(const struct pseudo_ref *dir, const char *name, size_t len
 {
     const struct pseudo_entry *entry = entry_find(dir->entry->entries, name, len);
     if (entry) {
-        *child = (struct pseudo_ref){ entry, dir->process ? process_get(dir->process) : NULL,
-                                      dir->number };
+        *child = (struct pseudo_ref){ .entry = entry,
+                                      .process = dir->process ? process_get(dir->process) : NULL,
+                                      .number = dir->number };
         return 0;
     }
     return dir->entry->find ? dir->entry->find(dir, name, len, child) : -ENOENT;
@@ -175,8 +176,8 @@ static bool pseudo_revalidate(struct dentry *dentry)
     struct pseudo_ref now;
     if (dir->entry->find(dir, dentry->name, dentry->name_len, &now) != 0)
         return false;
-    bool is_same =
-        now.entry == ref->entry && now.process == ref->process && now.number == ref->number;
+    bool is_same = now.entry == ref->entry && now.process == ref->process &&
+                   now.number == ref->number && now.thread == ref->thread;
     if (now.process)
         process_put(now.process);
     return is_same;
@@ -196,7 +197,7 @@ static bool emit_fixed(struct file *file, struct dir_context *context, const str
     for (int64_t pos = 2; entry && entry->name; entry++, pos++) {
         if (pos < context->pos)
             continue;
-        struct pseudo_ref ref = { entry, dir->process, dir->number };
+        struct pseudo_ref ref = { .entry = entry, .process = dir->process, .number = dir->number };
         if (!emit_entry(context, file->inode->ino, &ref, entry->name, pos + 1))
             return false;
         context->pos = pos + 1;
@@ -210,7 +211,7 @@ static void emit_dynamic(struct file *file, struct dir_context *context,
     if (context->pos < FIRST_DYNAMIC)
         context->pos = FIRST_DYNAMIC;
     for (;;) {
-        struct pseudo_ref ref = { NULL, dir->process, 0 };
+        struct pseudo_ref ref = { .process = dir->process };
         ref.number = dir->entry->next(dir, context->pos - FIRST_DYNAMIC, &ref.entry);
         if (ref.number < 0)
             return;

@@ -18,6 +18,7 @@ struct pseudo_ref {
     const struct pseudo_entry *entry;
     struct process *process; /* with a reference, or NULL: not about one */
     long number; /* thread, descriptor, CPU, terminal: what the entry's functions know */
+    long thread; /* of a descriptor: the number of the directory that it is in */
 };
 
 struct pseudo_entry {

@@ -15,7 +15,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/process.h"
 #include "kernel/syscall.h"
-#include "kernel/thread.h"
+#include "kernel/thread_files.h"
 #include "kernel/usercopy.h"
 
 /* EFD_, TFD_, SFD_ and IN_ have the values of O_NONBLOCK and O_CLOEXEC. */
@@ -386,13 +386,16 @@ long sys_pidfd_getfd(int pidfd, int fd, unsigned flags)
     struct process *target = pidfd_process(file);
     struct file *found = NULL;
     long result = target ? -ESRCH : -EBADF;
-    struct fdtable *files = target ? process_files(target) : NULL;
+    struct thread *leader = target ? thread_find(target->pid) : NULL;
+    struct fdtable *files = target ? files_of_thread(target, leader) : NULL;
     if (files && !may_signal(target, ABI_SIGKILL))
         result = -EPERM;
     else if (files)
         result = (found = fdtable_file(files, fd)) != NULL ? 0 : -EBADF;
     if (files)
         fdtable_put(files);
+    if (leader)
+        thread_put(leader);
     file_put(file);
     return found ? install(0, found, ABI_O_CLOEXEC) : result;
 }

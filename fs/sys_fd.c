@@ -11,7 +11,7 @@
 #include "kernel/process.h"
 #include "kernel/rlimit.h"
 #include "kernel/syscall.h"
-#include "kernel/thread.h"
+#include "kernel/thread_files.h"
 #include "kernel/usercopy.h"
 
 /* ---- Closing and duplicating ------------------------------------------------------------ */
@@ -21,34 +21,12 @@ long sys_close(int fd)
     return fd_close(fd);
 }
 
-/* CLOSE_RANGE_UNSHARE: a table of the caller's own, if another process uses this one too.  Descriptors
- * belong to a process here, so one thread of several cannot have its own. */
-static int unshare_files(void)
-{
-    struct process *process = process_current();
-    struct fdtable *files;
-
-    if (READ_ONCE(process->nthreads) > 1) {
-        log_warning_once("close_range: CLOSE_RANGE_UNSHARE by one thread of several is refused");
-        return -EINVAL;
-    }
-    int err = fdtable_copy(process->files, &files);
-    if (err)
-        return err;
-    mutex_lock(&process->lock);
-    struct fdtable *old = process->files;
-    process->files = files;
-    mutex_unlock(&process->lock);
-    fdtable_put(old);
-    return 0;
-}
-
 long sys_close_range(unsigned first, unsigned last, unsigned flags)
 {
     if (flags & ~(ABI_CLOSE_RANGE_UNSHARE | ABI_CLOSE_RANGE_CLOEXEC) || first > last)
         return -EINVAL;
     if (flags & ABI_CLOSE_RANGE_UNSHARE) {
-        int err = unshare_files();
+        int err = thread_files_unshare();
         if (err)
             return err;
     }

@@ -9,6 +9,7 @@
 #include "kernel/mm/vmspace.h"
 #include "kernel/process.h"
 #include "kernel/syscall.h"
+#include "kernel/thread_files.h"
 #include "kernel/thread_fs.h"
 #include "kernel/usercopy.h"
 
@@ -141,31 +142,45 @@ long sys_process_vm_writev(int pid, const void __app *local, unsigned long nloca
 
 enum { KCMP_FILE, KCMP_VM, KCMP_FILES, KCMP_FS, KCMP_SIGHAND, KCMP_IO, KCMP_SYSVSEM, KCMP_TYPES };
 
-/* Without a reference. */
-static const void *fs_compared(struct process *process, int tid)
+/* Both without a reference. */
+static const void *fs_compared(struct process *process, struct thread *thread)
 {
-    struct thread *thread = thread_find(tid);
-    struct fs_context *fs =
-        fs_of_thread(process, thread && thread->process == process ? thread : NULL);
-
-    if (thread)
-        thread_put(thread);
+    struct fs_context *fs = fs_of_thread(process, thread);
     if (fs)
         fs_context_put(fs);
     return fs;
+}
+
+static const void *files_compared(struct process *process, struct thread *thread)
+{
+    struct fdtable *files = files_of_thread(process, thread);
+    if (files)
+        fdtable_put(files);
+    return files;
+}
+
+static const struct file *file_compared(struct process *process, struct thread *thread,
+                                        unsigned long index)
+{
+    struct fdtable *files = files_of_thread(process, thread);
+    struct file *file = files && index <= INT32_MAX ? fdtable_file(files, (int)index) : NULL;
+    if (files)
+        fdtable_put(files);
+    if (file)
+        file_put(file);
+    return file;
 }
 
 /* What is compared, without a reference; false: there is none (a file). */
 static bool object_of(struct process *process, int tid, int type, unsigned long index,
                       const void **out)
 {
-    struct fdtable *files;
-    struct file *file = NULL;
+    struct thread *thread = thread_find(tid);
+    struct thread *own = thread && thread->process == process ? thread : NULL;
 
     mutex_lock(&process->lock);
     const void *const objects[KCMP_TYPES] = {
         [KCMP_VM] = process->vmspace,
-        [KCMP_FILES] = process->files,
         [KCMP_SIGHAND] = process->handlers,
         [KCMP_IO] = NULL,
         [KCMP_SYSVSEM] = NULL,
@@ -173,18 +188,14 @@ static bool object_of(struct process *process, int tid, int type, unsigned long 
     *out = objects[type];
     mutex_unlock(&process->lock);
     if (type == KCMP_FS)
-        *out = fs_compared(process, tid);
-    if (type != KCMP_FILE)
-        return true;
-    files = process_files(process);
-    if (files && index <= INT32_MAX)
-        file = fdtable_file(files, (int)index);
-    if (files)
-        fdtable_put(files);
-    *out = file;
-    if (file)
-        file_put(file);
-    return file;
+        *out = fs_compared(process, own);
+    else if (type == KCMP_FILES)
+        *out = files_compared(process, own);
+    else if (type == KCMP_FILE)
+        *out = file_compared(process, own, index);
+    if (thread)
+        thread_put(thread);
+    return *out || type != KCMP_FILE;
 }
 
 /* An order that does not tell addresses. */

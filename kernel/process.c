@@ -236,6 +236,7 @@ static void thread_list_add(struct process *process, struct thread *thread)
 {
     list_push_back(&process->threads, &thread->process_node);
     process->nthreads++;
+    process->nown_files += thread->has_own_files;
     nthreads++;
     ncreated++;
     if (process->signals.is_stopping) /* the others were told */
@@ -361,14 +362,6 @@ struct vmspace *process_vmspace(struct process *process)
     return vm;
 }
 
-struct fdtable *process_files(struct process *process)
-{
-    mutex_lock(&process->lock);
-    struct fdtable *files = process->files ? fdtable_get(process->files) : NULL;
-    mutex_unlock(&process->lock);
-    return files;
-}
-
 struct file *process_exe(struct process *process)
 {
     mutex_lock(&process->lock);
@@ -385,9 +378,10 @@ void process_set_comm(struct process *process, const char *name)
     mutex_unlock(&process->lock);
 }
 
-void process_thread_gone(struct process *process)
+void process_thread_gone(struct process *process, const struct thread *thread)
 {
     process->nthreads--;
+    process->nown_files -= thread->has_own_files;
     nthreads--;
 }
 

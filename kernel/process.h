@@ -57,6 +57,7 @@ struct process {
     struct list sibling_node; /* [t] */
     struct list threads;      /* [ts] thread->process_node */
     unsigned nthreads;        /* [ts] */
+    unsigned nown_files;      /* [s] of them that do not use files: kernel/thread_files.c */
     struct thread
         *leader; /* [s] the thread with tid == pid; a reference until reaped keeps the number */
     struct thread *exec_thread;     /* [a] it runs execve: all others leave */
@@ -71,7 +72,7 @@ struct process {
     struct poll_head exit_poll; /* pidfd: woken with POLLIN when the process becomes a zombie */
 
     struct vmspace *vmspace;          /* [l] other processes use process_vmspace() and so on */
-    struct fdtable *files;            /* [l] */
+    struct fdtable *files;            /* [l] NULL too if every thread has its own */
     struct fs_context *fs;            /* [l] */
     struct signal_handlers *handlers; /* changed under [l] and signals.lock; NULL: it is dead */
     struct signal_shared signals;
@@ -129,7 +130,6 @@ void process_for_each(bool (*visit)(struct process *process, void *arg), void *a
 
 /* Counted references to what another process owns; NULL when it is dead (a zombie). */
 struct vmspace *process_vmspace(struct process *process);
-struct fdtable *process_files(struct process *process);
 struct file *process_exe(struct process *process);
 /* A thread of process, not yet listed or started, with the reference that it holds on process for its
  * life.  -ENOMEM; -EAGAIN: no number left. */
@@ -137,7 +137,7 @@ int process_create_thread(struct process *process, struct thread **out) __must_c
 /* Enters a new thread into process->threads.  -EAGAIN: the process is ending or in execve. */
 int process_add_thread(struct process *process, struct thread *thread) __must_check;
 /* Counts a thread that has left process->threads.  [ts] held. */
-void process_thread_gone(struct process *process);
+void process_thread_gone(struct process *process, const struct thread *thread);
 /* Undoes process_create() for a process that was never published. */
 void process_discard(struct process *process);
 /* The running process's user has more threads than RLIMIT_NPROC says, its own counted or not. */

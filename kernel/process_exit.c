@@ -23,6 +23,7 @@
 #include "kernel/strace.h"
 #include "kernel/syscall_count.h"
 #include "kernel/thread.h"
+#include "kernel/thread_files.h"
 #include "kernel/thread_fs.h"
 
 /* ---- Reports to parents ---------------------------------------------------- */
@@ -260,7 +261,7 @@ static bool thread_detach(struct process *process, struct thread *thread)
     unsigned long flags = spin_lock_irq(&process->signals.lock);
     __atomic_fetch_or(&thread->flags, THREAD_EXITING, __ATOMIC_SEQ_CST);
     list_remove(&thread->process_node);
-    process_thread_gone(process);
+    process_thread_gone(process, thread);
     thread_account(process, thread);
     signal_queue_flush(&thread->signals.pending, ~0ULL, &dead);
     signal_retarget(process, thread, ~thread->signals.blocked);
@@ -288,6 +289,7 @@ void thread_exit(int code)
     futex_thread_exit(thread);
     thread_release_attachments(thread);
     thread_fs_leave(thread);
+    thread_files_leave();
     thread->rseq_area = 0;
     sem_undo_leave(thread);
     thread->vmspace = NULL; /* a kernel thread from here on; the process keeps the vmspace */

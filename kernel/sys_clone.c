@@ -16,6 +16,7 @@
 #include "kernel/process.h"
 #include "kernel/syscall.h"
 #include "kernel/thread.h"
+#include "kernel/thread_files.h"
 #include "kernel/thread_fs.h"
 #include "kernel/usercopy.h"
 
@@ -105,6 +106,7 @@ static int child_thread_init(struct thread *child, const struct clone_request *r
 
 static void child_thread_discard(struct thread *child)
 {
+    thread_files_discard(child);
     thread_fs_leave(child);
     sem_undo_leave(child);
     kfree(child->start_arg); /* NULL if child_thread_init() failed */
@@ -128,6 +130,8 @@ static long thread_clone(const struct clone_request *request)
     thread_set_name(child, thread_current()->name);
     child->vmspace = process->vmspace;
     err = thread_fs_inherit(child, request->flags & ABI_CLONE_FS);
+    if (!err)
+        err = thread_files_inherit(child, request->flags & ABI_CLONE_FILES);
     if (!err)
         err = child_thread_init(child, request);
     if (err)
@@ -156,11 +160,11 @@ static int vmspace_share(struct process *child, struct process *parent, uint64_t
     return 0;
 }
 
-static int files_share(struct process *child, struct process *parent, uint64_t flags)
+static int files_share(struct process *child, uint64_t flags)
 {
     if (!(flags & ABI_CLONE_FILES))
-        return fdtable_copy(parent->files, &child->files);
-    child->files = fdtable_get(parent->files);
+        return fdtable_copy(files_current(), &child->files);
+    child->files = fdtable_get(files_current());
     return 0;
 }
 
@@ -188,7 +192,7 @@ static int process_share(struct process *child, struct process *parent, uint64_t
 {
     int err = vmspace_share(child, parent, flags);
     if (!err)
-        err = files_share(child, parent, flags);
+        err = files_share(child, flags);
     if (!err)
         err = fs_share(child, flags);
     if (!err)
@@ -407,20 +411,6 @@ long sys_clone3(const void __app *from, size_t size)
 
 /* ---- unshare, setns ----------------------------------------------------------------------------- */
 
-static int files_unshare(struct process *process)
-{
-    struct fdtable *copy;
-    int err = fdtable_copy(process->files, &copy);
-    if (err)
-        return err;
-    mutex_lock(&process->lock);
-    struct fdtable *old = process->files;
-    process->files = copy;
-    mutex_unlock(&process->lock);
-    fdtable_put(old);
-    return 0;
-}
-
 long sys_unshare(unsigned flags)
 {
     struct process *process = process_current();
@@ -432,17 +422,13 @@ long sys_unshare(unsigned flags)
         log_warning_once("unshare of namespaces (%x) is refused: there are none here", flags);
         return -EINVAL;
     }
-    /* Descriptors belong to a process here, never to one of its threads. */
-    uint64_t of_threads = ABI_CLONE_SYSVSEM | ABI_CLONE_FS;
-    if (READ_ONCE(process->nthreads) > 1 && (flags & ~of_threads)) {
-        log_warning_once("unshare(%x) by one thread of several is refused", flags);
+    if (READ_ONCE(process->nthreads) > 1 && (flags & threads))
         return -EINVAL;
-    }
     int err = 0;
     if (flags & ABI_CLONE_SYSVSEM)
         sem_undo_leave(thread_current());
     if (flags & ABI_CLONE_FILES)
-        err = files_unshare(process);
+        err = thread_files_unshare();
     if (!err && (flags & ABI_CLONE_FS))
         err = thread_fs_unshare();
     return err;

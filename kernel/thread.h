@@ -17,6 +17,7 @@
 #define KERNEL_STACK_SIZE 16384UL
 
 struct call_context;
+struct fdtable;
 struct fs_context;
 struct futex_pi;
 struct process;
@@ -66,6 +67,8 @@ struct thread {
     struct process *process;  /* [i] NULL for kernel threads */
     struct vmspace *vmspace;  /* the process's; execve replaces it.  NULL for kernel threads */
     struct fs_context *fs;    /* [o] under process->lock: kernel/thread_fs.h; NULL: the process's */
+    struct fdtable *files;    /* [o] likewise: kernel/thread_files.h */
+    bool has_own_files;       /* [s] counted in process->nown_files */
     struct list process_node; /* [t] process->threads */
     struct rb_node tid_node;  /* [t] all threads by tid */
 

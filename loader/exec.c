@@ -16,6 +16,7 @@
 #include "kernel/posix_timer.h"
 #include "kernel/process.h"
 #include "kernel/thread.h"
+#include "kernel/thread_files.h"
 #include "kernel/thread_fs.h"
 #include "lib/format.h"
 
@@ -139,8 +140,8 @@ static int replacement_make(struct replacement *new)
         return err;
     signal_handlers_reset(new->handlers);
     new->files = NULL;
-    if (fdtable_is_shared(process->files))
-        err = fdtable_copy(process->files, &new->files);
+    if (fdtable_is_shared(files_current()))
+        err = fdtable_copy(files_current(), &new->files);
     if (err)
         signal_handlers_put(new->handlers);
     return err;
@@ -163,7 +164,8 @@ static void objects_exchange(struct process *process, struct replacement *new)
     process->handlers = new->handlers;
     new->handlers = handlers;
     spin_unlock_irq(&process->signals.lock, flags);
-    if (new->files) {
+    /* Those that shared it may have been this process's threads only. */
+    if (new->files && fdtable_is_shared(process->files)) {
         struct fdtable *files = process->files;
         process->files = new->files;
         new->files = files;
@@ -247,8 +249,10 @@ int exec_commit(struct exec *exec, struct regs *regs)
         return err;
     }
     thread_release_attachments(thread);
+    process_release_attachments(
+        process); /* its threads use the process's directories and descriptors */
     thread_fs_to_process();
-    process_release_attachments(process);
+    thread_files_to_process();
     futex_thread_exec(thread); /* it wakes who waits in the old memory */
     objects_exchange(process, &new);
     replacement_drop(&new);

@@ -17,7 +17,8 @@
 #include "kernel/mm/heap.h"
 #include "kernel/process.h"
 #include "kernel/rlimit.h"
-#include "kernel/thread.h"
+#include "kernel/thread_files.h"
+#include "kernel/thread_fs.h"
 
 #define WORKER_IDLE (5 * NSEC_PER_SEC)
 
@@ -47,11 +48,24 @@ static void thread_run(void *arg)
     kfree(arg);
     start.function(start.arg);
     thread_current()->vmspace = NULL;
+    thread_fs_leave(thread_current());
+    thread_files_discard(thread_current());
     thread_leave(start.pool);
 }
 
+/* For what the thread submits itself; requests of others bring theirs along (keep_places()). */
+static void places_inherit(struct thread *thread)
+{
+    const struct thread *self = thread_current();
+
+    if (self->files)
+        thread->files = fdtable_get(self->files);
+    if (self->fs)
+        thread->fs = fs_context_get(self->fs);
+}
+
 int uring_pool_thread(struct uring_pool *pool, const char *name, void (*function)(void *),
-                      void *arg)
+                      void *arg, bool keeps_places)
 {
     struct pool_thread *start = kzalloc(sizeof(*start), ALLOC_WAIT);
 
@@ -67,6 +81,8 @@ int uring_pool_thread(struct uring_pool *pool, const char *name, void (*function
     thread->process = process_get(process_get(pool->process));
     thread->vmspace = pool->process->vmspace;
     thread->signals.blocked = ~0ULL;
+    if (keeps_places)
+        places_inherit(thread);
     unsigned long flags = spin_lock_irq(&uring_lock);
     pool->nthreads++;
     spin_unlock_irq(&uring_lock, flags);
@@ -223,7 +239,7 @@ static void worker_run(void *arg)
 
 static void worker_make(struct uring_pool *pool)
 {
-    if (!uring_pool_thread(pool, "iou-wrk", worker_run, pool))
+    if (!uring_pool_thread(pool, "iou-wrk", worker_run, pool, false))
         return;
     unsigned long flags = spin_lock_irq(&uring_lock);
     pool->nworkers--;
@@ -323,7 +339,7 @@ int uring_pool_get(struct uring_pool **out)
         err = whole ? 0 : -ENOMEM;
         if (!err) {
             pool_init(whole);
-            err = uring_pool_thread(&whole->pool, "iou-run", runner_run, &whole->pool);
+            err = uring_pool_thread(&whole->pool, "iou-run", runner_run, &whole->pool, false);
         }
         if (err)
             kfree(whole);

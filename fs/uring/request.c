@@ -15,6 +15,7 @@
 #include "abi/poll.h"
 #include "fs/uring/uring.h"
 #include "kernel/mm/heap.h"
+#include "kernel/process.h"
 #include "kernel/signal.h"
 #include "kernel/thread.h"
 #include "kernel/usercopy.h"
@@ -120,6 +121,24 @@ int uring_late_fault(struct uring_request *request, int err)
 
 /* ---- Creation ------------------------------------------------------------------------------------ */
 
+static void keep_places(struct uring_request *request)
+{
+    const struct thread *self = thread_current();
+
+    if (self->files)
+        request->files = fdtable_get(self->files);
+    if (self->fs)
+        request->fs = fs_context_get(self->fs);
+}
+
+static void drop_places(struct uring_request *request)
+{
+    if (request->files)
+        fdtable_put(request->files);
+    if (request->fs)
+        fs_context_put(request->fs);
+}
+
 int uring_request_create(struct uring *ring, struct uring_pool *pool,
                          const struct abi_uring_sqe *sqe, struct uring_request **out)
 {
@@ -150,6 +169,7 @@ int uring_request_create(struct uring *ring, struct uring_pool *pool,
         return -EAGAIN;
     }
     uring_get(ring);
+    keep_places(request);
     *out = request;
     return 0;
 }
@@ -187,6 +207,26 @@ int uring_request_prepare(struct uring_request *request)
 
 /* ---- Running -------------------------------------------------------------------------------------- */
 
+/*
+ * Whoever runs a request uses the descriptors and directories of the thread that submitted it.  Called again, the
+ * thread has its own back.
+ */
+static void exchange_places(struct uring_request *request)
+{
+    struct thread *self = thread_current();
+
+    if (likely(self->files == request->files && self->fs == request->fs))
+        return;
+    mutex_lock(&self->process->lock); /* /proc looks */
+    struct fdtable *files = self->files;
+    struct fs_context *fs = self->fs;
+    self->files = request->files;
+    self->fs = request->fs;
+    request->files = files;
+    request->fs = fs;
+    mutex_unlock(&self->process->lock);
+}
+
 /* The file of a request that is started, as late as a linked open may provide it. */
 static int find_file(struct uring_request *request)
 {
@@ -202,7 +242,9 @@ static int find_file(struct uring_request *request)
         request->call.file = file_get(request->file_resource->file);
         return 0;
     }
+    exchange_places(request);
     request->call.file = fd_get(sqe->fd);
+    exchange_places(request);
     return request->call.file ? 0 : -EBADF;
 }
 
@@ -217,9 +259,11 @@ static long issue(struct uring_request *request, bool nonblock)
             return err;
     }
     request->call.nonblock = nonblock;
+    exchange_places(request);
     self->call = &request->call;
     long result = request->op->issue(request);
     self->call = outer;
+    exchange_places(request);
     if (result == -ERESTARTSYS || result == -ERESTARTNOHAND || result == -ERESTARTNOINTR ||
         result == -ERESTART_RESTARTBLOCK)
         result = -EINTR;
@@ -350,6 +394,7 @@ static void free_request(struct uring_request *request)
         kfree((void *)request->call.arg[i].start);
     kfree(request->vector);
     kfree(request->buffer);
+    drop_places(request);
     kfree(request);
     uring_put(ring);
 }

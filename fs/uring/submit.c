@@ -220,7 +220,7 @@ int uring_start_sqpoll(struct uring *ring)
     if (err)
         return err;
     uring_get(ring);
-    err = uring_pool_thread(ring->sq_pool, "iou-sqp", sqpoll_run, ring);
+    err = uring_pool_thread(ring->sq_pool, "iou-sqp", sqpoll_run, ring, true);
     if (err)
         uring_put(ring);
     return err;

@@ -19,6 +19,8 @@
 #include "kernel/timer.h"
 #include "kernel/wait.h"
 
+struct fdtable;
+struct fs_context;
 struct process_attachment;
 struct uring;
 struct uring_request;
@@ -69,9 +71,10 @@ struct uring_pool {
 
 /* The running process's pool, made if need be.  -ENOMEM. */
 int uring_pool_get(struct uring_pool **out) __must_check;
-/* A thread that acts for the pool's process until function returns. */
+/* A thread that acts for the pool's process until function returns; keeps_places: with the running thread's
+ * descriptors and directories if it has its own. */
 int uring_pool_thread(struct uring_pool *pool, const char *name, void (*function)(void *),
-                      void *arg) __must_check;
+                      void *arg, bool keeps_places) __must_check;
 /* Runs what is ready in this thread, which is of the pool's process. */
 void uring_pool_run_ready(struct uring_pool *pool);
 /* uring_lock held: the request, which the caller owns, goes to who runs what is ready. */
@@ -212,6 +215,9 @@ extern const struct uring_op uring_ops[ABI_URING_OP_LAST];
 struct uring_request {
     struct uring *ring;      /* [i] with a reference */
     struct uring_pool *pool; /* [i] */
+    struct fdtable
+        *files; /* [o] the submitting thread's own, with a reference; NULL: the process's */
+    struct fs_context *fs; /* [o] likewise */
     const struct uring_op *op;
     struct abi_uring_sqe sqe;                               /* [o] user_data: [u] */
     struct call_context call;                               /* [o] */

@@ -59,6 +59,7 @@ void world_init(uint64_t ram_bytes)
     heap_init();
     vfs_init();
     mutex_init(&world_process.lock, RANK_EXEC);
+    world_process.nthreads = 1;
     world_process.creds.cap_effective = ~0ULL;
     world_process.creds.cap_permitted = ~0ULL;
     if (fdtable_create(&world_process.files) || fs_context_create(&world_process.fs))
