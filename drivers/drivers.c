@@ -3,6 +3,7 @@
  * All drivers, in the order in which a device is offered to them, and the buses.
  */
 #include "abi/errno.h"
+#include "drivers/e1000.h"
 #include "drivers/pci.h"
 #include "drivers/uart16550.h"
 #include "drivers/virtio_console.h"
@@ -16,9 +17,7 @@
 
 const struct driver *const drivers[] = {
     &virtio_pci_driver, /* a transport: finds devices of BUS_VIRTIO */
-    &virtio_rng_driver,
-    &virtio_console_driver,
-    &virtio_net_driver,
+    &virtio_rng_driver, &virtio_console_driver, &virtio_net_driver, &e1000_driver,
 };
 const unsigned ndrivers = ARRAY_SIZE(drivers);
 

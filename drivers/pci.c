@@ -25,6 +25,13 @@
 #define BAR_IO_MASK  0xfffffffcu
 #define BAR_MEM_MASK 0xfffffff0u
 
+/* MSI capability, 6.8.1: the data come after an address of four or eight bytes. */
+#define MSI_CONTROL  2
+#define MSI_ADDRESS  4
+#define MSI_ENABLE   0x0001
+#define MSI_MULTIPLE 0x0070
+#define MSI_64BIT    0x0080
+
 /* MSI-X capability, 6.8.2. */
 #define MSIX_CONTROL       2
 #define MSIX_TABLE         4
@@ -149,6 +156,34 @@ int pci_map_bar(const struct pci_device *pci, unsigned index, uint64_t offset, u
 
 /* ---- Interrupts ---------------------------------------------------------------------------- */
 
+static void disable_intx(const struct pci_device *pci)
+{
+    pci_write16(pci, PCI_COMMAND, pci_read16(pci, PCI_COMMAND) | PCI_COMMAND_NO_INTERRUPT);
+}
+
+int pci_msi_enable(const struct pci_device *pci, unsigned cpu, irq_handler handler, void *arg)
+{
+    uint8_t at = pci_find_capability(pci, PCI_CAPABILITY_MSI, 0);
+    if (at == 0)
+        return -ENODEV;
+    uint64_t address;
+    uint32_t data;
+    int vector = arch_msi_alloc(cpu, handler, arg, &address, &data);
+    if (vector < 0)
+        return vector;
+    uint16_t control = pci_read16(pci, at + MSI_CONTROL) & (uint16_t)~MSI_MULTIPLE;
+    unsigned data_at = at + MSI_ADDRESS + 4;
+    pci_write32(pci, at + MSI_ADDRESS, (uint32_t)address);
+    if (control & MSI_64BIT) {
+        pci_write32(pci, data_at, (uint32_t)(address >> 32));
+        data_at += 4;
+    }
+    pci_write16(pci, data_at, (uint16_t)data);
+    disable_intx(pci);
+    pci_write16(pci, at + MSI_CONTROL, control | MSI_ENABLE);
+    return 0;
+}
+
 int pci_msix_enable(struct pci_device *pci)
 {
     uint8_t at = pci_find_capability(pci, PCI_CAPABILITY_MSIX, 0);
@@ -164,7 +199,7 @@ int pci_msix_enable(struct pci_device *pci)
     for (unsigned i = 0; i < count; i++)
         mmio_write32((char *)window + (size_t)i * MSIX_ENTRY_SIZE + MSIX_ENTRY_CONTROL,
                      MSIX_ENTRY_MASKED);
-    pci_write16(pci, PCI_COMMAND, pci_read16(pci, PCI_COMMAND) | PCI_COMMAND_NO_INTERRUPT);
+    disable_intx(pci);
     pci_write16(pci, at + MSIX_CONTROL, (control & MSIX_COUNT) | MSIX_ENABLE);
     pci->msix = at;
     pci->msix_count = count;

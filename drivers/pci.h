@@ -26,6 +26,7 @@
 #define PCI_COMMAND_MASTER       0x004
 #define PCI_COMMAND_NO_INTERRUPT 0x400
 
+#define PCI_CAPABILITY_MSI    0x05
 #define PCI_CAPABILITY_VENDOR 0x09
 #define PCI_CAPABILITY_MSIX   0x11
 
@@ -65,6 +66,9 @@ void pci_disable(const struct pci_device *pci);
 int pci_map_bar(const struct pci_device *pci, unsigned index, uint64_t offset, uint64_t size,
                 void **window) __must_check;
 
+/* One message interrupt -> handler on cpu.  -ENODEV: the device has none; -ENOSPC: no vector left. */
+int pci_msi_enable(const struct pci_device *pci, unsigned cpu, irq_handler handler,
+                   void *arg) __must_check;
 /* Turns MSI-X on with all vectors masked.  -ENODEV: the device has none. */
 int pci_msix_enable(struct pci_device *pci) __must_check;
 /* Table entry -> handler on cpu.  -EINVAL: no such entry; -ENOSPC: no vector left. */

@@ -20,8 +20,8 @@
 
 #include "abi/errno.h"
 #include "drivers/dma.h"
+#include "drivers/net_buffer.h"
 #include "drivers/virtio.h"
-#include "drivers/virtio_net_buffer.h"
 #include "kernel/entropy.h"
 #include "kernel/log.h"
 #include "kernel/mm/heap.h"

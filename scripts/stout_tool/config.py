@@ -13,8 +13,8 @@ import click
 from .errors import usage
 
 SCHEMA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "config-schema.json")
-SAME = ("args", "workdir", "hostname", "trace", "net", "cpus", "interactive", "verbose", "accel", "machine", "boot",
-        "kernel_options", "qemu_args", "package", "entrypoint", "secrets")
+SAME = ("args", "workdir", "hostname", "trace", "net", "cpus", "interactive", "verbose", "accel", "machine", "nic",
+        "boot", "kernel_options", "qemu_args", "package", "entrypoint", "secrets")
 TOGETHER = ("env", "env_file", "add")  # from the file first, so that the command line wins
 
 

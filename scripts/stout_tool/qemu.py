@@ -165,4 +165,5 @@ class Machine:
             return []
         forwards = "".join("," + forward.qemu() for forward in self.options.forwards)
         more = "netdev=n0" if self.is_microvm else "netdev=n0,romfile="
-        return ["-netdev", f"user,id=n0{forwards}", "-device", self._device("virtio-net", more)]
+        nic = f"{self.options.nic},{more}" if self.options.nic != "virtio" else self._device("virtio-net", more)
+        return ["-netdev", f"user,id=n0{forwards}", "-device", nic]

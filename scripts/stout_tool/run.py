@@ -43,7 +43,8 @@ class RunOptions:
         self.cpus = values.get("cpus", 1)
         self.accel = values.get("accel")
         self.boot = values.get("boot") or "pvh"
-        self.machine = values.get("machine") or ("microvm" if self.boot == "pvh" else "q35")
+        self.nic = values.get("nic") or "virtio"
+        self.machine = values.get("machine") or ("microvm" if self.boot == "pvh" and self.nic == "virtio" else "q35")
         self.net = values.get("net") or "user"
         self.env = parse_env(values.get("env", ()), values.get("env_file", ()))
         self.forwards = [qemu.Forward(text) for text in values.get("publish", ())]
@@ -58,6 +59,8 @@ class RunOptions:
             raise usage("-p needs a network; leave out --net none.")
         if self.boot != "pvh" and self.machine == "microvm":
             raise usage(f"--boot {self.boot} needs a machine with a disk: use --machine q35 or pc.")
+        if self.nic != "virtio" and self.machine == "microvm":
+            raise usage(f"--nic {self.nic} needs a machine with PCI: use --machine q35 or pc.")
         if not 1 <= self.cpus <= 64:
             raise usage(f"--cpus {self.cpus} is out of range; give 1 to 64.")
         unknown = [name for name in (self.trace or "").split(",") if name not in (*TRACE_CLASSES, "counts", "")]

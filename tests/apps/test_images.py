@@ -46,7 +46,7 @@ def built(kind, path, *words):
     return str(path)
 
 
-def fetch(image, form, machine, firmware, memory="256M"):
+def fetch(image, form, machine, firmware, memory="256M", card="virtio-net-pci"):
     """The page that the image serves on port 8083."""
     import sys
     sys.path.insert(0, os.path.join(TOP, "scripts"))
@@ -54,7 +54,7 @@ def fetch(image, form, machine, firmware, memory="256M"):
     port = free_port()
     command = ["qemu-system-x86_64", "-M", machine, "-accel", ACCEL, "-cpu", "max", "-m", memory, "-nodefaults", "-display",
                "none", "-serial", "stdio", "-no-reboot", "-drive", f"file={image},format={form},snapshot=on",
-               "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{port}-:8083", "-device", "virtio-net-pci,netdev=n0,romfile="]
+               "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{port}-:8083", "-device", f"{card},netdev=n0,romfile="]
     if firmware == "uefi":
         command += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={find_ovmf()}"]
     deadline = time.monotonic() + 150
@@ -86,6 +86,13 @@ def test_disk(server, tmp_path, kind, firmware, machine):
         image = str(tmp_path / "disk.raw")
         assert os.stat(image).st_size % (1 << 30) == 0
     assert fetch(image, FORMATS[kind], machine, firmware) == b"served\n"
+
+
+@pytest.mark.parametrize("card", ["e1000-82544gc", "e1000-82545em"])
+def test_kin_of_e1000(server, tmp_path, card):
+    """Others of the family, among them the one that VMware calls e1000; their address comes by DHCP."""
+    image = built("raw", tmp_path / "image", server)
+    assert fetch(image, "raw", "pc", "bios", card=card) == b"served\n"
 
 
 def test_configuration_of_a_folder(machine, tmp_path):

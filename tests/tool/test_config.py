@@ -21,13 +21,13 @@ def config(tmp_path):
 
 def test_own_keys(stout, compiled, config):
     path = config(f"program: {compiled(PROGRAM)}\nargs: [a b, '7']\nenv: {{A: 1, B: x=y}}\nmemory: 96M\ncpus: 3\n"
-                  "publish: [18431, '18432:80']\nhostname: box\nmachine: q35\nworkdir: /srv\nuser: 33:33\n")
+                  "publish: [18431, '18432:80']\nhostname: box\nmachine: q35\nnic: e1000\nworkdir: /srv\nuser: 33:33\n")
     command = dry(stout("run", "-c", path, "--dry-run"))
     records = manifest_of(command)
     for record in ("arg=a b", "arg=7", "env=A=1", "env=B=x=y", "hostname=box", "cwd=/srv"):
         assert record in records
     text = shlex.join(command)
-    assert "-m 96M" in text and "-smp 3" in text and "-M q35" in text
+    assert "-m 96M" in text and "-smp 3" in text and "-M q35" in text and "-device e1000," in text
     assert "127.0.0.1:18431-10.0.2.15:18431" in text and "127.0.0.1:18432-10.0.2.15:80" in text
 
 

@@ -95,6 +95,9 @@ def test_machines(stout, compiled):
     assert "-M q35" in text and "virtio-net-pci" in text and "-smp 4" in text and "-m 1024M" in text
     text = " ".join(dry(stout("run", "--dry-run", "--net", "none", program)))
     assert "netdev" not in text
+    for machine in ([], ["--machine", "pc"]):
+        text = " ".join(dry(stout("run", "--dry-run", "--nic", "e1000", *machine, program)))
+        assert f"-M {machine[1] if machine else 'q35'} " in text and "-device e1000,netdev=n0,romfile=" in text
 
 
 def test_emulated_jvm_takes_turns(stout, compiled, tmp_path):
@@ -287,6 +290,7 @@ def test_port_taken(stout, compiled):
     (["--cpus", "0"], "--cpus 0"), (["-e", "=x"], "-e =x"), (["--workdir", "rel"], "--workdir rel"),
     (["--user", "nobodyknows"], "nobodyknows"), (["--net", "none", "-p", "1:1"], "network"),
     (["--env-file", "/no/env"], "/no/env"), (["--boot", "mb2", "--machine", "microvm"], "q35"),
+    (["--nic", "e1000", "--machine", "microvm"], "q35"),
 ])
 def test_wrong_usage(stout, compiled, args, words):
     refused(stout("run", "--dry-run", *args, compiled(HELLO)), 2, words)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-#include "drivers/virtio_net_buffer.h"
+#include "drivers/net_buffer.h"
 
 _Static_assert(2 * NET_BUFFER_SIZE == PAGE_SIZE, "two halves");
-_Static_assert(NET_BUFFER_SPACE >= 12 + 14 + 4 + 1500, "a header, a tagged Ethernet frame");
+_Static_assert(NET_BUFFER_SPACE >= 12 + 14 + 4 + 1500 + 4,
+               "a virtio header, a tagged Ethernet frame, its check sequence");
 
 void net_buffer_pool_init(struct net_buffer_pool *pool, unsigned keep)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 /*
- * Receive buffers: halves of page frames, recycled by a pool.
+ * Receive buffers of network cards: halves of page frames, recycled by a pool.
  *
  * The first bytes of a half describe it, the rest is for the device.  Each half holds a reference on its
  * frame, so a frame goes back to the allocator when both of its halves have.
