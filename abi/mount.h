@@ -41,6 +41,7 @@
 #define ABI_ST_RELATIME 0x1000
 
 #define ABI_TMPFS_MAGIC      0x01021994
+#define ABI_V9FS_MAGIC       0x01021997
 #define ABI_RAMFS_MAGIC      0x858458f6
 #define ABI_PROC_MAGIC       0x9fa0
 #define ABI_SYSFS_MAGIC      0x62656572

@@ -6,6 +6,7 @@
 #include "drivers/e1000.h"
 #include "drivers/pci.h"
 #include "drivers/uart16550.h"
+#include "drivers/virtio_9p.h"
 #include "drivers/virtio_console.h"
 #include "drivers/virtio_mmio.h"
 #include "drivers/virtio_net.h"
@@ -17,7 +18,7 @@
 
 const struct driver *const drivers[] = {
     &virtio_pci_driver, /* a transport: finds devices of BUS_VIRTIO */
-    &virtio_rng_driver, &virtio_console_driver, &virtio_net_driver, &e1000_driver,
+    &virtio_rng_driver, &virtio_console_driver, &virtio_net_driver, &e1000_driver, &virtio_9p_driver,
 };
 const unsigned ndrivers = ARRAY_SIZE(drivers);
 

@@ -11,6 +11,7 @@
 #define VIRTIO_ID_NET     1
 #define VIRTIO_ID_CONSOLE 3
 #define VIRTIO_ID_RNG     4
+#define VIRTIO_ID_9P      9
 
 #define VIRTIO_F_ANY_LAYOUT      (1ULL << 27) /* legacy devices only */
 #define VIRTIO_F_INDIRECT        (1ULL << 28)

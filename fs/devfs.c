@@ -5,6 +5,7 @@
 #include "fs/devfs.h"
 
 #include "fs/mqueue.h"
+#include "fs/ninep/fs.h"
 #include "fs/procfs.h"
 #include "fs/pty.h"
 #include "fs/ramfs.h"
@@ -73,6 +74,7 @@ void special_mounts_init(void)
     file_system_register(&procfs);
     file_system_register(&sysfs);
     file_system_register(&cgroup2);
+    file_system_register(&ninep_file_system);
     mqueue_fs_init();
 
     make_directory("/dev", 0755);

@@ -70,6 +70,8 @@ void superblock_put(struct superblock *sb)
         return;
     if (sb->ops && sb->ops->sync)
         (void)sb->ops->sync(sb); /* nobody is left to hear of an error */
+    if (sb->ops && sb->ops->forget_names)
+        sb->ops->forget_names(sb);
     if (sb->root) {
         dentry_tree_release(sb->root);
         dentry_put(sb->root);
@@ -162,6 +164,18 @@ struct inode *inode_get(struct inode *inode)
 {
     __atomic_fetch_add(&inode->refcount, 1, __ATOMIC_RELAXED);
     return inode;
+}
+
+bool inode_try_get(struct inode *inode)
+{
+    unsigned count = __atomic_load_n(&inode->refcount, __ATOMIC_RELAXED);
+
+    while (count != 0) {
+        if (__atomic_compare_exchange_n(&inode->refcount, &count, count + 1, true, __ATOMIC_ACQUIRE,
+                                        __ATOMIC_RELAXED))
+            return true;
+    }
+    return false;
 }
 
 void inode_put(struct inode *inode)
@@ -332,8 +346,24 @@ static uint32_t device_minor(uint64_t device)
     return (device & 0xff) | (device >> 12 & ~0xffu);
 }
 
+int inode_refresh(struct inode *inode)
+{
+    return inode->ops && unlikely(inode->ops->getattr != NULL) ? inode->ops->getattr(inode) : 0;
+}
+
+uint64_t inode_blocks(const struct inode *inode)
+{
+    bool is_in_ram = inode->cache && !inode->cache->ops;
+
+    return is_in_ram ? READ_ONCE(inode->cache->npages) * (PAGE_SIZE / 512) : inode->blocks;
+}
+
 int inode_getattr(struct inode *inode, struct abi_statx *out)
 {
+    int err = inode_refresh(inode);
+
+    if (err)
+        return err;
     memset(out, 0, sizeof(*out));
     out->stx_mask = ABI_STATX_BASIC_STATS | ABI_STATX_BTIME;
     out->stx_blksize = PAGE_SIZE;
@@ -343,8 +373,7 @@ int inode_getattr(struct inode *inode, struct abi_statx *out)
     out->stx_mode = (uint16_t)inode->mode;
     out->stx_ino = inode->ino;
     out->stx_size = inode->size;
-    out->stx_blocks =
-        inode->cache ? READ_ONCE(inode->cache->npages) * (PAGE_SIZE / 512) : inode->blocks;
+    out->stx_blocks = inode_blocks(inode);
     out->stx_atime = statx_time(&inode->atime);
     out->stx_btime = statx_time(&inode->btime);
     out->stx_ctime = statx_time(&inode->ctime);
@@ -353,5 +382,5 @@ int inode_getattr(struct inode *inode, struct abi_statx *out)
     out->stx_rdev_minor = device_minor(inode->rdev);
     out->stx_dev_major = device_major(inode->sb->device);
     out->stx_dev_minor = device_minor(inode->sb->device);
-    return inode->ops && inode->ops->getattr ? inode->ops->getattr(inode, out) : 0;
+    return 0;
 }

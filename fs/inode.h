@@ -30,6 +30,8 @@ struct file_system {
 struct superblock_ops {
     int (*statfs)(struct superblock *sb, struct abi_statfs *out);
     int (*sync)(struct superblock *sb);
+    /* The last mount goes: drop the names that are held only to be found again.  May be NULL. */
+    void (*forget_names)(struct superblock *sb);
     void (*destroy)(struct superblock *sb);
     /* Whether a name that the dcache found still means the same; false: look it up anew.  NULL:
      * always (/proc/PID comes and goes without the dcache). */
@@ -69,8 +71,9 @@ struct inode_ops {
     /* A link that jumps (/proc/self/fd/3): the place itself, with references; NULL for text links. */
     int (*follow)(struct inode *inode, struct mount **mount, struct dentry **dentry);
     int (*setattr)(struct inode *inode, const struct inode_change *change);
-    int (*getattr)(struct inode *inode, struct abi_statx *out); /* NULL: from the inode's fields */
-    int (*permission)(struct inode *inode, unsigned mask);      /* NULL: mode bits */
+    /* Somebody else may have changed the file: brings the inode's fields up to date.  NULL: they are. */
+    int (*getattr)(struct inode *inode);
+    int (*permission)(struct inode *inode, unsigned mask); /* NULL: mode bits */
     long (*getxattr)(struct inode *inode, const char *name, void *buf, size_t size);
     int (*setxattr)(struct inode *inode, const char *name, const void *buf, size_t size, int flags);
     long (*listxattr)(struct inode *inode, char *buf, size_t size);
@@ -133,6 +136,8 @@ int inode_create(struct superblock *sb, unsigned mode, struct inode **out) __mus
 /* The owner and mode of a new inode in dir: a set-group-id directory hands its group on. */
 void inode_init_owner(struct inode *inode, const struct inode *dir, unsigned mode);
 struct inode *inode_get(struct inode *inode);
+/* For file systems that find their inodes by number: false if the last reference is gone (evict is on its way). */
+bool inode_try_get(struct inode *inode) __must_check;
 /* A file is written or run, never both (-ETXTBSY), as on Linux.  Each begin that returned 0 needs its end. */
 int inode_begin_write(struct inode *inode) __must_check;
 void inode_end_write(struct inode *inode);
@@ -148,7 +153,11 @@ bool process_is_in_group(uint32_t gid);
 bool inode_is_owner_or_capable(const struct inode *inode);
 /* Applies change to the fields; the size goes to the page cache.  inode->lock held. */
 int inode_change_fields(struct inode *inode, const struct inode_change *change) __must_check;
-/* statx's view, by ops->getattr or the fields. */
+/* By ops->getattr: the fields are what they are now. */
+int inode_refresh(struct inode *inode) __must_check;
+/* In 512 bytes: the pages of a file in RAM, else the field. */
+uint64_t inode_blocks(const struct inode *inode);
+/* statx's view. */
 int inode_getattr(struct inode *inode, struct abi_statx *out) __must_check;
 /* After a write or a change of owner: set-user-id and set-group-id go.  inode->lock held. */
 void inode_kill_suid(struct inode *inode);

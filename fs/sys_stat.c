@@ -10,34 +10,8 @@
 #include "kernel/syscall.h"
 #include "kernel/usercopy.h"
 
-static uint64_t device_of(uint32_t major, uint32_t minor)
-{
-    return (uint64_t)major << 8 | (minor & 0xff) | (uint64_t)(minor & ~0xffu) << 12;
-}
-
 /* ---- struct stat -------------------------------------------------------------------------- */
 
-static void stat_from_statx(const struct abi_statx *from, struct abi_stat *out)
-{
-    out->st_dev = device_of(from->stx_dev_major, from->stx_dev_minor);
-    out->st_ino = from->stx_ino;
-    out->st_nlink = from->stx_nlink;
-    out->st_mode = from->stx_mode;
-    out->st_uid = from->stx_uid;
-    out->st_gid = from->stx_gid;
-    out->st_rdev = device_of(from->stx_rdev_major, from->stx_rdev_minor);
-    out->st_size = (int64_t)from->stx_size;
-    out->st_blksize = from->stx_blksize;
-    out->st_blocks = (int64_t)from->stx_blocks;
-    out->st_atime_sec = (uint64_t)from->stx_atime.tv_sec;
-    out->st_atime_nsec = from->stx_atime.tv_nsec;
-    out->st_mtime_sec = (uint64_t)from->stx_mtime.tv_sec;
-    out->st_mtime_nsec = from->stx_mtime.tv_nsec;
-    out->st_ctime_sec = (uint64_t)from->stx_ctime.tv_sec;
-    out->st_ctime_nsec = from->stx_ctime.tv_nsec;
-}
-
-/* Straight from the fields: the common case. */
 static void stat_from_inode(const struct inode *inode, struct abi_stat *out)
 {
     out->st_dev = inode->sb->device;
@@ -49,8 +23,7 @@ static void stat_from_inode(const struct inode *inode, struct abi_stat *out)
     out->st_rdev = inode->rdev;
     out->st_size = (int64_t)inode->size;
     out->st_blksize = PAGE_SIZE;
-    out->st_blocks = (int64_t)(inode->cache ? READ_ONCE(inode->cache->npages) * (PAGE_SIZE / 512)
-                                            : inode->blocks);
+    out->st_blocks = (int64_t)inode_blocks(inode);
     out->st_atime_sec = (uint64_t)inode->atime.tv_sec;
     out->st_atime_nsec = (uint64_t)inode->atime.tv_nsec;
     out->st_mtime_sec = (uint64_t)inode->mtime.tv_sec;
@@ -59,28 +32,15 @@ static void stat_from_inode(const struct inode *inode, struct abi_stat *out)
     out->st_ctime_nsec = (uint64_t)inode->ctime.tv_nsec;
 }
 
-static int stat_by_getattr(struct inode *inode, struct abi_stat *out)
-{
-    struct abi_statx statx;
-    int err = inode_getattr(inode, &statx);
-
-    if (!err)
-        stat_from_statx(&statx, out);
-    return err;
-}
-
 static long stat_inode(struct inode *inode, void __app *buf)
 {
     struct abi_stat stat;
 
+    int err = inode_refresh(inode);
+    if (err)
+        return err;
     memset(&stat, 0, sizeof(stat));
-    if (inode->ops && unlikely(inode->ops->getattr != NULL)) {
-        int err = stat_by_getattr(inode, &stat);
-        if (err)
-            return err;
-    } else {
-        stat_from_inode(inode, &stat);
-    }
+    stat_from_inode(inode, &stat);
     return copy_to_app(buf, &stat, sizeof(stat));
 }
 

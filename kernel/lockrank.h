@@ -38,11 +38,12 @@ enum lock_rank {
     RANK_FS_CONTEXT,    /* fs: cwd, root, umask */
     RANK_FILE_LOCKS,    /* fs/locks.c: flock and record locks of all inodes (spinlock) */
     RANK_FILE_POOL,     /* fs/file.c: free struct files (spinlock) */
-    RANK_DRIVER,        /* a driver's rings and registers (spinlock) */
-    RANK_TTY_LIST,      /* fs/tty_job.c: terminals and their sessions (spinlock) */
-    RANK_INOTIFY,       /* fs/inotify.c: watches and queues (spinlock) */
-    RANK_POSIX_TIMER,   /* kernel/posix_timer.c: a process's timers (irq spinlock) */
-    RANK_CLOCK,   /* kernel/clock.c: who wants to know that the clock was set (irq spinlock) */
+    RANK_NINEP, /* fs/ninep: a session's tags and fids; its inodes and their open files (spinlock) */
+    RANK_DRIVER,      /* a driver's rings and registers (spinlock) */
+    RANK_TTY_LIST,    /* fs/tty_job.c: terminals and their sessions (spinlock) */
+    RANK_INOTIFY,     /* fs/inotify.c: watches and queues (spinlock) */
+    RANK_POSIX_TIMER, /* kernel/posix_timer.c: a process's timers (irq spinlock) */
+    RANK_CLOCK,       /* kernel/clock.c: who wants to know that the clock was set (irq spinlock) */
     RANK_MQUEUE,  /* fs/mqueue.c: a queue's messages and waiters; how many there are (spinlock) */
     RANK_UNIX,    /* net/unix_socket.c: names, peers and queues of all UNIX sockets (spinlock) */
     RANK_NETLINK, /* net/netlink.c: a socket's queue (spinlock) */

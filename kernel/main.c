@@ -89,6 +89,8 @@ static void boot_thread(void *arg)
         boot_failed(error);
     special_mounts_init(); /* /dev /proc /sys */
     load_manifest(&manifest);
+    if (manifest_mounts_init(&manifest, &error)) /* folders of the host */
+        boot_failed(error);
     net_configure(&manifest);
     arch_smp_start();                   /* the other CPUs */
     if (process_start_first(&manifest)) /* the program, as pid 1 */

@@ -3,7 +3,8 @@
  * The manifest's parser.  The file comes from the boot archive, so from whoever made the image:
  * it is checked as a whole, and what it says wrongly is answered with a sentence.
  *
- * Two passes: the first counts args and envs, the second fills the one array that holds both.
+ * Two passes: the first counts what there may be many of, the second fills the arrays: one for args and envs, and
+ * that of the mounts behind it.
  */
 #include "kernel/manifest.h"
 
@@ -82,10 +83,38 @@ static const char *stdio_parse(struct manifest *manifest, const char *value)
     return NULL;
 }
 
+/* Cuts the next of the fields that a colon ends; NULL: there is no colon. */
+static const char *field_cut(char **text)
+{
+    const char *field = *text;
+    char *colon = strchr(*text, ':');
+    if (!colon)
+        return NULL;
+    *colon = '\0';
+    *text = colon + 1;
+    return field;
+}
+
+static const char *mount_parse(struct manifest *manifest, char *value)
+{
+    struct manifest_mount *mount = &manifest->mounts[manifest->nmounts++];
+    const char *access = NULL;
+    mount->type = field_cut(&value);
+    if (mount->type)
+        mount->source = field_cut(&value);
+    if (mount->source)
+        access = field_cut(&value);
+    mount->place = value;
+    mount->is_read_only = access && strcmp(access, "ro") == 0;
+    if (!access || *mount->place != '/' || (!mount->is_read_only && strcmp(access, "rw") != 0))
+        return "the manifest's mount is not of the form type:source:ro|rw:/place";
+    return NULL;
+}
+
 static const char *record_apply(struct manifest *manifest, const struct record *record)
 {
     const char *key = record->key;
-    const char *value = record->value;
+    char *value = record->value;
     if (strcmp(key, "program") == 0)
         manifest->program = value;
     else if (strcmp(key, "arg") == 0)
@@ -104,6 +133,8 @@ static const char *record_apply(struct manifest *manifest, const struct record *
         return user_parse(manifest, value);
     else if (strcmp(key, "stdio") == 0)
         return stdio_parse(manifest, value);
+    else if (strcmp(key, "mount") == 0)
+        return mount_parse(manifest, value);
     else {
         format_string(unknown_key, sizeof(unknown_key),
                       "the manifest has an unknown key, \"%.24s\"", key);
@@ -112,7 +143,8 @@ static const char *record_apply(struct manifest *manifest, const struct record *
     return NULL;
 }
 
-static const char *records_count(char *text, size_t len, size_t *nargs, size_t *nenvs)
+static const char *records_count(char *text, size_t len, size_t *nargs, size_t *nenvs,
+                                 size_t *nmounts)
 {
     static const char first[] = "format=1";
     if (len < sizeof(first) || text[len - 1] != '\0')
@@ -124,6 +156,8 @@ static const char *records_count(char *text, size_t len, size_t *nargs, size_t *
             ++*nargs;
         else if (strncmp(text + at, "env=", 4) == 0)
             ++*nenvs;
+        else if (strncmp(text + at, "mount=", 6) == 0)
+            ++*nmounts;
     }
     return NULL;
 }
@@ -148,13 +182,15 @@ static const char *records_apply(struct manifest *manifest, char *text, size_t l
 
 int manifest_parse(char *text, size_t len, struct manifest *manifest, const char **error)
 {
-    size_t nargs = 0, nenvs = 0;
+    size_t nargs = 0, nenvs = 0, nmounts = 0;
     memset(manifest, 0, sizeof(*manifest));
-    *error = records_count(text, len, &nargs, &nenvs);
+    *error = records_count(text, len, &nargs, &nenvs, &nmounts);
     if (*error)
         goto free_text;
 
-    const char **strings = kcalloc(nargs + nenvs + 3, sizeof(*strings), ALLOC_WAIT | ALLOC_ZERO);
+    size_t nstrings = nargs + nenvs + 3;
+    const char **strings =
+        kzalloc(nstrings * sizeof(*strings) + nmounts * sizeof(*manifest->mounts), ALLOC_WAIT);
     if (!strings) {
         *error = "there is not enough memory for the manifest";
         kfree(text);
@@ -163,6 +199,7 @@ int manifest_parse(char *text, size_t len, struct manifest *manifest, const char
     manifest->text = text;
     manifest->argv = strings;
     manifest->envp = strings + nargs + 2;
+    manifest->mounts = (void *)(strings + nstrings);
     manifest->cwd = "/";
     manifest->hostname = "stout";
     *error = records_apply(manifest, text, len);

@@ -7,7 +7,8 @@
  * argv may).  The first is "format=1".  Keys: program (path in the image), arg (each argv element,
  * argv[0] first), env (K=V), cwd, hostname, user (uid:gid), net (static:ADDRESS/BITS:GATEWAY:DNS,
  * dhcp, none), stdio (per descriptor 0-2: tty, stream or null; "tty,stream,stream"),
- * trace (class list).  Unknown keys are an error that names them.
+ * trace (class list), mount (type:source:ro|rw:place; any number, in order).  Unknown keys are an error that
+ * names them.
  */
 #include "lib/compiler.h"
 
@@ -15,12 +16,20 @@
 
 enum manifest_stdio { STDIO_STREAM, STDIO_TTY, STDIO_NULL };
 
+/* What the host offers, to be mounted before the program starts: mount(2)'s words. */
+struct manifest_mount {
+    const char *type, *source, *place;
+    bool is_read_only;
+};
+
 struct manifest {
     char *text; /* the file; the strings below point into it */
     const char *program;
     const char **argv; /* NULL-terminated */
     const char **envp; /* NULL-terminated */
     size_t argc, envc;
+    struct manifest_mount *mounts;
+    size_t nmounts;
     const char *cwd;      /* "/" if not given */
     const char *hostname; /* "stout" if not given */
     const char *net;      /* NULL if not given */

@@ -257,6 +257,25 @@ int pagecache_punch(struct pagecache *cache, uint64_t start, uint64_t end)
     return 0;
 }
 
+void pagecache_invalidate(struct pagecache *cache, uint64_t start, uint64_t end)
+{
+    uint64_t first = start >> PAGE_SHIFT, last = end >> PAGE_SHIFT;
+    struct frame *frame;
+
+    if (READ_ONCE(cache->npages) == 0)
+        return;
+    mutex_lock(&cache->lock);
+    last += end % PAGE_SIZE != 0;
+    vmspace_unmap_cache(cache, first, last, false);
+    for (uint64_t i = first; (frame = pagetree_next(&cache->pages, &i)) && i < last; i++) {
+        if (frame->flags & FRAME_DIRTY)
+            continue;
+        pagetree_remove(&cache->pages, i);
+        frame_detach(cache, frame);
+    }
+    mutex_unlock(&cache->lock);
+}
+
 /* ---- Bytes ------------------------------------------------------------------------ */
 
 /* Bytes that could not be copied. */

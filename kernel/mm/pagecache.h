@@ -55,6 +55,8 @@ int pagecache_insert(struct pagecache *cache, uint64_t index, struct frame *fram
 void pagecache_set_size(struct pagecache *cache, uint64_t size_bytes);
 /* Drops the pages that lie in [start, end) bytes, zeroes partial ones (FALLOC_FL_PUNCH_HOLE). 0. */
 int pagecache_punch(struct pagecache *cache, uint64_t start, uint64_t end) __must_check;
+/* Drops the clean pages that touch [start, end) bytes: what they are filled from has changed. */
+void pagecache_invalidate(struct pagecache *cache, uint64_t start, uint64_t end);
 /* Byte access for read and write; no size check.  They copy from and to kernel memory or the
  * application (is_app); -EFAULT only if nothing was copied.  Bytes copied or -errno. */
 long pagecache_read(struct pagecache *cache, uint64_t pos, void *buf, size_t len, bool is_app);

@@ -17,6 +17,9 @@ def build(kind, output, **values):
     """Writes the image and prints its path."""
     if kind is None:
         raise usage("-t says which kind of image to make; for example: stout build -t iso PROGRAM.")
+    if values.pop("folders", ()):
+        raise usage("A folder of this host is shared while a machine runs, and an image is on its own; put the files in "
+                    "it with --add.")
     source_epoch()  # a bad one is told before the work
     options = RunOptions(boot="mb2", stdio=STREAMS, **values)
     if options.net == "user":

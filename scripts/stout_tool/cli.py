@@ -57,7 +57,7 @@ def image_options(program=True):
         click.option("--trace", metavar="CLASS", help="Log what the program does; for example: syscalls."),
         click.option("--net", type=click.Choice(["user", "none"]), default="user", show_default=True,
                      help="The network: QEMU's user network, or none."),
-        click.option("-v", "--verbose", is_flag=True, help="Show the kernel's log and what was packed."),
+        click.option("--verbose", is_flag=True, help="Show the kernel's log and what was packed."),
         click.option("--kernel", metavar="FILE", help="Start another kernel image."),
         click.option("--kernel-option", "kernel_options", multiple=True, metavar="NAME[=VALUE]",
                      help="An option for the kernel."),
@@ -77,6 +77,8 @@ def image_options(program=True):
 machine_options = with_options([
     click.option("-p", "--publish", multiple=True, metavar="HOST:GUEST[/udp]",
                  help="Make a port of the program reachable on this host."),
+    click.option("-v", "folders", multiple=True, metavar="HOST:GUEST[:ro]",
+                 help="Share a folder of this host: -v ./public:/srv:ro"),
     click.option("-m", "--memory", metavar="SIZE", help="Memory of the machine, for example 512M."),
     click.option("--cpus", type=int, default=1, show_default=True, help="Number of processors."),
     click.option("-i", "--interactive", is_flag=True, help="Pass standard input to the program."),
@@ -110,6 +112,7 @@ def run(context, config, **values):
               help="iso (a disc), raw, qcow2, vmdk, vdi, virtualbox (a vdi), vhd (fixed) or gcp (disk.raw in a tar.gz); all "
                    "boot by GRUB under BIOS and UEFI.")
 @click.option("-o", "--output", metavar="FILE", help="Default: the program's name.")
+@click.option("-v", "folders", multiple=True, hidden=True)
 @image_options()
 @click.pass_context
 def build(context, config, kind, output, **values):

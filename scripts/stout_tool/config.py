@@ -15,7 +15,7 @@ from .errors import usage
 SCHEMA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "config-schema.json")
 SAME = ("args", "workdir", "hostname", "trace", "net", "cpus", "interactive", "verbose", "accel", "machine", "nic",
         "boot", "kernel_options", "qemu_args", "package", "entrypoint", "secrets")
-TOGETHER = ("env", "env_file", "add")  # from the file first, so that the command line wins
+TOGETHER = ("env", "env_file", "add", "folders")  # from the file first, so that the command line wins
 
 
 def merge(context, path, values):
@@ -120,6 +120,7 @@ class Translation:
             values["publish"] = [str(port) for port in document["publish"]]
         values["env"] = [f"{name}={value}" for name, value in {**document.get("Env", {}), **document.get("env", {})}.items()]
         values["env_file"] = [self._place(name) for name in document.get("env_file", ())]
+        values["folders"] = [self._place(text) for text in document.get("folders", ())]
         values["add"] = [self._item(item) for item in document.get("add", ())]
 
     def _ops_keys(self):

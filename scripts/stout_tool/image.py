@@ -53,6 +53,7 @@ class Image:
         self.net = options.net_manifest
         self.stdio = options.stdio
         self.trace = options.trace
+        self.mounts = [folder.mount(tag) for tag, folder in options.folders]
 
     def gather(self):
         """Fills the tree; the order matters: what the user adds wins over defaults."""

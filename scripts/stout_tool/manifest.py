@@ -10,7 +10,7 @@ ARGUMENT_MAX = 128 << 10      # one string, Linux's MAX_ARG_STRLEN
 
 
 def make_manifest(run):
-    """run: program, argv, env, cwd, hostname, uid, gid, net, stdio, trace.  The file's bytes."""
+    """run: program, argv, env, cwd, hostname, uid, gid, net, stdio, trace, mounts.  The file's bytes."""
     check_arguments(run.argv, run.env)
     records = ["format=1", "program=" + run.program]
     records += ["arg=" + arg for arg in run.argv]
@@ -19,6 +19,7 @@ def make_manifest(run):
                 "net=" + run.net, "stdio=" + ",".join(run.stdio)]
     if run.trace:
         records.append("trace=" + run.trace)
+    records += ["mount=" + mount for mount in run.mounts]
     return b"".join(os.fsencode(record) + b"\0" for record in records)
 
 

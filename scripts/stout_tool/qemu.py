@@ -145,6 +145,8 @@ class Machine:
                          "-device", f"virtserialport,chardev={port},name=stout.{port}"]
         args += ["-device", self._device("virtio-rng")]
         args += self._network()
+        for tag, folder in options.folders:
+            args += folder.qemu(tag, self._bus())
         if options.gdb:
             args += ["-gdb", "tcp:127.0.0.1:1234", "-S"]
         return args + options.qemu_args
@@ -156,9 +158,11 @@ class Machine:
             return ["-M", machine, "-accel", self.accel, "-global", "virtio-mmio.force-legacy=false"]
         return ["-M", self.machine, "-accel", self.accel]
 
+    def _bus(self):
+        return "device" if self.is_microvm else "pci"
+
     def _device(self, name, more=""):
-        bus = "device" if self.is_microvm else "pci"
-        return f"{name}-{bus}" + (f",{more}" if more else "")
+        return f"{name}-{self._bus()}" + (f",{more}" if more else "")
 
     def _network(self):
         if self.options.net == "none":

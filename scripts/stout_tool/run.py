@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 
-from . import qemu
+from . import folders, qemu
 from .errors import usage
 from .image import Image
 from .kernel import image_path
@@ -48,6 +48,7 @@ class RunOptions:
         self.net = values.get("net") or "user"
         self.env = parse_env(values.get("env", ()), values.get("env_file", ()))
         self.forwards = [qemu.Forward(text) for text in values.get("publish", ())]
+        self.folders = folders.parse(values.get("folders", ()), self.machine)
         self.memory_text = values.get("memory")
         self.memory = None
         self._check()

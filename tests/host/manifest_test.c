@@ -54,6 +54,30 @@ static void test_full(void)
     manifest_free(&m);
 }
 
+static void test_mounts(void)
+{
+    struct manifest m;
+    const char *error;
+    static const char *const bad[] = { "9p",          "9p:t",        "9p:t:ro", "9p:t:ro:",
+                                       "9p:t:ro:srv", "9p:t:x:/srv", "",        ":::" };
+    CHECK_EQ(PARSE("format=1\0program=/p\0mount=9p:host0:ro:/a:b\0arg=x\0mount=9p:host1:rw:/c", &m,
+                   &error),
+             0);
+    CHECK_EQ(m.nmounts, 2);
+    CHECK(strcmp(m.mounts[0].type, "9p") == 0 && strcmp(m.mounts[0].source, "host0") == 0);
+    CHECK(strcmp(m.mounts[0].place, "/a:b") == 0 && m.mounts[0].is_read_only);
+    CHECK(strcmp(m.mounts[1].place, "/c") == 0 && !m.mounts[1].is_read_only);
+    CHECK_EQ(m.argc, 1);
+    manifest_free(&m);
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        char text[64] = "format=1\0program=/p\0mount=";
+        size_t len = sizeof("format=1\0program=/p\0mount=") - 1;
+        memcpy(text + len, bad[i], strlen(bad[i]) + 1);
+        CHECK_EQ(parse(text, len + strlen(bad[i]) + 1, &m, &error), -EINVAL);
+        CHECK(strstr(error, "mount"));
+    }
+}
+
 static void test_defaults(void)
 {
     struct manifest m;
@@ -98,6 +122,7 @@ static void test_bad(void)
 int main(void)
 {
     test_full();
+    test_mounts();
     test_defaults();
     test_bad();
     return 0;

@@ -82,7 +82,7 @@ channel['control'].sendall(b'exit 0\\n')
 def test_log_with_verbose_and_panic(run):
     log = "channel['log'].sendall(b'[0.1] booted\\n')\nchannel['control'].sendall(b'exit 0\\n')"
     assert b"booted" not in run(log).stderr
-    assert b"booted" in run(log, "-v").stderr
+    assert b"booted" in run(log, "--verbose").stderr
     assert b"booted" in run(log, "--trace", "syscalls").stderr
     start = time.monotonic()
     result = run("channel['log'].sendall(b'[    0.100000] panic on CPU 0: the reason\\nmore\\n')\ntime.sleep(30)")

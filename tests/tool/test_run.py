@@ -183,7 +183,7 @@ def test_added_script_brings_its_interpreter(stout, compiled, tmp_path):
     files = listing(archive_of(dry(stout("run", "--dry-run", "--add", str(script), compiled(HELLO)))))
     assert "usr/bin/env" in files and any(name.endswith("/encodings/__init__.py") for name in files)
     script.write_text("#!/no/such/interpreter\n")
-    result = stout("run", "-v", "--dry-run", "--add", str(script), compiled(HELLO))
+    result = stout("run", "--verbose", "--dry-run", "--add", str(script), compiled(HELLO))
     assert result.returncode == 0 and b"/no/such/interpreter" in result.stderr
 
 

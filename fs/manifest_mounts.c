@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The mounts of the manifest: what the host offers to this machine, by the tool's words.
+ */
+#include <string.h>
+
+#include "abi/fcntl.h"
+#include "abi/mount.h"
+#include "fs/special.h"
+#include "fs/vfs.h"
+#include "kernel/manifest.h"
+#include "kernel/mm/heap.h"
+#include "lib/format.h"
+
+/* mkdir -p; the name is changed in between. */
+static int make_folders(char *name)
+{
+    int err = 0;
+
+    for (char *at = name + 1; !err && *at; at++) {
+        if (*at != '/')
+            continue;
+        *at = '\0';
+        err = vfs_mkdir(name, 0755);
+        *at = '/';
+        err = err == -EEXIST ? 0 : err;
+    }
+    if (!err)
+        err = vfs_mkdir(name, 0755);
+    return err == -EEXIST ? 0 : err;
+}
+
+static int place_make(const char *place)
+{
+    struct path path;
+    int err = path_walk(ABI_AT_FDCWD, place, WALK_FOLLOW | WALK_DIRECTORY, &path);
+
+    if (!err)
+        path_put(&path);
+    if (err != -ENOENT)
+        return err;
+    char *name = kstrdup(place, ALLOC_WAIT);
+    err = name ? make_folders(name) : -ENOMEM;
+    kfree(name);
+    return err;
+}
+
+int manifest_mounts_init(const struct manifest *manifest, const char **error)
+{
+    static char sentence[256];
+
+    for (size_t i = 0; i < manifest->nmounts; i++) {
+        const struct manifest_mount *mount = &manifest->mounts[i];
+        unsigned long flags = mount->is_read_only ? ABI_MS_RDONLY : 0;
+        int err = place_make(mount->place);
+        if (!err)
+            err = vfs_mount(mount->place, mount->type, mount->source, flags, NULL);
+        if (err) {
+            format_string(sentence, sizeof(sentence), "%s (%s) cannot be mounted at %s (error %d)",
+                          mount->source, mount->type, mount->place, -err);
+            *error = sentence;
+            return err;
+        }
+    }
+    return 0;
+}
