@@ -67,6 +67,8 @@ def image_options(program=True):
     if program:
         options += [
             click.option("--root", metavar="DIR", help="Use a folder as the whole file system."),
+            click.option("--image", metavar="FILE|NAME",
+                         help="Use a container image: an archive of docker save, an OCI layout or archive, or a registry's name."),
             click.option("--package", metavar="NAME", help="Use a package of the store (stout pkg list) as the file system."),
             click.argument("program", required=False),
             click.argument("args", nargs=-1, type=click.UNPROCESSED),

@@ -29,7 +29,7 @@ def merge(context, path, values):
                 values[name] = [*value, *values[name]]
             elif not given:
                 values[name] = value
-    if not values["program"] and not values.get("package"):
+    if not values["program"] and not (values.get("package") or values.get("image")):
         raise click.UsageError("Missing argument 'PROGRAM'; give it here, or as program in the file of -c.", context)
     return values
 
@@ -110,7 +110,7 @@ class Translation:
         document, values = self.document, self.values
         if "program" in document:
             values["program"] = self._program(document["program"])
-        for name in ("root", "kernel"):
+        for name in ("root", "kernel", "image"):
             if name in document:
                 values[name] = self._place(document[name])
         for name in ("user", "memory"):
@@ -158,7 +158,7 @@ class Translation:
 
     def _program(self, name):
         """A file beside the configuration, or a path; else a command."""
-        if "root" in self.document or "package" in self.document:
+        if {"root", "package", "image"} & set(self.document):
             return name
         return self._place(name) if "/" in name or os.path.isfile(self._place(name)) else name
 

@@ -13,6 +13,8 @@ NEEDED = (  # command, what for, Debian package, needed by `stout run`
     ("cmake", "building the kernel", "cmake", True),
     ("setpriv", "ending the machine with the tool", "util-linux", False),
     ("node", "running .js programs", "nodejs", False),
+    ("npm", "stout pkg get and from-npm", "npm", False),
+    ("skopeo", "container images by name", "skopeo", False),
     ("grub-mkrescue", "stout build -t iso", "grub-common grub-pc-bin grub-efi-amd64-bin", False),
     ("xorriso", "stout build -t iso", "xorriso", False),
     ("clang", "the tests", "clang", False),

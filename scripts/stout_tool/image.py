@@ -32,10 +32,11 @@ class Image:
         self.options = options
         self.say = say
         self.package = None
-        if options.package:
-            from .packages.launch import open_package
+        self.place = f"the root folder {options.root}"
+        if options.package or options.image:
+            from .packages.launch import open_package, place_of
+            self.place = place_of(options)
             self.package = open_package(options)
-        self.place = f"the package {self.package.name}" if self.package else f"the root folder {options.root}"
         self.root = Root(options.root or "/")
         self.tree = Tree(keep_owner=bool(options.root) and not self.package)
         self.resolver = Resolver(self.root)
@@ -74,6 +75,8 @@ class Image:
             self._add_item(path, guest)
         if self.user.name and self.user.name != "root":
             self.env.setdefault("USER", self.user.name)
+        if self.package and "HOME" not in self.options.env:
+            self.env["HOME"] = home_of(self.uid, self.root)
         defaults.add_defaults(self.tree, self.hostname, self.users, self.net != "none")
         if not self.options.root:
             self._add_merged_folders()
@@ -102,9 +105,10 @@ class Image:
     def _locate_program(self, name):
         """The path of the program: in the root with --root, else on this host."""
         if self.options.root:
-            candidates = [name] if "/" in name else [f"{d}/{name}" for d in GUEST_PATH]
+            folders = self.env["PATH"].split(":") if self.package else GUEST_PATH
+            candidates = [name] if "/" in name else [f"{d}/{name}" for d in folders]
             for path in candidates:
-                path = os.path.join("/", path)
+                path = os.path.join(self.cwd if self.package else "/", path.removeprefix("./"))
                 if self.root.is_file(path):
                     return path
             raise not_found(f"{name} is not in {self.place}; looked for "
@@ -414,6 +418,11 @@ def find_user(text, root):
             raise usage(f"There is no group {group}; give a number or a name of /etc/group.")
         user.gid = int(found[2])
     return user
+
+
+def home_of(uid, root):
+    return next((fields[5] for fields in passwd_lines(root, "/etc/passwd") if fields[2] == str(uid) and len(fields) > 5),
+                "/root" if uid == 0 else "/")
 
 
 def passwd_lines(root, path):

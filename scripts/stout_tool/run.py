@@ -24,6 +24,7 @@ class RunOptions:
         self.add = list(values.get("add", ()))
         self.root = values.get("root")
         self.package = values.get("package")
+        self.image = values.get("image")
         self.entrypoint = values.get("entrypoint")
         self.secrets = values.get("secrets", False)
         self.user_files = []  # those of this host that are named as arguments of a package
@@ -69,10 +70,11 @@ class RunOptions:
             raise usage(f"--trace knows no class {unknown[0]}; give one or more of {', '.join(TRACE_CLASSES)}, with commas.")
         if self.root and not os.path.isdir(self.root):
             raise usage(f"--root {self.root} is not a folder.")
-        if self.root and self.package:
-            raise usage("--root and --package both say where the file system comes from; give one of them.")
-        if self.entrypoint and not self.package:
-            raise usage("--entrypoint needs --package; without it, name the program as the first argument.")
+        places = [name for name in ("root", "package", "image") if getattr(self, name)]
+        if len(places) > 1:
+            raise usage(f"--{places[0]} and --{places[1]} both say where the file system comes from; give one of them.")
+        if self.entrypoint and not (self.package or self.image):
+            raise usage("--entrypoint needs --package or --image; without them, name the program as the first argument.")
         if len(os.fsencode(self.hostname)) > 64:
             raise usage("--hostname takes at most 64 bytes.")
         if self.workdir and not self.workdir.startswith("/"):

@@ -110,3 +110,30 @@ def from_dir(folder: str, args: tuple[str, ...], env: tuple[str, ...], ports: tu
     from ..run import parse_env
     from .from_dir import from_dir as make
     sys.exit(make(folder, args=list(args), env=parse_env(env, ()), ports=list(ports), **values))
+
+
+@pkg.command("from-docker", context_settings=CONTEXT)
+@click.argument("image")
+@making
+def from_docker(image: str, **values: Any) -> None:
+    """Make a package of a container IMAGE.
+
+    IMAGE is an archive of docker save, an OCI layout (a folder or an archive), each with :TAG where it has several images, or
+    a registry's name, fetched by skopeo.
+
+    \b
+    stout pkg from-docker nginx.tar
+    stout pkg from-docker nginx:1.25 -n nginx
+    """
+    from .from_docker import from_docker as make
+    sys.exit(make(image, **values))
+
+
+@pkg.command(context_settings=CONTEXT)
+@click.argument("name")
+@click.option("-f", "--force", is_flag=True, help="Fetch it again.")
+@json_option
+def get(**values: Any) -> None:
+    """Fetch a package: node_v14.2.0, or node_v20 for the newest of these."""
+    from .get import get as fetch
+    sys.exit(fetch(**values))

@@ -10,6 +10,8 @@ from ..libraries import Root
 from .manifest import ARCHITECTURE, DIRECTORY, LINK
 from .store import Package, Store
 
+MACHINES_OWN = ("/etc/hosts", "/etc/hostname", "/etc/resolv.conf")  # containers get them; images have empty ones
+
 if TYPE_CHECKING:
     from ..run import RunOptions
     from ..tree import Tree
@@ -17,8 +19,12 @@ if TYPE_CHECKING:
 
 def open_package(options: RunOptions) -> Package:
     """Checks the package and completes the options with what it says; what the user said wins."""
-    from .get import open_or_get
-    package = open_or_get(Store(), options.package)
+    if options.image:
+        from .from_docker import open_run_image
+        package = open_run_image(options.image)
+    else:
+        from .get import open_or_get
+        package = open_or_get(Store(), options.package)
     manifest = package.manifest
     if manifest.architecture != ARCHITECTURE:
         raise cannot_run(f"The package {package.name} is for {manifest.architecture}, and Stout runs {ARCHITECTURE} programs; get it "
@@ -27,18 +33,23 @@ def open_package(options: RunOptions) -> Package:
     options.root = package.root
     options.env = {**manifest.env, **options.env}
     options.user = options.user or manifest.user
+    own = (lambda word, cwd: False) if options.image else (lambda word, cwd: is_own_file(word, cwd, package))
     words = [word for word in (options.program, *options.args) if word is not None]
     options.workdir = options.workdir or manifest.workdir
-    if options.workdir is None and any(is_own_file(word, "/", package) for word in words):
+    if options.workdir is None and any(own(word, "/") for word in words):
         options.workdir = os.getcwd()
-    options.user_files = [word for word in words if is_own_file(word, options.workdir or "/", package)]
+    options.user_files = [word for word in words if own(word, options.workdir or "/")]
     if options.workdir != os.getcwd():
         words = [os.path.abspath(word) if word in options.user_files else word for word in words]
     command = [options.entrypoint, *words] if options.entrypoint else manifest.command(words)
     if not command:
-        raise usage(f"The package {package.name} names no program; give one, for example: stout pkg load {package.name} -a /bin/sh")
+        raise usage(f"{place_of(options)} names no program; give one with --entrypoint, for example: --entrypoint /bin/sh")
     options.program, *options.args = command
     return package
+
+
+def place_of(options: RunOptions) -> str:
+    return f"the image {options.image}" if options.image else f"the package {options.package}"
 
 
 def is_own_file(word: str, cwd: str, package: Package) -> bool:
@@ -53,7 +64,7 @@ def fill_tree(package: Package, tree: Tree) -> None:
     from ..tree import Entry
     from ..tree import DIRECTORY as TREE_DIRECTORY, FILE as TREE_FILE, SYMLINK
     for path, entry in package.manifest.files.items():
-        if path == "/":
+        if path == "/" or path in MACHINES_OWN and entry.size == 0:
             continue
         if entry.type == LINK:
             tree.put(path, Entry(SYMLINK, 0o777, data=entry.target))

@@ -75,6 +75,15 @@ class PackageWriter:
             at.append(part)
         return "/" + "/".join(at)
 
+    def find(self, path: str) -> str | None:
+        """The place of an existing path, the links of its folders followed; nothing is made."""
+        parent, name = os.path.split(path)
+        try:
+            place = os.path.join(self.resolve(parent), name)
+        except UnsafePath:
+            return None
+        return place if place in self.files or place == "/" else None
+
     def add_directory_at(self, path: str) -> None:
         """A resolved path and its parents."""
         at = ""
