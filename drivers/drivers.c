@@ -18,7 +18,8 @@
 
 const struct driver *const drivers[] = {
     &virtio_pci_driver, /* a transport: finds devices of BUS_VIRTIO */
-    &virtio_rng_driver, &virtio_console_driver, &virtio_net_driver, &e1000_driver, &virtio_9p_driver,
+    &virtio_rng_driver, &virtio_console_driver, &virtio_net_driver,
+    &e1000_driver,      &virtio_9p_driver,
 };
 const unsigned ndrivers = ARRAY_SIZE(drivers);
 

@@ -8,7 +8,7 @@
  * and 2 that is the terminal.
  *
  * The tool tells of its window by the option winsize=ROWSxCOLUMNS, which holds before the program can ask,
- * and when it changes by lines "winsize ROWS COLUMNS" on the control channel.
+ * and when it changes by lines "winsize ROWS COLUMNS" on the control channel (kernel/control.h).
  */
 #include "fs/tty_console.h"
 
@@ -18,6 +18,7 @@
 #include "fs/devfs.h"
 #include "fs/tty_internal.h"
 #include "kernel/console.h"
+#include "kernel/control.h"
 #include "kernel/log.h"
 #include "kernel/options.h"
 #include "kernel/thread.h"
@@ -78,58 +79,13 @@ static void input_thread(void *arg)
     sched_exit();
 }
 
-/* Two numbers with a separator between them, "24 80"; true if text is that and nothing more. */
-static bool parse_size(const char *text, char separator, unsigned value[2])
+static bool handle_winsize(const char *rest)
 {
-    for (int n = 0; n < 2; n++) {
-        value[n] = 0;
-        if (*text < '0' || *text > '9')
-            return false;
-        for (; *text >= '0' && *text <= '9'; text++) {
-            value[n] = value[n] * 10 + (unsigned)(*text - '0');
-            if (value[n] > UINT16_MAX)
-                return false;
-        }
-        if (*text++ != (n == 0 ? separator : '\0'))
-            return false;
-    }
-    return true;
-}
-
-static void control_line(const char *line)
-{
-    static const char word[] = "winsize ";
     unsigned size[2];
-    if (strncmp(line, word, sizeof(word) - 1) == 0 &&
-        parse_size(line + sizeof(word) - 1, ' ', size))
-        tty_console_set_size(size[0], size[1]);
-    else
-        log_info("console: unknown control line \"%s\"", line);
-}
-
-static void control_thread(void *arg)
-{
-    char line[64], c;
-    size_t len = 0;
-    while (console_read(CONSOLE_CONTROL, &c, 1, false) == 1) {
-        if (c == '\n') {
-            line[len] = '\0';
-            control_line(line);
-            len = 0;
-        } else if (len < sizeof(line) - 1) {
-            line[len++] = c;
-        }
-    }
-    sched_exit();
-}
-
-static int start_thread(const char *name, void (*function)(void *))
-{
-    struct thread *thread = thread_create_kernel(name, function, NULL);
-    if (!thread)
-        return -ENOMEM;
-    thread_start(thread); /* its one reference goes when it ends */
-    return 0;
+    if (!control_numbers(rest, ' ', UINT16_MAX, size, 2))
+        return false;
+    tty_console_set_size(size[0], size[1]);
+    return true;
 }
 
 /* ---- Opening -------------------------------------------------------------------------------- */
@@ -141,6 +97,7 @@ int tty_console_init(void)
         return err;
     console_tty.is_at_end = true; /* until somebody reads for it */
     __atomic_store_n(&is_ready, true, __ATOMIC_RELEASE);
+    control_register("winsize", handle_winsize);
     return 0;
 }
 
@@ -148,17 +105,17 @@ int tty_console_start(bool has_input, enum console_channel output)
 {
     const char *window = option_string("winsize");
     unsigned size[2];
-    int err = 0;
     output_channel = output;
-    if (window && parse_size(window, 'x', size))
+    if (window && control_numbers(window, 'x', UINT16_MAX, size, 2))
         tty_console_set_size(size[0], size[1]);
-    if (has_input) {
-        console_tty.is_at_end = false;
-        err = start_thread("tty-input", input_thread);
-    }
-    if (!err && window && console_has_device(CONSOLE_CONTROL))
-        err = start_thread("tty-control", control_thread);
-    return err;
+    if (!has_input)
+        return 0;
+    console_tty.is_at_end = false;
+    struct thread *thread = thread_create_kernel("tty-input", input_thread, NULL);
+    if (!thread)
+        return -ENOMEM;
+    thread_start(thread); /* its one reference goes when it ends */
+    return 0;
 }
 
 void tty_console_set_size(unsigned rows, unsigned columns)

@@ -17,6 +17,7 @@
 #include "fs/special.h"
 #include "fs/vfs.h"
 #include "kernel/console.h"
+#include "kernel/control.h"
 #include "kernel/driver.h"
 #include "kernel/entropy.h"
 #include "kernel/log.h"
@@ -91,6 +92,8 @@ static void boot_thread(void *arg)
     load_manifest(&manifest);
     if (manifest_mounts_init(&manifest, &error)) /* folders of the host */
         boot_failed(error);
+    if (control_start()) /* what the tool says from now on */
+        boot_failed("there is not enough memory to start");
     net_configure(&manifest);
     arch_smp_start();                   /* the other CPUs */
     if (process_start_first(&manifest)) /* the program, as pid 1 */

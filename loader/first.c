@@ -126,7 +126,7 @@ int process_start_first(const struct manifest *manifest)
     if (err)
         return err;
     vdso_init();
-    process_first = process;
+    __atomic_store_n(&process_first, process, __ATOMIC_RELEASE); /* kernel/control.c looks for it */
     thread_set_entry(process->leader, first_begin, (void *)(uintptr_t)manifest);
     thread_start(process->leader);
     return 0;

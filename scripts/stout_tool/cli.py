@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The commands and their options; what they do is imported only when it is needed."""
 import os
+import signal
 import sys
 
 import click
@@ -14,7 +15,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"]}
 class Commands(click.Group):
     """Some commands stand in modules of their own, imported when they are used."""
 
-    ELSEWHERE = {"pkg": "packages.cli"}
+    ELSEWHERE = {"instance": "instances.cli", "pkg": "packages.cli"}
 
     def list_commands(self, ctx):
         return sorted([*super().list_commands(ctx), *self.ELSEWHERE])
@@ -24,6 +25,12 @@ class Commands(click.Group):
             return super().get_command(ctx, cmd_name)
         import importlib
         return getattr(importlib.import_module(f"{__package__}.{self.ELSEWHERE[cmd_name]}"), cmd_name)
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            sys.exit(130)  # click would print an empty line
 
 
 @click.group(cls=Commands, context_settings=CONTEXT)
@@ -172,6 +179,8 @@ def bench(**values):
 
 
 def entry():
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         main(prog_name="stout", standalone_mode=False)
     except click.ClickException as error:
@@ -191,6 +200,12 @@ def entry():
         if os.environ.get("STOUT_DEBUG"):
             raise
         sys.stderr.write(f"stout: {describe(error)}\n")
+        sys.exit(STATUS_TOOL)
+    except Exception as error:
+        if os.environ.get("STOUT_DEBUG"):
+            raise
+        sys.stderr.write(f"stout: This is a mistake in stout itself ({type(error).__name__}: {' '.join(str(error).split())[:200]}); please "
+                         "report it to the project, with what the same command prints with STOUT_DEBUG=1.\n")
         sys.exit(STATUS_TOOL)
 
 

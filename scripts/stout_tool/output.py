@@ -4,13 +4,16 @@
 Everything is made in a folder of its own beside the target, so that the last step is a rename within one filesystem.
 """
 import contextlib
+import fcntl
 import os
+import shutil
 import signal
 import sys
 import tempfile
 
 from .errors import StoutError, usage
 
+UNFINISHED = ".stout-unfinished-"
 EPOCH = 315532800  # 1980, the oldest date that FAT knows
 
 
@@ -23,7 +26,7 @@ def workshop(path):
     if not os.path.isdir(folder):
         raise usage(f"The folder {folder} does not exist; make it, or give another place with -o.")
     try:
-        with unwinding(), tempfile.TemporaryDirectory(dir=folder, prefix=".stout-") as name:
+        with unwinding(), fresh_folder(folder) as name:
             yield name
     except OSError as error:
         raise StoutError(f"{path} cannot be written: {(error.strerror or str(error)).lower()}; nothing was left "
@@ -39,6 +42,47 @@ def unwinding():
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def fresh_folder(parent, prefix=UNFINISHED):
+    """A folder to make something in, gone at the end unless renamed; what killed makers left goes first."""
+    remove_abandoned(parent, prefix)
+    while True:
+        path = tempfile.mkdtemp(dir=parent, prefix=prefix)
+        with contextlib.suppress(FileNotFoundError):  # taken for abandoned before it was locked
+            lock = lock_folder(path)
+            os.stat(path)
+            break
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(lock)
+
+
+def lock_folder(path):
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor
+
+
+def remove_abandoned(parent, prefix):
+    """Folders with this prefix whose makers are gone: nobody holds their lock any more."""
+    for item in list(os.scandir(parent)):
+        if not item.name.startswith(prefix) or not item.is_dir(follow_symlinks=False):
+            continue
+        try:
+            descriptor = os.open(item.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(item.path, ignore_errors=True)
+        except OSError:
+            pass  # in use
+        finally:
+            os.close(descriptor)
 
 
 def leave(number, _frame):

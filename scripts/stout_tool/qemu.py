@@ -55,6 +55,7 @@ class Forward:
     """-p [ADDRESS:]HOST:GUEST[/udp], or one number for both."""
 
     def __init__(self, text):
+        self.text = text
         body, _, protocol = text.partition("/")
         parts = body.split(":")
         self.protocol = protocol or "tcp"

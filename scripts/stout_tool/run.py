@@ -130,12 +130,15 @@ def kernel_command_line(options):
     return " ".join(words + options.kernel_options)
 
 
-def run(options):
-    say = (lambda text: sys.stderr.write(f"stout: {text}\n")) if options.verbose else (lambda _: None)
-    notice = lambda text: sys.stderr.write(f"stout: {text}\n")
-    for forward in options.forwards:
-        if not options.dry_run:
-            forward.check_free()
+class Prepared:
+    """All that a machine needs to start."""
+
+    def __init__(self, image, kernel, archive, machine, boot):
+        self.image, self.kernel, self.archive, self.machine, self.boot = image, kernel, archive, machine, boot
+
+
+def prepare(options, say, notice):
+    """Gathers and packs the image and chooses the machine."""
     image = Image(options, say)
     image.gather()
     kernel = image_path(options)
@@ -151,7 +154,17 @@ def run(options):
     if image.patches_code and options.cpus > 1:
         accel = qemu.take_turns(accel)
     machine = qemu.Machine(options, accel)
-    boot = boot_arguments(options, kernel, archive)
+    return Prepared(image, kernel, archive, machine, boot_arguments(options, kernel, archive))
+
+
+def run(options):
+    say = (lambda text: sys.stderr.write(f"stout: {text}\n")) if options.verbose else (lambda _: None)
+    notice = lambda text: sys.stderr.write(f"stout: {text}\n")
+    for forward in options.forwards:
+        if not options.dry_run:
+            forward.check_free()
+    prepared = prepare(options, say, notice)
+    image, kernel, machine, boot = prepared.image, prepared.kernel, prepared.machine, prepared.boot
     if options.dry_run:
         print(shlex.join(machine.command(boot, dry_chardevs(options))))
         return 0

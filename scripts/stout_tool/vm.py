@@ -37,6 +37,33 @@ def raise_stop(number, _frame):
     raise Stop(number)
 
 
+def spawn(names, make_command):
+    """Starts QEMU with a channel of each name; (process, name -> our end), "complaint" is what it says itself."""
+    sockets, theirs, chardevs = {}, [], {}
+    try:
+        for name in names:
+            sockets[name], other = socket.socketpair()
+            theirs.append(other)
+            chardevs[name] = f"socket,fd={other.fileno()}"
+        command = make_command(chardevs)
+        setpriv = shutil.which("setpriv")
+        if setpriv:
+            command = [setpriv, "--pdeathsig", "KILL", "--", *command]
+        sockets["complaint"], complaint = socket.socketpair()
+        theirs.append(complaint)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=complaint, stderr=complaint,
+            pass_fds=[other.fileno() for other in theirs[:-1]], start_new_session=True)
+    except BaseException:
+        for sock in sockets.values():
+            sock.close()
+        raise
+    finally:
+        for other in theirs:
+            other.close()
+    return process, sockets
+
+
 class VirtualMachine:
     def __init__(self, log, use_stdin, ports=(), terminal=None):
         """ports: the forwarded TCP ports of this host; terminal: whose size the guest is to know."""
@@ -79,24 +106,8 @@ class VirtualMachine:
         return self._result()
 
     def _start(self, make_command):
-        theirs, chardevs = [], {}
-        for name in ("stdin", "stdout", "stderr", "control", "log"):
-            if name == "stdin" and not self.use_stdin:
-                continue
-            ours, other = socket.socketpair()
-            self.sockets[name] = ours
-            theirs.append(other)
-            chardevs[name] = f"socket,fd={other.fileno()}"
-        command = make_command(chardevs)
-        setpriv = shutil.which("setpriv")
-        if setpriv:
-            command = [setpriv, "--pdeathsig", "KILL", "--", *command]
-        self.sockets["complaint"], complaint = socket.socketpair()
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=complaint, stderr=complaint,
-            pass_fds=[other.fileno() for other in theirs], start_new_session=True)
-        for other in theirs + [complaint]:
-            other.close()
+        names = ["stdin"] * self.use_stdin + ["stdout", "stderr", "control", "log"]
+        self.process, self.sockets = spawn(names, make_command)
 
     def _watch_window(self, before):
         """SIGWINCH becomes a byte in a socket, which the loop reads like the other channels."""

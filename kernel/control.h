@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/*
+ * What the tool says to a running machine: lines "WORD REST" on the control channel, each for whoever
+ * registered the word.
+ *
+ *   signal N                      to pid 1, as `docker stop` does
+ *   winsize ROWS COLUMNS          the console terminal's window (fs/tty_console.c)
+ */
+#include "lib/compiler.h"
+
+/* Before control_start().  handle() runs in the control thread; rest is what follows the blank, "" if nothing
+ * does.  False: it makes no sense. */
+void control_register(const char *word, bool (*handle)(const char *rest));
+/* Starts the thread that reads, if there is a channel.  -ENOMEM. */
+int control_start(void) __must_check;
+
+/* `count` decimal numbers with one separator between them, each at most max, and nothing else. */
+bool control_numbers(const char *text, char separator, unsigned max, unsigned *values,
+                     unsigned count);

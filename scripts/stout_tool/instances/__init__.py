@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""Machines in the background and their networks."""

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: MIT
+"""The commands of stout instance and their options."""
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from ..cli import CONTEXT, image_options, machine_options
+
+NAMES = click.argument("names", nargs=-1, required=True, metavar="NAME...")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group(context_settings=CONTEXT)
+def instance() -> None:
+    """Machines that go on in the background.
+
+    \b
+    stout instance create --name web -p 8080:80 --restart on-failure nginx -g 'daemon off;'
+    stout instance list
+    stout instance logs -f web
+    stout instance stop web
+    """
+
+
+@instance.command(context_settings=dict(CONTEXT, allow_interspersed_args=False))
+@click.option("-n", "--name", metavar="NAME", help="Default: the program's name.")
+@click.option("--restart", metavar="POLICY", default="no", show_default=True,
+              help="When the program ends: no, on-failure, on-failure:N (at most N times), always, unless-stopped.")
+@click.option("--stop-timeout", type=float, metavar="SECONDS", default=10, show_default=True,
+              help="How long the program may take to end when it is stopped.")
+@click.option("-t", "--tty", is_flag=True, help="Give the program a terminal, for attach.")
+@click.option("--no-start", is_flag=True, help="Only create it.")
+@machine_options
+@image_options()
+@click.pass_context
+def create(context: click.Context, config: str | None, no_start: bool, **values: Any) -> None:
+    """Start PROGRAM in a machine in the background; takes the options of stout run. Prints the name."""
+    from ..config import merge
+    from .create import create as make
+    sys.exit(make(start=not no_start, **merge(context, config, values)))
+
+
+@instance.command("list", context_settings=CONTEXT)
+@JSON
+@click.option("-q", "--quiet", is_flag=True, help="Only the names.")
+def list_command(as_json: bool, quiet: bool) -> None:
+    """List the instances, also those that have ended, with the reason."""
+    from .commands import list_instances
+    sys.exit(list_instances(as_json, quiet))
+
+
+@instance.command(context_settings=CONTEXT)
+@NAMES
+def start(names: tuple[str, ...]) -> None:
+    """Start instances that have ended or were stopped."""
+    from .commands import start as begin
+    sys.exit(begin(names))
+
+
+@instance.command(context_settings=CONTEXT)
+@NAMES
+@click.option("-t", "--time", "seconds", type=float, metavar="SECONDS",
+              help="How long the program may take (default: the instance's --stop-timeout).")
+@click.option("-s", "--signal", "signal_text", metavar="SIGNAL", default="TERM", show_default=True,
+              help="What the program gets first.")
+def stop(names: tuple[str, ...], seconds: float | None, signal_text: str) -> None:
+    """Stop instances: the program gets SIGTERM, and if it has not ended in time, the machine is switched off."""
+    from .commands import stop as end
+    sys.exit(end(names, seconds, signal_text))
+
+
+@instance.command(context_settings=CONTEXT)
+@NAMES
+@click.option("-f", "--force", is_flag=True, help="Also one that runs; it is switched off.")
+def delete(names: tuple[str, ...], force: bool) -> None:
+    """Delete instances and all that belongs to them."""
+    from .commands import delete as remove
+    sys.exit(remove(names, force))
+
+
+@instance.command(context_settings=CONTEXT)
+@NAMES
+def inspect(names: tuple[str, ...]) -> None:
+    """Print all that is known about instances, as JSON."""
+    from .commands import inspect as show
+    sys.exit(show(names))
+
+
+@instance.command(context_settings=CONTEXT)
+@click.argument("name")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the instance ends.")
+@click.option("-n", "--tail", type=click.IntRange(0), metavar="N", help="Only the last N lines.")
+@click.option("-t", "--timestamps", is_flag=True, help="Begin each line with its time.")
+@click.option("--kernel", is_flag=True, help="The kernel's log instead of the program's output.")
+def logs(**values: Any) -> None:
+    """Print what the program wrote; its errors go to stderr."""
+    from .commands import logs as show
+    sys.exit(show(**values))

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: MIT
+"""The other commands of stout instance."""
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+from ..errors import StoutError, usage
+from ..output import UNFINISHED, remove_abandoned
+from ..paths import human_size
+from ..tables import print_json, print_table
+from . import log
+from .create import check_stop_timeout
+from .instance import ALIVE, CONFIG, Instance, all_instances, end_orphan
+from .state import read_json, state_dir
+
+
+def each(names: tuple[str, ...], action: Callable[[Instance], None]) -> int:
+    """For all the names: what goes wrong with one does not keep the others."""
+    status = 0
+    for name in dict.fromkeys(names):
+        try:
+            action(Instance(name))
+            print(name)
+        except StoutError as error:
+            sys.stderr.write(f"stout: {error.sentence}\n")
+            status = status or error.status
+    return status
+
+
+def start(names: tuple[str, ...]) -> int:
+    def action(instance: Instance) -> None:
+        with instance.locked():
+            if instance.is_running():
+                status = instance.state()["status"]
+                if status in ALIVE:
+                    raise StoutError(f"{instance.name} is {status} already.")
+                instance.wait_until_over()
+            instance.start()
+
+    return each(names, action)
+
+
+def stop(names: tuple[str, ...], seconds: float | None, signal_text: str) -> int:
+    number = parse_signal(signal_text)
+    if seconds is not None:
+        check_stop_timeout(seconds)
+
+    def action(instance: Instance) -> None:
+        with instance.locked():
+            instance.stop(instance.config()["stop_timeout"] if seconds is None else seconds, number)
+
+    return each(names, action)
+
+
+def parse_signal(text: str) -> int:
+    name = text.upper().removeprefix("SIG")
+    if name.isdigit() and 0 < int(name) <= 64:
+        return int(name)
+    try:
+        return signal.Signals[f"SIG{name}"].value
+    except KeyError:
+        raise usage(f"There is no signal {text}; give for example TERM or INT.") from None
+
+
+def delete(names: tuple[str, ...], force: bool) -> int:
+    remove_abandoned(state_dir("instances"), UNFINISHED)
+
+    def action(instance: Instance) -> None:
+        with instance.locked():
+            if instance.is_running():
+                if instance.state()["status"] in ALIVE and not force:
+                    raise StoutError(f"{instance.name} is running; stop it, or use delete -f.")
+                instance.kill()
+            end_orphan(instance.state())
+            # The name is free at once; what a kill of this command leaves, the next delete removes.
+            gone = os.path.join(state_dir("instances"), f"{UNFINISHED}{instance.name}-{os.getpid()}")
+            os.rename(instance.folder, gone)
+            shutil.rmtree(gone)
+
+    return each(names, action)
+
+
+def summary(instance: Instance) -> dict[str, Any] | None:
+    config = read_json(instance.path(CONFIG))
+    if config is None:
+        return None  # deleted meanwhile
+    state = instance.state()
+    return {
+        "name": config["name"], "status": state["status"], "program": config["argv"], "ports": config["publish"],
+        "memory": config["memory"], "cpus": config["cpus"], "restart": config["restart"], "created": config["created"],
+        "started": state.get("started"), "finished": state.get("finished"), "exit": state.get("exit"),
+        "reason": state.get("reason"), "restarts": state.get("restarts", 0),
+        "pid": state["qemu"]["pid"] if state["status"] in ("running", "stopping") else None,
+    }
+
+
+def list_instances(as_json: bool, quiet: bool) -> int:
+    items = [item for item in map(summary, all_instances()) if item is not None]
+    if as_json:
+        print_json(items)
+    elif quiet:
+        for item in items:
+            print(item["name"])
+    else:
+        print_table(("NAME", "STATUS", "PORTS", "MEMORY", "PROGRAM"), [row(item) for item in items])
+    return 0
+
+
+def row(item: dict[str, Any]) -> tuple[str, ...]:
+    status = item["status"]
+    if status in ("running", "stopping"):
+        status += f" for {age(item['started'])}"
+    elif item["reason"]:
+        status += f" {age(item['finished'])} ago" if item["finished"] else ""
+        status += f": {item['reason']}"
+    if item["restarts"]:
+        status += f" ({item['restarts']} restart{'s' * (item['restarts'] > 1)})"
+    return item["name"], status, " ".join(item["ports"]), human_size(item["memory"]), " ".join(item["program"])
+
+
+def age(time: str) -> str:
+    """How long ago an ISO time was: 12 s, 5 min, 3 h, 2 days."""
+    seconds = (datetime.now(timezone.utc) - datetime.fromisoformat(time.replace("Z", "+00:00"))).total_seconds()
+    for unit, size, most in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172800)):
+        if seconds < most:
+            return f"{max(seconds, 0) / size:.0f} {unit}"
+    return f"{seconds / 86400:.0f} days"
+
+
+def inspect(names: tuple[str, ...]) -> int:
+    documents = []
+    for name in names:
+        instance = Instance(name)
+        documents.append({**instance.config(), "state": instance.state(), "folder": instance.folder})
+    print_json(documents)
+    return 0
+
+
+def logs(name: str, follow: bool, tail: int | None, timestamps: bool, kernel: bool) -> int:
+    instance = Instance(name)
+    instance.config()
+    if kernel:
+        for suffix in (".1", ""):
+            with contextlib.suppress(FileNotFoundError), open(instance.path("kernel.log" + suffix), "rb") as file:
+                shutil.copyfileobj(file, sys.stdout.buffer)
+        return 0
+    show = Show(timestamps)
+    items: list[dict[str, Any]] | None = [] if tail is not None else None
+    for record in log.read(instance.folder, instance.is_running if follow else None):
+        if record is None:
+            for item in log.last_lines(items, tail) if items is not None and tail is not None else ():
+                show(item)
+            items = None
+        elif items is not None:
+            items.append(record)
+        else:
+            show(record)
+        if record is None or follow and items is None:
+            sys.stdout.buffer.flush()
+    return 0
+
+
+class Show:
+    """Records as the program wrote them, each stream to ours; the kernel's words about a crash go to stderr."""
+
+    def __init__(self, timestamps: bool):
+        self.timestamps = timestamps
+        self._in_line: set[str] = set()
+
+    def __call__(self, record: dict[str, Any]) -> None:
+        stream, data = record["stream"], log.text_of(record)
+        if stream == "kernel":
+            data = b"kernel: " + data
+        if self.timestamps and stream not in self._in_line:
+            data = record["time"].encode() + b" " + data
+        (self._in_line.discard if data.endswith(b"\n") else self._in_line.add)(stream)
+        if stream == "stdout":
+            sys.stdout.buffer.write(data)
+        else:
+            sys.stdout.buffer.flush()
+            sys.stderr.buffer.write(data)
+            sys.stderr.buffer.flush()
+
+

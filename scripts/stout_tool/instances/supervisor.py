@@ -1,0 +1,341 @@
+# SPDX-License-Identifier: MIT
+"""The process that owns one instance while it runs: python3 -m stout_tool.instances.supervisor FOLDER READY_FD.
+
+It starts QEMU, keeps what the program writes, answers the commands of `stout instance` at the socket `control`,
+starts the machine again as the restart policy says, and writes `state.json` on every change.  It holds the lock of
+`supervisor.lock` all its life: that, and not a pid, tells whether an instance runs.  QEMU dies with it.
+
+A conversation is one JSON object a line and direction; "attach" goes on with frames (attach.py).  The answer to "stop" comes
+when the machine has ended.
+"""
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from . import attach
+from ..errors import StoutError
+from .guest import Guest
+from .log import Appender, LogWriter, now
+from .state import identify, lock_file, read_json, write_json
+
+CONTROL = "control"
+LOCK = "supervisor.lock"
+STATE = "state.json"
+CONFIG = "config.json"
+BACKOFF_FIRST, BACKOFF_MOST, RUNS_WELL = 0.1, 60.0, 10.0  # seconds; docker's
+KERNEL_LOG_LIMIT = 1 << 20
+STOP_SECONDS = 10.0
+
+
+class Policy:
+    """--restart no, on-failure[:N], always, unless-stopped."""
+
+    def __init__(self, text: str):
+        self.kind, _, count = text.partition(":")
+        self.most = int(count) if count else None
+
+    def wants(self, failed: bool, restarts: int) -> bool:
+        if self.kind == "on-failure":
+            return failed and (self.most is None or restarts < self.most)
+        return self.kind in ("always", "unless-stopped")
+
+
+class Client:
+    """A connection to the socket `control`."""
+
+    def __init__(self, sock: socket.socket):
+        self.sock = sock
+        self.buffer = b""
+        self.is_attached = False
+        self.waits_for_end = False
+
+
+class Supervisor:
+    def __init__(self) -> None:
+        config = read_json(CONFIG)
+        if config is None:
+            raise StoutError("The instance has no configuration; delete it.")
+        self.config = config
+        self.policy = Policy(config["restart"])
+        self.log = LogWriter(".")
+        self.kernel = Appender("kernel.log", KERNEL_LOG_LIMIT)
+        self.selector = selectors.DefaultSelector()
+        self.clients: list[Client] = []
+        self.guest: Guest | None = None
+        self.is_over = False
+        self.user_stopped = False
+        self.is_leaving = False
+        self.restart_at: float | None = None
+        self.backoff = BACKOFF_FIRST
+        self.state: dict[str, Any] = {"status": "starting", "supervisor": identify(os.getpid()), "restarts": 0}
+
+    # ---- What the guest says (guest.Sink) ----
+
+    def output(self, stream: str, data: bytes) -> None:
+        self.log.write(stream, data)
+        for client in [client for client in self.clients if client.is_attached]:
+            self._send(client, attach.frame(attach.KINDS[stream], data))
+
+    def kernel_log(self, data: bytes) -> None:
+        self.kernel.append(data)
+
+    def control(self, words: list[str]) -> None:
+        pass
+
+    # ---- Life ----
+
+    def begin(self) -> None:
+        """The first start; StoutError if the machine does not come up."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(CONTROL)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        listener.bind(CONTROL)
+        listener.listen(64)
+        self._watch(listener, lambda: self._accept(listener))
+        self._watch_signals()
+        self._start_guest()
+        assert self.guest is not None
+        if self.guest.process.poll() is not None:
+            outcome = self._end_guest()
+            if outcome["exit"] is None:
+                self._write_state("failed", finished=now(), **outcome)
+                raise StoutError(outcome["reason"] + ".")
+            self._after(outcome)
+
+    def run(self) -> None:
+        while not self.is_over:
+            for key, _ in self.selector.select(self._timeout()):
+                if not self.is_over and key.fileobj in self._watched():
+                    key.data()
+            self._look_at_clock()
+        for client in list(self.clients):
+            self._close(client)
+        os.unlink(CONTROL)
+
+    def _watched(self) -> set[Any]:
+        return {key.fileobj for key in self.selector.get_map().values()}
+
+    def _watch(self, fileobj: Any, handle: Callable[[], None]) -> None:
+        self.selector.register(fileobj, selectors.EVENT_READ, handle)
+
+    def _watch_signals(self) -> None:
+        """The host goes down: the program ends in order, and is started again at the next boot if its policy says so."""
+        ours, theirs = socket.socketpair()
+        for sock in (ours, theirs):
+            sock.setblocking(False)
+        signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        self._signals = theirs
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        self._watch(ours, lambda: self._on_signal(ours))
+
+    def _on_signal(self, sock: socket.socket) -> None:
+        sock.recv(100)
+        self._stop(signal.SIGTERM, self.config["stop_timeout"])
+
+    def _timeout(self) -> float | None:
+        times = [at for at in (self.restart_at, self.guest and self.guest.deadline) if at is not None]
+        return max(min(times) - time.monotonic(), 0) if times else None
+
+    def _look_at_clock(self) -> None:
+        at = time.monotonic()
+        if self.guest and self.guest.deadline is not None and at >= self.guest.deadline:
+            self.guest.make_end()
+            self._guest_ended()
+        if self.restart_at is not None and at >= self.restart_at:
+            self._restart()
+
+    def _start_guest(self) -> None:
+        self.restart_at = None
+        guest = self.guest = Guest(self.config["command"], self.config["stdin"], self)
+        for name in guest.channels():
+            self._watch(guest.sockets[name], lambda name=name: self._read_guest(name))
+        self._watch(guest.pidfd, self._guest_ended)
+        self._write_state("running", qemu=identify(guest.process.pid), version=guest.qmp.version, started=now(), finished=None,
+                          exit=None, reason=None, failed=False)
+
+    def _read_guest(self, name: str) -> None:
+        assert self.guest is not None
+        sock = self.guest.sockets[name]
+        self.guest.receive(name)
+        if name not in self.guest.sockets:
+            self.selector.unregister(sock)
+
+    def _end_guest(self) -> dict[str, Any]:
+        guest = self.guest
+        assert guest is not None
+        for sock in guest.sockets.values():
+            with contextlib.suppress(KeyError):
+                self.selector.unregister(sock)
+        self.selector.unregister(guest.pidfd)
+        outcome = guest.finish()
+        self.guest = None
+        for line in guest.report():
+            self.log.write("kernel", line + b"\n")
+        if time.monotonic() - guest.started >= RUNS_WELL:
+            self.backoff = BACKOFF_FIRST
+        return outcome
+
+    def _guest_ended(self) -> None:
+        self._after(self._end_guest())
+
+    def _after(self, outcome: dict[str, Any]) -> None:
+        wanted = not self.is_leaving and self.policy.wants(outcome["failed"], self.state["restarts"])
+        if not wanted:
+            status = "stopped" if self.is_leaving else "failed" if outcome["failed"] else "exited"
+            self._over(status, outcome)
+            return
+        self.restart_at = time.monotonic() + self.backoff
+        self.backoff = min(self.backoff * 2, BACKOFF_MOST)
+        self._write_state("restarting", finished=now(), **outcome)
+
+    def _restart(self) -> None:
+        self.state["restarts"] += 1
+        try:
+            self._start_guest()
+        except (StoutError, OSError) as error:
+            self.restart_at = None
+            self._after({"exit": None, "failed": True, "reason": str(error)})
+
+    def _over(self, status: str, outcome: dict[str, Any]) -> None:
+        self.is_over = True
+        self.restart_at = None
+        self._write_state(status, finished=now(), user_stopped=self.user_stopped, **outcome)
+        for client in list(self.clients):
+            if client.waits_for_end:
+                self._answer(client, {"ok": True, "state": self.state})
+            elif client.is_attached:
+                self._send(client, attach.frame(attach.END, json.dumps(self.state).encode()))
+
+    def _write_state(self, status: str, **more: Any) -> None:
+        self.state.update(more, status=status)
+        with contextlib.suppress(OSError):  # a full disk: what runs goes on
+            write_json(STATE, self.state)
+
+    def _stop(self, number: int, seconds: float) -> None:
+        self.is_leaving = True
+        if self.guest is None:
+            self._over("stopped", {name: self.state[name] for name in ("exit", "failed", "reason")})
+        else:
+            self.guest.stop(number, seconds)
+            self._write_state("stopping")
+
+    # ---- Commands ----
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            sock, _ = listener.accept()
+        except OSError:
+            return
+        sock.setblocking(False)
+        client = Client(sock)
+        self.clients.append(client)
+        self._watch(sock, lambda: self._read_client(client))
+
+    def _close(self, client: Client) -> None:
+        if client in self.clients:
+            self.clients.remove(client)
+            self.selector.unregister(client.sock)
+            client.sock.close()
+
+    def _send(self, client: Client, data: bytes) -> None:
+        """A client that does not read for a second is not waited for."""
+        try:
+            client.sock.settimeout(1)
+            client.sock.sendall(data)
+            client.sock.setblocking(False)
+        except OSError:
+            self._close(client)
+
+    def _answer(self, client: Client, document: dict[str, Any]) -> None:
+        self._send(client, json.dumps(document).encode() + b"\n")
+
+    def _read_client(self, client: Client) -> None:
+        try:
+            data = client.sock.recv(1 << 16)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        client.buffer += data
+        if not data or len(client.buffer) > 1 << 20:
+            self._close(client)
+        elif client.is_attached:
+            self._read_frames(client)
+        elif b"\n" in client.buffer:
+            line, client.buffer = client.buffer.split(b"\n", 1)
+            try:
+                request = json.loads(line)
+                handle = getattr(self, f"_do_{request['command']}")
+            except (ValueError, KeyError, TypeError, AttributeError):
+                self._answer(client, {"ok": False, "error": "the supervisor does not know this command"})
+                return
+            handle(client, request)
+
+    def _do_stop(self, client: Client, request: dict[str, Any]) -> None:
+        client.waits_for_end = True
+        self.user_stopped = True
+        self._stop(int(request["signal"]), float(request["seconds"]))
+
+    def _do_attach(self, client: Client, request: dict[str, Any]) -> None:
+        client.is_attached = True
+        self._answer(client, {"ok": True, "stdin": self.config["stdin"], "tty": self.config["tty"]})
+        self._read_frames(client)
+
+    def _read_frames(self, client: Client) -> None:
+        frames, client.buffer = attach.split(client.buffer)
+        for kind, data in frames:
+            if kind == attach.WINDOW:
+                rows, columns = attach.parse_window(data)
+                if self.guest:
+                    self.guest.tell(f"winsize {rows} {columns}")
+            elif kind == attach.STDIN:
+                self._write_stdin(client, data)
+
+    def _write_stdin(self, client: Client, data: bytes) -> None:
+        sock = self.guest.sockets.get("stdin") if self.guest else None
+        if sock is None:
+            return
+        try:
+            if not data:  # the end of the client's input
+                sock.shutdown(socket.SHUT_WR)
+                return
+            sock.settimeout(1)
+            sock.sendall(data)
+        except TimeoutError:
+            self._send(client, attach.frame(attach.NOTICE, b"the program does not read its input; some of it is lost"))
+        except OSError:
+            pass
+
+
+def main() -> None:
+    folder, ready = sys.argv[1], int(sys.argv[2])
+    os.chdir(folder)
+    lock = lock_file(LOCK, wait=False)
+    try:
+        if lock is None:
+            raise StoutError("It is running already.")
+        supervisor = Supervisor()
+        supervisor.begin()
+    except StoutError as error:
+        os.write(ready, error.sentence.encode() or b"?")
+        sys.exit(1)
+    except OSError as error:
+        os.write(ready, f"The host says: {error}.".encode())
+        sys.exit(1)
+    os.close(ready)
+    supervisor.run()
+
+
+if __name__ == "__main__":
+    main()
