@@ -21,6 +21,7 @@
 #include "net/address.h"
 #include "net/net.h"
 #include "net/tcp_socket.h"
+#include "net/tcp_table.h"
 
 /* What the failed packet was: from us to there. */
 struct failed {
@@ -45,14 +46,10 @@ static void report_udp(const struct failed *failed, int error)
 
 static void report_tcp(const struct failed *failed, int error)
 {
-    for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next) {
-        if (pcb->local_port == failed->local_port && pcb->remote_port == failed->remote_port &&
-            ip_addr_cmp(&pcb->local_ip, &failed->local) &&
-            ip_addr_cmp(&pcb->remote_ip, &failed->remote)) {
-            tcp_event_unreachable(pcb, error);
-            return;
-        }
-    }
+    struct tcp_pcb *pcb =
+        tcp_table_find(&failed->local, failed->local_port, &failed->remote, failed->remote_port);
+    if (pcb)
+        tcp_event_unreachable(pcb, error);
 }
 
 static void report(const struct failed *failed, int error)

@@ -187,11 +187,13 @@ u32_t lwip_port_tcp_isn(const ip_addr_t *local_ip, u16_t local_port, const ip_ad
 
 /* ---- Packets ---------------------------------------------------------------- */
 
-struct tcp_pcb *lwip_port_find_pcb(const struct tcp_hdr *header)
+struct tcp_pcb *lwip_port_find_pcb(const struct tcp_hdr *header, bool in_time_wait)
 {
     struct tcp_pcb *pcb =
         tcp_table_find(ip_current_dest_addr(), header->dest, ip_current_src_addr(), header->src);
-    if (pcb && pcb->netif_idx != NETIF_NO_INDEX &&
+    if (!pcb || (pcb->state == TIME_WAIT) != in_time_wait)
+        return NULL;
+    if (pcb->netif_idx != NETIF_NO_INDEX &&
         pcb->netif_idx != netif_get_index(ip_current_input_netif()))
         return NULL;
     return pcb;
@@ -227,8 +229,10 @@ static err_t check_time_wait(struct tcp_pcb *pcb, struct tcp_hdr *header, u16_t 
     if (!restore_segment(header, optlen, p))
         return ERR_OK;
 
-    tcp_abort(pcb); /* in this state: frees it, sends nothing */
-    pbuf_ref(p);    /* tcp_input() frees it, and so does our caller */
+    /* lwIP's next tick frees it: to take it out of the list of all of them now would be a walk. */
+    tcp_table_remove(pcb);
+    pcb->tmr = tcp_ticks - LWIP_TIME_WAIT_MS / TCP_SLOW_INTERVAL - 1;
+    pbuf_ref(p); /* tcp_input() frees it, and so does our caller */
     tcp_input(p, ip_current_input_netif());
     return ERR_ABRT;
 }

@@ -3,6 +3,8 @@
 /*
  * The functions lwIP calls through the hooks of net/lwip/lwipopts.h.  net_lock is held.
  */
+#include <stdbool.h>
+
 #include "lwip/err.h"
 #include "lwip/ip_addr.h"
 #include "lwip/pbuf.h"
@@ -14,8 +16,10 @@ struct tcp_pcb;
 /* The initial sequence number of a connection (RFC 6528). */
 u32_t lwip_port_tcp_isn(const ip_addr_t *local_ip, u16_t local_port, const ip_addr_t *remote_ip,
                         u16_t remote_port);
-/* The connection that a segment (in host byte order) belongs to, if it can be told at once. */
-struct tcp_pcb *lwip_port_find_pcb(const struct tcp_hdr *header);
+/* The connection that a segment (in host byte order) belongs to, active or in TIME-WAIT. */
+struct tcp_pcb *lwip_port_find_pcb(const struct tcp_hdr *header, bool in_time_wait);
+/* net/tcp_table.c: a connection whose addresses are all set now. */
+void tcp_table_insert(struct tcp_pcb *pcb);
 /* Sees every segment that a connection matches; ERR_OK: go on. */
 err_t lwip_port_tcp_packet(struct tcp_pcb *pcb, struct tcp_hdr *header, u16_t optlen,
                            struct pbuf *p);

@@ -10,7 +10,6 @@
 #include "abi/errno.h"
 #include "lwip/priv/tcp_priv.h"
 #include "net/net.h"
-#include "net/tcp_table.h"
 
 #define INITIAL_WINDOW 10 /* segments (RFC 6928); lwIP begins with 3 */
 /* One second (RFC 6298, 2.1); lwIP begins with three.  In its ticks, and no less than two of them: with one
@@ -73,7 +72,6 @@ static void end(struct tcp_socket *tcp, int error)
 {
     struct socket *sock = &tcp->inet.base;
 
-    tcp_table_remove(tcp);
     tcp->pcb = NULL;
     tcp->inet.is_connected = false;
     tcp_event_update_room(tcp);
@@ -173,7 +171,6 @@ struct tcp_pcb *tcp_event_detach(struct tcp_socket *tcp)
     assert_held(&net_lock);
     if (!pcb)
         return NULL;
-    tcp_table_remove(tcp);
     tcp->pcb = NULL;
     tcp_arg(pcb, NULL);
     tcp_recv(pcb, NULL);

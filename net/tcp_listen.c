@@ -15,7 +15,6 @@
 #include "net/net.h"
 #include "net/ports.h"
 #include "net/tcp_socket.h"
-#include "net/tcp_table.h"
 
 #define HANDSHAKES_MAX 255
 
@@ -73,7 +72,6 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
     tcp->inet.remote_port = pcb->remote_port;
     tcp->inet.is_connected = true;
     tcp_event_attach(tcp, pcb);
-    tcp_table_insert(tcp);
     tcp_option_apply(tcp, pcb);
     tcp_option_limit_window(tcp, pcb);
     tcp_event_update_room(tcp);

@@ -14,7 +14,6 @@
 #include "net/address.h"
 #include "net/net.h"
 #include "net/ports.h"
-#include "net/tcp_table.h"
 #include "net/tcp_urgent.h"
 
 struct tcp_socket *tcp_socket_alloc(int family, unsigned alloc_flags)
@@ -24,7 +23,6 @@ struct tcp_socket *tcp_socket_alloc(int family, unsigned alloc_flags)
     if (!tcp)
         return NULL;
     inet_setup(&tcp->inet, &tcp_socket_ops, family, ABI_SOCK_STREAM, ABI_IPPROTO_TCP);
-    list_init(&tcp->table_node);
     list_init(&tcp->member_node);
     list_init(&tcp->accept_queue);
     list_init(&tcp->accept_node);
@@ -111,7 +109,6 @@ static int open_pcb(struct tcp_socket *tcp, const ip_addr_t *ip, uint16_t port)
         return err;
     }
     inet->local = pcb->local_ip;
-    tcp_table_insert(tcp);
     return 0;
 }
 

@@ -33,10 +33,9 @@ struct tcp_listener {
 
 struct tcp_socket {
     struct inet_socket inet;
-    enum tcp_phase phase;   /* [a] */
-    struct tcp_pcb *pcb;    /* [n] NULL: lwIP has none, or no longer */
-    struct list table_node; /* [n] net/tcp_table.c; itself when not listed */
-    bool connect_pending;   /* [n] the outcome of connect(2) has not been told */
+    enum tcp_phase phase; /* [a] */
+    struct tcp_pcb *pcb;  /* [n] NULL: lwIP has none, or no longer */
+    bool connect_pending; /* [n] the outcome of connect(2) has not been told */
 
     /* Received: pbufs linked by next, their tot_len not kept.  Producers append under net_lock and then
      * add to received; the reader, under read_lock, takes what received covers. */

@@ -1,17 +1,25 @@
 // SPDX-License-Identifier: MIT
+/*
+ * A hash table whose chains run through the PCBs' additional arguments, of which lwIP has two for us: the next PCB of
+ * the chain, and the pointer that points to this one.  The second one's callback takes a PCB out that lwIP frees.
+ */
 #include "net/tcp_table.h"
 
 #include "kernel/entropy.h"
+#include "lwip/tcp.h"
+#include "net/lwip_port.h"
 #include "net/net.h"
 
-#define BUCKETS 1024
+#define BUCKETS  2048
+#define ARG_NEXT 0
+#define ARG_LINK 1
 
-static struct list table[BUCKETS]; /* tcp_socket.table_node; all zero until used */
+static struct tcp_pcb *table[BUCKETS]; /* [n] */
 static uint64_t key[2];
 
 /* A secret, so that nobody can choose addresses that meet in one bucket. */
-static struct list *bucket_of(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote,
-                              uint16_t remote_port)
+static struct tcp_pcb **bucket_of(const ip_addr_t *local, uint16_t local_port,
+                                  const ip_addr_t *remote, uint16_t remote_port)
 {
     uint64_t x = (uint64_t)remote_port << 16 | local_port;
 
@@ -29,35 +37,57 @@ static struct list *bucket_of(const ip_addr_t *local, uint16_t local_port, const
     x *= key[0];
     x ^= x >> 32;
     x *= key[1];
-    struct list *bucket = &table[x >> 54];
-    if (!bucket->next)
-        list_init(bucket);
-    return bucket;
+    return &table[x >> 53];
 }
 
-void tcp_table_insert(struct tcp_socket *tcp)
+static struct tcp_pcb *next_of(const struct tcp_pcb *pcb)
 {
-    const struct tcp_pcb *pcb = tcp->pcb;
-
-    assert_held(&net_lock);
-    list_push_back(bucket_of(&pcb->local_ip, pcb->local_port, &pcb->remote_ip, pcb->remote_port),
-                   &tcp->table_node);
+    return pcb->ext_args[ARG_NEXT].data;
 }
 
-void tcp_table_remove(struct tcp_socket *tcp)
+/* The PCB that *link points to leaves its chain. */
+static void unlink_at(u8_t id, void *link)
+{
+    struct tcp_pcb **at = link;
+
+    if (!at)
+        return;
+    struct tcp_pcb *pcb = *at;
+    *at = next_of(pcb);
+    if (*at)
+        (*at)->ext_args[ARG_LINK].data = at;
+    pcb->ext_args[ARG_LINK].data = NULL;
+}
+
+static const struct tcp_ext_arg_callbacks leave = { .destroy = unlink_at };
+
+void tcp_table_insert(struct tcp_pcb *pcb)
+{
+    struct tcp_pcb **bucket =
+        bucket_of(&pcb->local_ip, pcb->local_port, &pcb->remote_ip, pcb->remote_port);
+
+    assert_held(&net_lock);
+    pcb->ext_args[ARG_NEXT].data = *bucket;
+    if (*bucket)
+        (*bucket)->ext_args[ARG_LINK].data = &pcb->ext_args[ARG_NEXT].data;
+    pcb->ext_args[ARG_LINK].data = bucket;
+    pcb->ext_args[ARG_LINK].callbacks = &leave;
+    *bucket = pcb;
+}
+
+void tcp_table_remove(struct tcp_pcb *pcb)
 {
     assert_held(&net_lock);
-    list_remove(&tcp->table_node);
+    unlink_at(ARG_LINK, pcb->ext_args[ARG_LINK].data);
 }
 
 struct tcp_pcb *tcp_table_find(const ip_addr_t *local, uint16_t local_port, const ip_addr_t *remote,
                                uint16_t remote_port)
 {
-    struct tcp_socket *tcp;
+    struct tcp_pcb *pcb;
 
     assert_held(&net_lock);
-    list_for_each (tcp, bucket_of(local, local_port, remote, remote_port), table_node) {
-        struct tcp_pcb *pcb = tcp->pcb;
+    for (pcb = *bucket_of(local, local_port, remote, remote_port); pcb; pcb = next_of(pcb)) {
         if (pcb->local_port == local_port && pcb->remote_port == remote_port &&
             ip_addr_cmp(&pcb->remote_ip, remote) && ip_addr_cmp(&pcb->local_ip, local))
             return pcb;

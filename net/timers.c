@@ -7,9 +7,8 @@
  * discovery and reassembly age tables; they run while there is traffic and for a minute
  * after it.  Later they run in batches, the missed seconds at once.
  *
- * lwIP's TIME-WAIT lasts 2 TCP_MSL, and so does LAST-ACK.  The first is cut to two seconds here
- * (each costs a step of the walk for every SYN); the second must not be: it would drop data that a slow
- * peer has not read yet, so its clock stands still while the peer acknowledges.
+ * lwIP's LAST-ACK lasts 2 TCP_MSL.  That would drop data that a slow peer has not read yet, so its clock stands still
+ * while the peer acknowledges.
  */
 #include "net/timers.h"
 
@@ -30,7 +29,6 @@
 #define SLOW_INTERVAL    NSEC_PER_SEC
 #define SLOW_QUIET_TICKS 60 /* seconds of silence after which ageing is batched */
 #define SLOW_BATCH       30L
-#define TIME_WAIT_NS     (2 * NSEC_PER_SEC)
 
 struct cyclic {
     nsec_t interval;
@@ -50,18 +48,6 @@ static bool tcp_is_needed(void)
     return tcp_active_pcbs || tcp_tw_pcbs;
 }
 
-static void trim_time_wait(void)
-{
-    u32_t ticks = (u32_t)(TIME_WAIT_NS / NSEC_PER_MSEC / TCP_SLOW_INTERVAL);
-    struct tcp_pcb *next;
-
-    for (struct tcp_pcb *pcb = tcp_tw_pcbs; pcb; pcb = next) {
-        next = pcb->next;
-        if ((u32_t)(tcp_ticks - pcb->tmr) > ticks)
-            tcp_abort(pcb); /* in this state: frees it, sends nothing */
-    }
-}
-
 static void hold_last_ack(void)
 {
     for (struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next) {
@@ -74,7 +60,6 @@ static void tcp_run(void)
 {
     hold_last_ack();
     tcp_tmr();
-    trim_time_wait();
 }
 
 /* ---- Multicast reports, DHCP -------------------------------------------------- */

@@ -92,8 +92,9 @@
 #define LWIP_TCP_TIMESTAMPS               0
 #define LWIP_TCP_KEEPALIVE                1
 #define TCP_LISTEN_BACKLOG                1
-/* Also how long an unanswered FIN is kept; TIME-WAIT ends sooner, in net/timers.c. */
-#define TCP_MSL                           30000UL
+#define TCP_MSL                           30000UL /* also how long an unanswered FIN is kept */
+#define LWIP_TIME_WAIT_MS                 2000UL
+#define LWIP_TCP_PCB_NUM_EXT_ARGS         2 /* net/tcp_table.c */
 #define TCP_MAXRTX                        12
 #define TCP_SYNMAXRTX                     6
 #define TCP_LOCAL_PORT_RANGE_START        32768
@@ -122,7 +123,8 @@
     lwip_port_tcp_isn(local_ip, local_port, remote_ip, remote_port)
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, header, optlen, opt1len, opt2, p)                          \
     lwip_port_tcp_packet(pcb, header, optlen, p)
-#define LWIP_HOOK_IP4_INPUT(p, netif)  lwip_port_ip4_input(p, netif)
-#define LWIP_HOOK_IP6_INPUT(p, netif)  lwip_port_ip6_input(p, netif)
-/* Ours: net/lwip/tcp_find.sed. */
-#define LWIP_HOOK_TCP_FIND_PCB(header) lwip_port_find_pcb(header)
+#define LWIP_HOOK_IP4_INPUT(p, netif)                lwip_port_ip4_input(p, netif)
+#define LWIP_HOOK_IP6_INPUT(p, netif)                lwip_port_ip6_input(p, netif)
+/* Ours: the .sed scripts of net/lwip. */
+#define LWIP_HOOK_TCP_FIND_PCB(header, in_time_wait) lwip_port_find_pcb(header, in_time_wait)
+#define LWIP_HOOK_TCP_REGISTERED(pcb)                tcp_table_insert(pcb)

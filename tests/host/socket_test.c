@@ -258,6 +258,7 @@ static void test_time_wait(void)
     send_segment(seq + 100000, 0, TCP_SYN, 8080, 7001, "", 0);
     CHECK(next_segment(&segment));
     CHECK(TCPH_FLAGS(&segment.tcp) & TCP_RST);
+    net_world_advance(NSEC_PER_SEC);
     CHECK(tcp_tw_pcbs == NULL);
     sys_close(listening);
     fd = accept_from_peer(&seq, &ack, 7002);

@@ -1,0 +1,5 @@
+# tcp_input() asks for the connection by hash (net/tcp_table.c) in place of its walks of the active ones and those in TIME-WAIT.
+s/^  for (pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next) {/  for (pcb = LWIP_HOOK_TCP_FIND_PCB(tcphdr, 0); 0;) {/
+s/^    for (pcb = tcp_tw_pcbs; pcb != NULL; pcb = pcb->next) {/    for (pcb = LWIP_HOOK_TCP_FIND_PCB(tcphdr, 1); pcb != NULL; pcb = NULL) {/
+# A connection that arrives joins it.
+s/^    TCP_REG_ACTIVE(npcb);/&\n    LWIP_HOOK_TCP_REGISTERED(npcb);/
