@@ -4,6 +4,7 @@
  */
 #include "abi/errno.h"
 #include "drivers/e1000.h"
+#include "drivers/e1000e.h"
 #include "drivers/pci.h"
 #include "drivers/uart16550.h"
 #include "drivers/virtio_9p.h"
@@ -17,9 +18,13 @@
 #include "kernel/log.h"
 
 const struct driver *const drivers[] = {
-    &virtio_pci_driver, /* a transport: finds devices of BUS_VIRTIO */
-    &virtio_rng_driver, &virtio_console_driver, &virtio_net_driver,
-    &e1000_driver,      &virtio_9p_driver,
+    &virtio_pci_driver,     /* a transport: finds devices of BUS_VIRTIO */
+    &virtio_rng_driver,     /* before what wants random numbers */
+    &virtio_console_driver, /* the tool's channels */
+    &virtio_net_driver,     /* QEMU, most clouds */
+    &e1000_driver,          /* VirtualBox, VMware */
+    &e1000e_driver,         /* VMware, QEMU's q35 */
+    &virtio_9p_driver,      /* folders of the host */
 };
 const unsigned ndrivers = ARRAY_SIZE(drivers);
 

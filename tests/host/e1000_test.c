@@ -9,6 +9,7 @@
 
 #include "abi/errno.h"
 #include "drivers/e1000_ring.h"
+#include "drivers/e1000e.h"
 #include "kernel/mm/heap.h"
 #include "tests/host/check.h"
 #include "tests/host/nic_world.h"
@@ -31,7 +32,7 @@
 static const uint16_t eeprom[3] = { 0x5452, 0x1200, 0x5634 };
 static unsigned rx_at, tx_at; /* where the card is */
 static unsigned ndone;
-static bool is_stuck;
+static bool is_stuck, is_express;
 
 /* The card while the driver waits: a reset ends, a word of the EEPROM is there. */
 static void card_turn(void)
@@ -40,7 +41,9 @@ static void card_turn(void)
     if (!is_stuck)
         nic_set_reg(0, REG_CONTROL, control & ~(1u << 26));
     if (word & 1 && !is_stuck)
-        nic_set_reg(0, REG_EEPROM, (uint32_t)eeprom[word >> 8 & 3] << 16 | 1u << 4);
+        nic_set_reg(0, REG_EEPROM,
+                    is_express ? (uint32_t)eeprom[word >> 2 & 3] << 16 | 1u << 1
+                               : (uint32_t)eeprom[word >> 8 & 3] << 16 | 1u << 4);
 }
 
 static void *ring_at(unsigned base)
@@ -55,7 +58,7 @@ static int probe(void)
     nic_on_pause = card_turn;
     nic_dev = NULL;
     nic_set_reg(0, REG_STATUS, 2);
-    return e1000_driver.probe(&nic_pci.device);
+    return (is_express ? &e1000e_driver : &e1000_driver)->probe(&nic_pci.device);
 }
 
 static struct e1000_receive_descriptor *next_receive(void)
@@ -277,6 +280,28 @@ static void test_interrupt(void)
     CHECK(nic_dev->ops->enable_interrupt(nic_dev));
 }
 
+/* A message is for one device only, so the handler does not ask whose it is. */
+static void test_message(void)
+{
+    is_express = nic_has_msi = true;
+    CHECK_EQ(probe(), 0);
+    CHECK(memcmp(nic_dev->mac, "\x52\x54\x00\x12\x34\x56", 6) == 0);
+    nic_set_reg(0, REG_CAUSE, 1u << 2);
+    nic_set_reg(0, REG_STATUS, 0);
+    nic_handler(nic_arg);
+    CHECK_EQ(nic_nwakes, 1);
+    CHECK_EQ(nic_reg(0, REG_MASK_CLR), UINT32_MAX);
+    CHECK(nic_dev->ops->enable_interrupt(nic_dev));
+    CHECK(!nic_dev->is_link_up);
+    nic_set_reg(0, REG_CAUSE, 0);
+    nic_handler(nic_arg);
+    CHECK_EQ(nic_nwakes, 2);
+    nic_has_msi = false; /* then it has a wire */
+    CHECK_EQ(probe(), 0);
+    nic_handler(nic_arg);
+    CHECK_EQ(nic_nwakes, 0);
+}
+
 int main(void)
 {
     test_probe();
@@ -286,5 +311,6 @@ int main(void)
     test_transmit();
     test_full();
     test_interrupt();
+    test_message();
     return 0;
 }

@@ -96,8 +96,8 @@ def test_machines(stout, compiled):
     text = " ".join(dry(stout("run", "--dry-run", "--net", "none", program)))
     assert "netdev" not in text
     for machine in ([], ["--machine", "pc"]):
-        text = " ".join(dry(stout("run", "--dry-run", "--nic", "e1000", *machine, program)))
-        assert f"-M {machine[1] if machine else 'q35'} " in text and "-device e1000,netdev=n0,romfile=" in text
+        text = " ".join(dry(stout("run", "--dry-run", "--nic", "e1000e", *machine, program)))
+        assert f"-M {machine[1] if machine else 'q35'} " in text and "-device e1000e,netdev=n0,romfile=" in text
 
 
 def test_emulated_jvm_takes_turns(stout, compiled, tmp_path):
