@@ -53,6 +53,10 @@ class Root:
     def is_file(self, path):
         return os.path.isfile(self.host(path))
 
+    def real(self, path):
+        """The path inside the root without links."""
+        return os.path.realpath(path) if self.top == "/" else "/" + os.path.relpath(self.host(path), self.top)
+
 
 def read_ld_conf(root, path="/etc/ld.so.conf", depth=0):
     """The directories of ld.so.conf, its include lines followed."""
@@ -190,9 +194,7 @@ class Resolver:
         return rpaths
 
     def _expand(self, elf, directories):
-        origin = os.path.dirname(elf.path)
-        if self.root.top == "/":
-            origin = os.path.dirname(os.path.realpath(elf.path))
+        origin = os.path.dirname(self.root.real(elf.path))
         result = []
         for directory in directories:
             for word in ("$ORIGIN", "${ORIGIN}"):

@@ -137,3 +137,23 @@ def get(**values: Any) -> None:
     """Fetch a package: node_v14.2.0, or node_v20 for the newest of these."""
     from .get import get as fetch
     sys.exit(fetch(**values))
+
+
+@pkg.command("from-apt", context_settings=CONTEXT)
+@click.argument("names", nargs=-1, required=True, metavar="PACKAGE...")
+@click.option("--program", metavar="PATH", help="The program (default: the one with the package's name).")
+@click.option("-a", "--args", multiple=True, metavar="ARG", help="An argument that the program always gets.")
+@click.option("-e", "--env", multiple=True, metavar="NAME=VALUE", help="A variable that it gets.")
+@click.option("-w", "--workdir", metavar="DIR", help="Start it in this directory.")
+@click.option("-u", "--user", metavar="NAME|UID[:GID]", help="Run it as this user.")
+@making
+def from_apt(names: tuple[str, ...], args: tuple[str, ...], env: tuple[str, ...], **values: Any) -> None:
+    """Make a package of Debian PACKAGEs and all they depend on, without root.
+
+    \b
+    stout pkg from-apt redis-server
+    stout pkg from-apt python3 python3-flask --program /usr/bin/python3 -n flask
+    """
+    from ..run import parse_env
+    from .from_apt import from_apt as make
+    sys.exit(make(names, args=list(args), env=parse_env(env, ()), **values))
