@@ -15,8 +15,13 @@ struct thread;
  * orig_rax: the system call's number, or -1 after a fault or an interrupt.
  */
 struct regs {
-    uint64_t r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8;
-    uint64_t rax, rcx, rdx, rsi, rdi;
+    uint64_t r15, r14, r13, r12, rbp, rbx, r11, rax, rcx;
+    union {
+        struct {
+            uint64_t rdi, rsi, rdx, r10, r8, r9;
+        };
+        unsigned long args[6]; /* of a system call */
+    };
     uint64_t orig_rax;
     uint64_t rip, cs, rflags, rsp, ss;
 };

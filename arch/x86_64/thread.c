@@ -187,8 +187,7 @@ long arch_regs_syscall(const struct regs *regs)
 
 void arch_regs_syscall_args(const struct regs *regs, unsigned long args[6])
 {
-    const unsigned long in[6] = { regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9 };
-    memcpy(args, in, sizeof(in));
+    memcpy(args, regs->args, sizeof(regs->args));
 }
 
 void arch_regs_forget_syscall(struct regs *regs)

@@ -33,6 +33,7 @@ _Static_assert(offsetof(struct thread, kernel_stack_top) == THREAD_STACK_TOP, "o
 _Static_assert(offsetof(struct thread, work) == THREAD_WORK, "offsets.h");
 _Static_assert(sizeof(struct regs) == REGS_SIZE, "offsets.h");
 _Static_assert(offsetof(struct regs, rip) == REGS_RIP, "offsets.h");
+_Static_assert(offsetof(struct regs, args) == REGS_RDI, "offsets.h");
 
 /* Page-fault error code (SDM 3A, 4.7). */
 #define PF_WRITE 2u
@@ -285,11 +286,8 @@ bool syscall_from_app(struct regs *regs)
         arch_irq_enable(); /* the application had turned them off; it gets them back on */
         regs->rflags |= RFLAGS_IF;
     }
-    const unsigned long args[6] = {
-        regs->rdi, regs->rsi, regs->rdx, regs->r10, regs->r8, regs->r9
-    };
     /* The number is eax: Linux ignores the upper half. */
-    regs->rax = (uint64_t)syscall_dispatch((int)regs->orig_rax, args);
+    regs->rax = (uint64_t)syscall_dispatch((long)regs->orig_rax, regs->args);
     while (unlikely(READ_ONCE(thread->work))) {
         exit_to_app(regs);
         arch_irq_enable();

@@ -22,14 +22,14 @@
 
 /* The general registers of struct regs, in its order from the top down and back. */
     .macro PUSH_REGS
-    pushq %rdi
-    pushq %rsi
+    pushq %r9
+    pushq %r8
+    pushq %r10
     pushq %rdx
+    pushq %rsi
+    pushq %rdi
     pushq %rcx
     pushq %rax
-    pushq %r8
-    pushq %r9
-    pushq %r10
     pushq %r11
     pushq %rbx
     pushq %rbp
@@ -47,14 +47,14 @@
     popq %rbp
     popq %rbx
     popq %r11
-    popq %r10
-    popq %r9
-    popq %r8
     popq %rax
     popq %rcx
-    popq %rdx
-    popq %rsi
     popq %rdi
+    popq %rsi
+    popq %rdx
+    popq %r10
+    popq %r8
+    popq %r9
     .endm
 
     .section .text.entry, "ax"
@@ -117,24 +117,24 @@ move:
 2:  subq $REGS_FROM_TOP, %rdx
 
     /* struct regs at rdx. */
-    movq %r15, (%rdx)
-    movq %r14, 8(%rdx)
-    movq %r13, 16(%rdx)
-    movq %r12, 24(%rdx)
-    movq %rbp, 32(%rdx)
-    movq %rbx, 40(%rdx)
-    movq %r11, 48(%rdx)
-    movq %r10, 56(%rdx)
-    movq %r9, 64(%rdx)
-    movq %r8, 72(%rdx)
-    movq %rsi, 104(%rdx)
-    movq %rdi, 112(%rdx)
+    movq %r15, REGS_R15(%rdx)
+    movq %r14, REGS_R14(%rdx)
+    movq %r13, REGS_R13(%rdx)
+    movq %r12, REGS_R12(%rdx)
+    movq %rbp, REGS_RBP(%rdx)
+    movq %rbx, REGS_RBX(%rdx)
+    movq %r11, REGS_R11(%rdx)
+    movq %rdi, REGS_RDI(%rdx)
+    movq %rsi, REGS_RSI(%rdx)
+    movq %r10, REGS_R10(%rdx)
+    movq %r8, REGS_R8(%rdx)
+    movq %r9, REGS_R9(%rdx)
     movq 16(%rsp), %rax
     movq %rax, REGS_RAX(%rdx)
     movq 8(%rsp), %rax
-    movq %rax, 88(%rdx)         /* rcx */
+    movq %rax, REGS_RCX(%rdx)
     movq (%rsp), %rax
-    movq %rax, 96(%rdx)         /* rdx */
+    movq %rax, REGS_RDX(%rdx)
     movq $-1, REGS_ORIG_RAX(%rdx)
     movq AT_RIP(%rsp), %rax
     movq %rax, REGS_RIP(%rdx)
