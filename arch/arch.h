@@ -143,6 +143,13 @@ int arch_signal_push(struct regs *regs, const struct abi_siginfo *info,
 int arch_signal_pop(struct regs *regs, uint64_t *blocked, struct abi_stack *altstack) __must_check;
 size_t arch_signal_frame_size(void); /* AT_MINSIGSTKSZ */
 
+/* ---- Address spaces ----------------------------------------------------------- */
+
+/* struct arch_vmspace: the machine's part of one, all zero in a new one.  Fork copies it with vm->lock of both
+ * held; the last reference's end releases it. */
+void arch_vmspace_copy(const struct vmspace *from, struct vmspace *child);
+void arch_vmspace_release(struct vmspace *vm);
+
 /* ---- Page tables ------------------------------------------------------------ */
 
 /* Protection of a page. */

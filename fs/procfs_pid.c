@@ -190,13 +190,13 @@ static int pid_syscall(const struct pseudo_ref *ref, struct text *text)
     if (!thread)
         return -ESRCH;
     struct regs *regs = arch_thread_regs(thread);
-    if (READ_ONCE(thread->state) != THREAD_SLEEPING || !regs || !thread->is_in_syscall) {
+    if (READ_ONCE(thread->state) != THREAD_SLEEPING || !regs || arch_regs_syscall(regs) < 0) {
         text_printf(text, "running\n");
     } else {
         unsigned long args[6];
         arch_regs_syscall_args(regs, args);
         text_printf(text, "%ld 0x%lx 0x%lx 0x%lx 0x%lx 0x%lx 0x%lx 0x%lx 0x%lx\n",
-                    thread->syscall_nr, args[0], args[1], args[2], args[3], args[4], args[5],
+                    arch_regs_syscall(regs), args[0], args[1], args[2], args[3], args[4], args[5],
                     arch_regs_sp(regs), arch_regs_pc(regs));
     }
     thread_put(thread);

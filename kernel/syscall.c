@@ -5,6 +5,8 @@
  */
 #include "kernel/syscall.h"
 
+#include <string.h>
+
 #include "abi/errno.h"
 #include "abi/syscall_nr.h"
 #include "kernel/log.h"
@@ -85,48 +87,50 @@ static __cold long syscall_unknown(long nr)
 
 /* ---- Dispatch ---------------------------------------------------------------------- */
 
-static const struct syscall *row_find(long nr)
-{
-    if ((unsigned long)nr >= SYSCALL_MAX || !syscalls[nr].call)
-        return NULL;
-    return &syscalls[nr];
-}
-
-static __cold long dispatch_traced(long nr, const unsigned long reg[6])
-{
-    const struct syscall *row = row_find(nr);
-    strace_enter(row, reg);
-    long result = row ? row->call(reg) : syscall_unknown(nr);
-    strace_leave(row, nr, reg, result);
-    return result;
-}
-
 static bool must_be_settled(long result)
 {
     return result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK;
 }
 
+/* The signal that ended a call may have gone to another thread meanwhile; the result and a temporary
+ * mask are settled by signal_deliver() all the same. */
+static long have_settled(long result)
+{
+    __atomic_fetch_or(&thread_current()->work, THREAD_WORK_SIGNAL, __ATOMIC_RELAXED);
+    return result;
+}
+
+static bool is_for_settling(long result)
+{
+    return (unsigned)must_be_settled(result) | thread_current()->signals.has_saved_blocked;
+}
+
+/* A traced call, or one that the table lacks. */
+static __cold long dispatch_slowly(long nr, const unsigned long reg[6])
+{
+    bool is_known = (unsigned long)nr < SYSCALL_MAX && syscalls[nr].call;
+    const struct syscall *row = is_known ? &syscalls[nr] : NULL;
+    bool is_traced = thread_current()->flags & THREAD_TRACED;
+    unsigned long copy[6]; /* the call may change the registers */
+    memcpy(copy, reg, sizeof(copy));
+    if (is_traced)
+        strace_enter(row, copy);
+    long result = row ? row->call(copy) : syscall_unknown(nr);
+    if (is_traced)
+        strace_leave(row, nr, copy, result);
+    return is_for_settling(result) ? have_settled(result) : result;
+}
+
 long syscall_dispatch(long nr, const unsigned long reg[6])
 {
-    struct thread *thread = thread_current();
-    long result;
     nr = (int)nr; /* as Linux: only eax counts */
-    thread->syscall_nr = nr;
-    thread->is_in_syscall = true;
-    if (unlikely(thread->flags & THREAD_TRACED)) {
-        result = dispatch_traced(nr, reg);
-    } else {
-        const struct syscall *row = row_find(nr);
-        result = likely(row) ? row->call(reg) : syscall_unknown(nr);
-    }
-    thread->is_in_syscall = false;
-    /*
-     * The signal that ended the call may have gone to another thread meanwhile; the result and a
-     * temporary mask are settled by signal_deliver() all the same.
-     */
-    if (unlikely(must_be_settled(result) || thread->signals.has_saved_blocked))
-        __atomic_fetch_or(&thread->work, THREAD_WORK_SIGNAL, __ATOMIC_RELAXED);
-    return result;
+    const struct syscall *row = &syscalls[nr & (SYSCALL_MAX - 1)];
+    bool is_out = nr & ~(SYSCALL_MAX - 1L), is_absent = !row->call;
+    /* One jump instead of three: an emulator pays for jumps, not for arithmetic. */
+    if (unlikely((thread_current()->flags & THREAD_TRACED) | is_out | is_absent))
+        return dispatch_slowly(nr, reg);
+    long result = row->call(reg);
+    return unlikely(is_for_settling(result)) ? have_settled(result) : result;
 }
 
 /* ---- On the way back --------------------------------------------------------------------- */

@@ -89,8 +89,6 @@ struct thread {
     uint64_t timer_slack_ns, default_timer_slack_ns; /* [o] prctl(2): only kept, timers are exact */
     struct call_context *call; /* [o] a call that the kernel makes for the application, or NULL */
     struct thread_attachment *ring_fds; /* [o] fs/uring/sys_uring.c */
-    bool is_in_syscall;                 /* [o] tracing, /proc/PID/syscall */
-    long syscall_nr;
     unsigned
         nevents_left; /* [o] of epoll_wait()'s last answer, beyond the one at work: net/net.c */
     nsec_t start_time;

@@ -262,6 +262,5 @@ int exec_commit(struct exec *exec, struct regs *regs)
     description_set(exec, process);
     thread_reset(thread);
     arch_regs_init(regs, exec->entry, exec->sp);
-    thread->is_in_syscall = false;
     return 0;
 }

@@ -17,6 +17,9 @@ struct regs {
 
 struct fiber;
 
+struct arch_vmspace {
+};
+
 struct arch_thread {
     struct fiber *fiber;
     uintptr_t tls;

@@ -323,3 +323,14 @@ int host_translate(struct arch_pagetable *pt, uintptr_t address, unsigned access
     *paddr = cached->paddr + address % PAGE_SIZE;
     return 0;
 }
+
+void arch_vmspace_copy(const struct vmspace *from, struct vmspace *child)
+{
+    (void)from;
+    (void)child;
+}
+
+void arch_vmspace_release(struct vmspace *vm)
+{
+    (void)vm;
+}

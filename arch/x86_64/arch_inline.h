@@ -26,6 +26,12 @@ struct regs {
     uint64_t rip, cs, rflags, rsp, ss;
 };
 
+struct stub_page;
+
+struct arch_vmspace {
+    struct stub_page *stubs[8]; /* of patched calls, from the first on: call_patch.c */
+};
+
 struct arch_thread {
     uintptr_t fs_base; /* the application's TLS */
     void *xsave;       /* vector state while not running; NULL for kernel threads */

@@ -200,7 +200,7 @@ void halt_check(const struct regs *regs)
     if (start == 0 || !is_proven(start, search.pc, end))
         return;
     struct thread *thread = thread_current();
-    thread->arch.trap_number = 13; /* what ring 3 would have raised */
+    thread->arch.trap_number = VECTOR_PROTECTION; /* what ring 3 would have raised */
     thread->arch.trap_error = 0;
     signal_force_fault(ABI_SIGSEGV, ABI_SI_KERNEL, 0);
 }

@@ -41,6 +41,8 @@
 #define KERNEL_CS 0x08
 #define KERNEL_DS 0x10
 
+#define RFLAGS_USUAL 0x202 /* interrupts on, and the bit that is always 1 */
+
 #define IST_TRAP          1
 #define IST_NMI           2
 #define IST_DOUBLE_FAULT  3
@@ -50,5 +52,6 @@
 #define VECTOR_DEBUG         1
 #define VECTOR_NMI           2
 #define VECTOR_DOUBLE_FAULT  8
+#define VECTOR_PROTECTION    13
 #define VECTOR_PAGE_FAULT    14
 #define VECTOR_MACHINE_CHECK 18

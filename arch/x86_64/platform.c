@@ -3,6 +3,7 @@
  * The machine around the CPU, in order.
  */
 #include "arch/x86_64/apic.h"
+#include "arch/x86_64/call_patch.h"
 #include "arch/x86_64/clock.h"
 #include "arch/x86_64/firmware.h"
 #include "arch/x86_64/ioapic.h"
@@ -27,4 +28,5 @@ void arch_init(const struct boot_info *boot)
     ioapic_init();
     clock_source_init();
     apic_timer_init();
+    call_patch_init();
 }

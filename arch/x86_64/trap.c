@@ -11,6 +11,7 @@
 
 #include "abi/errno.h"
 #include "abi/signal.h"
+#include "arch/x86_64/call_patch.h"
 #include "arch/x86_64/cpu.h"
 #include "arch/x86_64/halt_check.h"
 #include "arch/x86_64/irq.h"
@@ -47,7 +48,8 @@ struct fixup {
 
 extern const struct fixup fixup_table_start[], fixup_table_end[];
 extern char text_start[], text_end[];
-extern const char syscall_leave[], syscall_left[]; /* trap_entry.S */
+/* trap_entry.S */
+extern const char syscall_leave[], syscall_left[], patched_leave[], patched_left[], trap_iret[];
 
 struct machine_frame {
     uint64_t rip, cs, rflags, rsp, ss;
@@ -185,7 +187,6 @@ static void app_exception(struct regs *regs, unsigned vector, unsigned error)
         signal_force_fault(ABI_SIGFPE, ABI_FPE_INTDIV, regs->rip);
         return;
     case VECTOR_DEBUG:
-        regs->rflags &= ~(uint64_t)RFLAGS_TF;
         signal_force_fault(ABI_SIGTRAP, ABI_TRAP_TRACE, regs->rip);
         return;
     case 3:
@@ -222,6 +223,9 @@ static void exception(struct regs *regs, unsigned vector, unsigned error, bool i
             app_page_fault(error, cr2);
         else
             app_exception(regs, vector, error);
+    } else if (vector == VECTOR_PROTECTION && regs->rip == (uintptr_t)trap_iret) {
+        /* A patched call brings the application's flags with it, and iretq does not take NT. */
+        regs->rflags &= ~(uint64_t)RFLAGS_NT;
     } else if (vector != VECTOR_PAGE_FAULT || !kernel_page_fault(regs, error, cr2)) {
         kernel_fault(regs, vector, error, cr2);
     }
@@ -230,8 +234,8 @@ static void exception(struct regs *regs, unsigned vector, unsigned error, bool i
 void trap_dispatch(struct regs *regs, unsigned vector, unsigned error)
 {
     bool is_app = regs_are_app(regs);
-    if (is_app && regs->rip == (uintptr_t)syscall_left)
-        regs->rip = regs->rcx; /* the jump to the application, as good as done */
+    if (is_app)
+        call_patch_settle(regs);
     if (vector >= FIRST_INTERRUPT) {
         arch_percpu()->interrupted_app = is_app;
         arch_irq_dispatch(vector);
@@ -246,8 +250,11 @@ void trap_dispatch(struct regs *regs, unsigned vector, unsigned error)
         exit_to_app(regs);
         return;
     }
+    /* There may be work for the thread now. */
     if (regs->rip - (uintptr_t)syscall_leave < (uintptr_t)(syscall_left - syscall_leave))
-        regs->rip = (uintptr_t)syscall_leave; /* there may be work for the thread now */
+        regs->rip = (uintptr_t)syscall_leave;
+    if (regs->rip - (uintptr_t)patched_leave < (uintptr_t)(patched_left - patched_leave))
+        regs->rip = (uintptr_t)patched_leave;
     arch_irq_disable();
 }
 
@@ -267,9 +274,8 @@ void exit_to_app(struct regs *regs)
     }
 }
 
-/* The flags that the short way back restores, and what the others must be. */
+/* The flags that the short way back restores; the others must be RFLAGS_USUAL. */
 #define RFLAGS_STATUS 0x8d5u
-#define RFLAGS_USUAL  (RFLAGS_IF | 2u)
 
 /* The short way back keeps every register: rcx is the pc and r11 the flags, as after the syscall instruction. */
 static bool is_short_way_enough(const struct regs *regs)
@@ -286,6 +292,8 @@ bool syscall_from_app(struct regs *regs)
         arch_irq_enable(); /* the application had turned them off; it gets them back on */
         regs->rflags |= RFLAGS_IF;
     }
+    if (unlikely(call_patch_is_due(regs->rip)))
+        call_patch(regs);
     /* The number is eax: Linux ignores the upper half. */
     regs->rax = (uint64_t)syscall_dispatch((long)regs->orig_rax, regs->args);
     while (unlikely(READ_ONCE(thread->work))) {

@@ -97,8 +97,8 @@ trap_move:
     pushq %rdx
     movq AT_RIP(%rsp), %rdx
     subq $syscall_entry, %rdx
-    cmpq $(syscall_entered - syscall_entry), %rdx
-    jb undo_syscall
+    cmpq $(entries_end - syscall_entry), %rdx
+    jb in_entry
 move:
     movq AT_RSP(%rsp), %rdx
     movq %gs:PERCPU_CURRENT, %rax
@@ -159,6 +159,8 @@ move:
 trap_return:
     POP_REGS
     addq $8, %rsp
+    .globl trap_iret
+trap_iret:
     iretq
 
 trap_debug:
@@ -267,16 +269,89 @@ slowly:
     call exit_to_app            /* returns with interrupts off */
     jmp trap_return
 
-/* An interrupt between syscall_entry and syscall_entered; rdx: how far behind the former. */
+/*
+ * A patched call (call_patch.c): a jump with rcx as after the syscall instruction.  It may use rcx, r11 and the status
+ * flags, and that is all it does, so the registers that C keeps are still there on the way back; only rt_sigreturn changes them,
+ * which is never patched.
+ *
+ *   patched_entry ... patched_entered   an interrupt finds the application before its syscall instruction
+ *   patched_leave ... patched_left      as syscall_leave
+ */
+    .balign 16
+    .globl patched_entry
+patched_entry:
+    movq %rsp, %r11
+    movq %gs:PERCPU_STACK_TOP, %rsp
+patched_entered:
+    cld
+    subq $8, %rsp
+    pushq $KERNEL_DS
+    pushq %r11
+    movl $RFLAGS_USUAL, %r11d
+    pushq %r11
+    pushq $KERNEL_CS
+    pushq %rcx
+    pushq %rax
+    PUSH_REGS
+    movq %rax, %rdi
+    leaq REGS_RDI(%rsp), %rsi
+    call syscall_dispatch
+    movq %rax, REGS_RAX(%rsp)
+
+    .globl patched_leave
+patched_leave:
+    movq %gs:PERCPU_CURRENT, %rax
+    cmpl $0, THREAD_WORK(%rax)
+    jne patched_slowly
+    movq REGS_R10(%rsp), %r10
+    movq REGS_R9(%rsp), %r9
+    movq REGS_R8(%rsp), %r8
+    movq REGS_RDX(%rsp), %rdx
+    movq REGS_RSI(%rsp), %rsi
+    movq REGS_RDI(%rsp), %rdi
+    movq REGS_RCX(%rsp), %rcx
+    movq REGS_RAX(%rsp), %rax
+    movq REGS_RSP(%rsp), %rsp
+    .globl patched_left
+patched_left:
+    jmp *%rcx
+
+patched_slowly:
+    movq %rsp, %rdi
+    call exit_to_app
+    jmp trap_return
+
+entries_end:
+
+/*
+ * An interrupt found the code above, rdx bytes behind its beginning.  Where a call has only begun it is undone; at the
+ * last jump rsp is the application's already, and it is taken for done.
+ */
+in_entry:
+    cmpq $(syscall_entered - syscall_entry), %rdx
+    jb undo_syscall
+    cmpq $(syscall_left - syscall_entry), %rdx
+    je left
+    cmpq $(patched_left - syscall_entry), %rdx
+    je left
+    subq $(patched_entry - syscall_entry), %rdx
+    cmpq $(patched_entered - patched_entry), %rdx
+    jb undo_patched
+    jmp move
+left:
+    movq 8(%rsp), %rax          /* rcx */
+    movq %rax, AT_RIP(%rsp)
+    jmp move
 undo_syscall:
+    movq %r11, AT_RFLAGS(%rsp)
     testq %rdx, %rdx
-    jz 1f
+    jz undo_patched
     movq %gs:PERCPU_SCRATCH, %rax
     movq %rax, AT_RSP(%rsp)
-1:  movq 8(%rsp), %rax          /* rcx */
-    subq $2, %rax               /* the instruction's length */
+undo_patched:
+    movq 8(%rsp), %rax
+    subq $2, %rax               /* the length of the syscall instruction */
     movq %rax, AT_RIP(%rsp)
-    movq %r11, AT_RFLAGS(%rsp)
     jmp move
 
 /*

@@ -72,9 +72,8 @@ static void refresh(struct mapping *mapping, uintptr_t page, bool writable)
 
 /* ---- Copy on write ------------------------------------------------------------------- */
 
-/* Replaces the entry, unless it has changed, by a copy in `frame` (taken over). */
-static int replace_by_copy(struct mapping *mapping, uintptr_t page, struct arch_pte old,
-                           struct frame *frame)
+int mapping_replace_page(struct mapping *mapping, uintptr_t page, struct arch_pte old,
+                         struct frame *frame)
 {
     struct vmspace *vm = mapping->vmspace;
     struct frame *shared = old.prot & PT_SPECIAL ? NULL : frame_of(old.paddr);
@@ -133,7 +132,7 @@ static int copy_on_write(struct mapping *mapping, uintptr_t page)
     err = -ENOMEM;
     if (copy) {
         memcpy(frame_address(copy), arch_direct_map(pte.paddr), PAGE_SIZE);
-        err = replace_by_copy(mapping, page, pte, copy);
+        err = mapping_replace_page(mapping, page, pte, copy);
     }
     if (!(pte.prot & PT_SPECIAL))
         frame_put(frame_of(pte.paddr));

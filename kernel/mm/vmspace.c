@@ -27,6 +27,7 @@
 
 #define STACK_RANDOM_SIZE (16UL << 30) /* as Linux: what the stack's place may vary by */
 #define MMAP_RANDOM_BITS  28           /* pages */
+#define NEAR_DISTANCE     (1UL << 30)
 
 /* ---- Life ------------------------------------------------------------------------- */
 
@@ -128,6 +129,7 @@ void vmspace_put(struct vmspace *vm)
         arch_call_on_cpus(loaded, leave_table, vm);
     if (vm->aio)
         vm->aio->release(vm->aio);
+    arch_vmspace_release(vm);
 
     write_lock(&vm->lock);
     while (vm->mappings.root)
@@ -194,6 +196,11 @@ static int choose_place(struct vmspace *vm, const struct vmspace_map_args *args,
 
     if (args->length > APP_MAX - APP_MIN)
         return -ENOMEM;
+    if (args->below) {
+        uintptr_t low = args->below > NEAR_DISTANCE ? args->below - NEAR_DISTANCE : 0;
+        *place = vmspace_find_room_in(vm, args->length, low, args->below);
+        return *place ? 0 : -ENOMEM;
+    }
     if (fixed) {
         if (address % PAGE_SIZE != 0)
             return -EINVAL;

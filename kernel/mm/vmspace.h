@@ -73,6 +73,7 @@ struct vmspace {
     unsigned lock_future;           /* [v] ABI_MCL_* of mlockall for mappings to come */
     unsigned membarrier;            /* [a] registered commands (membarrier(2)) */
     struct vmspace_attachment *aio; /* [a] set once: fs/aio.c */
+    struct arch_vmspace arch;       /* [v] */
 };
 
 int vmspace_create(struct vmspace **out) __must_check; /* random mmap_top (ASLR) */
@@ -89,6 +90,7 @@ void vmspace_rest(void);
 
 struct vmspace_map_args {
     uintptr_t address; /* hint, or the place with ABI_MAP_FIXED */
+    uintptr_t below;   /* not 0: instead, the highest room in the GiB below it */
     size_t length;     /* rounded up to pages */
     unsigned prot, flags;
     unsigned max_prot; /* 0: everything */
@@ -127,6 +129,11 @@ long vmspace_read(struct vmspace *vm, uintptr_t address, void *buf, size_t len);
 long vmspace_write(struct vmspace *vm, uintptr_t address, const void *buf, size_t len);
 /* Brings in the page of address and takes a reference on its frame.  -EFAULT, -ENOMEM. */
 int vmspace_pin(struct vmspace *vm, uintptr_t address, bool write, struct frame **out) __must_check;
+/* Puts n bytes in place of the expected ones in the text of a private file mapping, whoever may be executing it:
+ * another copy of the page takes its place at once.  They must not cross pages.  -EINVAL: that is no such text;
+ * -EAGAIN: it is not there, or other bytes are; -ENOMEM. */
+int vmspace_patch(struct vmspace *vm, uintptr_t address, const void *expected, const void *bytes,
+                  size_t n) __must_check;
 /* For futexes on shared memory: (cache, page index) if the mapping at address is shared, with a
  * reference on cache; 0 with *cache NULL if private.  -EFAULT. */
 int vmspace_shared_key(struct vmspace *vm, uintptr_t address, struct pagecache **cache,

@@ -210,6 +210,7 @@ static void copy_layout(const struct vmspace *from, struct vmspace *child)
     child->brk_start = from->brk_start;
     child->brk_end = from->brk_end;
     child->membarrier = from->membarrier;
+    arch_vmspace_copy(from, child);
 }
 
 int vmspace_fork(struct vmspace *from, struct vmspace **out)

@@ -53,6 +53,8 @@ uintptr_t mapping_guard_start(const struct mapping *mapping);
 bool vmspace_is_free(struct vmspace *vm, uintptr_t start, uintptr_t end);
 /* Room for length bytes; 0: none. flags: ABI_MAP_32BIT, ABI_MAP_ANONYMOUS ... [w] */
 uintptr_t vmspace_find_room(struct vmspace *vm, size_t length, unsigned flags);
+/* The highest room in [low, high); 0: none. */
+uintptr_t vmspace_find_room_in(struct vmspace *vm, size_t length, uintptr_t low, uintptr_t high);
 void vmspace_room_freed(struct vmspace *vm, uintptr_t start, uintptr_t end); /* [w] */
 
 /* ---- vmspace.c ---- */
@@ -91,6 +93,10 @@ void vmspace_count_resident(struct vmspace *vm, int64_t npages);
 
 /* Makes the page there with this access, which the mapping must allow.  0, -ENOMEM, -EIO. */
 int mapping_fault(struct mapping *mapping, uintptr_t page, unsigned access) __must_check;
+/* Replaces the entry, a page that is mapped read-only, by a copy in frame (taken over), unless it is not `old`
+ * any more.  A cached mapping's cache->lock is held.  -ENOMEM. */
+int mapping_replace_page(struct mapping *mapping, uintptr_t page, struct arch_pte old,
+                         struct frame *frame) __must_check;
 /* Every page of [start, end); takes and releases vm->lock.  access 0: writing where the mapping
  * allows that and is private.  -ENOMEM, -EFAULT (no access), -EIO, -EINTR (dying). */
 int vmspace_populate(struct vmspace *vm, uintptr_t start, uintptr_t end,

@@ -99,6 +99,13 @@ uintptr_t vmspace_find_room(struct vmspace *vm, size_t length, unsigned flags)
     return search_down(vm, MMAP_LOW, APP_MAX, length, align, &skipped);
 }
 
+uintptr_t vmspace_find_room_in(struct vmspace *vm, size_t length, uintptr_t low, uintptr_t high)
+{
+    size_t skipped = 0;
+
+    return search_down(vm, MAX(low, MMAP_LOW), high, length, PAGE_SIZE, &skipped);
+}
+
 void vmspace_room_freed(struct vmspace *vm, uintptr_t start, uintptr_t end)
 {
     if (end <= vm->search_from)

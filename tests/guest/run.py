@@ -89,6 +89,8 @@ class Test:
         if "stdin" in self.settings:
             command.append("-i")
         command += self.words("options")
+        for word in os.environ.get("STOUT_TEST_KERNEL_OPTIONS", "").split():
+            command += ["--kernel-option", word]
         timeout = int(self.settings.get("timeout", 20)) + 20
         try:
             result = subprocess.run([*command, self.program, *self.words("args")], capture_output=True, check=False,

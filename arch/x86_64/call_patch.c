@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: MIT
+/*
+ * System calls that jump.
+ *
+ * The syscall instruction looks up an MSR, reloads segments and flags, and ends what an emulator could have
+ * translated in one piece.  A program in ring 0 needs none of that: it can jump.  A call site that is used
+ * often is changed, once:
+ *
+ *     site:  b8 27 00 00 00   mov $39, %eax          site:  e9 ...   jmp stub
+ *            0f 05            syscall                       0f 05    syscall
+ *            ...                                            ...
+ *
+ *     stub:  mov $39, %eax                     the instructions of the site, as they are
+ *            lea site's next(%rip), %rcx       what the syscall instruction would leave there
+ *            mov $patched_entry, %r11
+ *            jmp *%r11                         trap_entry.S; it comes back by a jump to rcx
+ *
+ * Only the instruction that loads the number is replaced, which is at least as long as the jump, so every other
+ * one is still where it was and may be jumped to; a restarted call goes on at the syscall instruction itself.
+ * Never a call: it would push onto the application's red zone.
+ *
+ * Nobody sees the stub.  Until its lea it is the site's instructions byte by byte, so an interrupt at offset n
+ * found the application at site + n (call_patch_settle(), before anything looks at the frame).  Behind that nothing
+ * has happened but rcx and r11 being lost, as the syscall instruction does it, so there it found it right before
+ * that.  Signal frames, restarts and single steps know only the site.
+ *
+ * What is no such site: text that is not a private mapping of a file (JITs write theirs), an immediate that is not
+ * the number that the call came with, or the tail of a longer instruction.  The flags are lost in a patched call:
+ * the status flags, which no compiler keeps over one, and DF, which the ABI has clear.
+ *
+ * Stubs live in pages of the application half within reach of their sites, mapped read-only and shared by fork, so
+ * the parent's and the child's take different places in them.  A place is never given back.
+ */
+#include "arch/x86_64/call_patch.h"
+
+#include <string.h>
+
+#include "abi/syscall_nr.h"
+#include "kernel/mm/heap.h"
+#include "kernel/mm/vmspace.h"
+#include "kernel/options.h"
+#include "kernel/syscall.h"
+#include "kernel/thread.h"
+#include "kernel/usercopy.h"
+#include "lib/x86_length.h"
+
+#define STUB_SIZE   32
+#define NSTUBS      (PAGE_SIZE / STUB_SIZE)
+#define TAIL_SIZE   17 /* lea, mov, jmp */
+#define PREFIX_MAX  (STUB_SIZE - TAIL_SIZE)
+#define JUMP_SIZE   5
+#define BEFORE_MAX  3 /* bytes looked at before a site */
+#define USUAL_AFTER 256
+
+#define LOAD_SHORT      0xb8 /* mov $, %eax; the long form is mov $, %rax */
+#define LOAD_SHORT_SIZE 5
+#define LOAD_LONG_SIZE  7
+
+struct stub_page {
+    unsigned refcount; /* [a] address spaces that have it */
+    unsigned nused;    /* [a] places given out, or more */
+    uintptr_t start;   /* [i] where all of them have it mapped */
+    struct pagecache *cache;
+    struct frame *frame;
+    struct {
+        uintptr_t start;
+        size_t size;
+    } site[NSTUBS]; /* set before the site jumps there; as in struct call_site */
+};
+
+/* The bytes before a call's syscall instruction. */
+struct call_site {
+    uintptr_t start; /* of the instruction that loads the number */
+    size_t size;     /* from there to the syscall instruction */
+    uint8_t code[PREFIX_MAX];
+};
+
+struct call_count call_counts[CPUS_MAX][1 << CALL_COUNT_BITS];
+uint32_t call_patch_limit = USUAL_AFTER * CALL_COUNT_HIT;
+static bool is_off;
+
+extern const char patched_entry[]; /* trap_entry.S */
+
+void call_patch_init(void)
+{
+    uint64_t after = option_number("patch_calls", USUAL_AFTER);
+    is_off = !option_bool("patch_calls", true);
+    call_patch_limit = (uint32_t)MIN(after, UINT32_MAX / CALL_COUNT_HIT / 2) * CALL_COUNT_HIT;
+}
+
+/* ---- What a site looks like ------------------------------------------------------------- */
+
+static bool is_rip_relative(uint8_t modrm)
+{
+    return (modrm & 0xc7) == 0x05;
+}
+
+/* Whether an instruction means the same at another place, and is of the kind that prepares a call. */
+static bool is_movable(const uint8_t *code, size_t n)
+{
+    uint8_t rex = (code[0] & 0xf0) == 0x40 ? code[0] : 0;
+    if (rex) {
+        code++;
+        n--;
+    }
+    if ((code[0] & 0xf8) == 0xb8)
+        return code[0] != 0xb8 || rex & 1; /* mov $, but not to rax */
+    switch (code[0]) {
+    case 0x31: /* xor */
+    case 0x33:
+    case 0x63: /* movsxd */
+    case 0x80: /* and, or, xor ... $ */
+    case 0x81:
+    case 0x83:
+    case 0x89: /* mov */
+    case 0x8b:
+    case 0x8d: /* lea */
+        return n > 1 && !is_rip_relative(code[1]);
+    default:
+        return false;
+    }
+}
+
+/* Whether an opcode is followed by ModRM and 32 bits of immediate: mov, add and its like, imul. */
+static bool takes_value(uint8_t opcode)
+{
+    return opcode == 0xc7 || opcode == 0x81 || opcode == 0x69;
+}
+
+/* Whether the b8 at code may belong to the bytes before it: mov to r8d or ax, or an 8-bit displacement. */
+static bool may_be_tail(const uint8_t *code)
+{
+    const uint8_t *before = code - BEFORE_MAX;
+    bool is_prefixed = (before[2] & 0xf0) == 0x40 || before[2] == 0x66;
+    bool is_displacement = takes_value(before[1]) && (before[2] & 0xc0) == 0x40;
+    bool is_behind_sib = takes_value(before[0]) && (before[1] & 0xc7) == 0x44;
+    return is_prefixed || is_displacement || is_behind_sib;
+}
+
+/* The length of mov $nr, %eax or mov $nr, %rax at code, or 0. */
+static size_t number_load(const uint8_t *code, uint64_t nr)
+{
+    static const uint8_t long_form[] = { 0x48, 0xc7, 0xc0 };
+    uint32_t value = (uint32_t)nr;
+    if (code[0] == LOAD_SHORT && memcmp(code + 1, &value, 4) == 0 && !may_be_tail(code))
+        return LOAD_SHORT_SIZE;
+    if (memcmp(code, long_form, 3) == 0 && memcmp(code + 3, &value, 4) == 0)
+        return LOAD_LONG_SIZE;
+    return 0;
+}
+
+/* Whether the n bytes at code are whole instructions that can be moved. */
+static bool are_movable(const uint8_t *code, size_t n)
+{
+    while (n > 0) {
+        size_t length = x86_length(code, n);
+        if (length == 0 || length > n || !is_movable(code, length))
+            return false;
+        code += length;
+        n -= length;
+    }
+    return true;
+}
+
+/* The call that came with number nr by the instruction at `instruction`. */
+static bool site_find(uintptr_t instruction, uint64_t nr, struct call_site *site)
+{
+    uint8_t code[BEFORE_MAX + PREFIX_MAX];
+    const void *from = (const void *)(instruction - sizeof(code));
+    if (instruction < APP_MIN + sizeof(code) || arch_app_copy(code, from, sizeof(code)) != 0)
+        return false;
+    for (size_t size = JUMP_SIZE; size <= PREFIX_MAX; size++) {
+        const uint8_t *start = code + sizeof(code) - size;
+        size_t load = number_load(start, nr);
+        if (load == 0 || load > size || !are_movable(start + load, size - load))
+            continue;
+        site->start = instruction - size;
+        site->size = size;
+        memcpy(site->code, start, size);
+        return site->start / PAGE_SIZE == (site->start + JUMP_SIZE - 1) / PAGE_SIZE;
+    }
+    return false;
+}
+
+/* ---- Stubs -------------------------------------------------------------------------------- */
+
+static uint8_t *stub_code(const struct stub_page *page, size_t i)
+{
+    return (uint8_t *)frame_address(page->frame) + i * STUB_SIZE;
+}
+
+static void page_put(struct stub_page *page)
+{
+    if (__atomic_sub_fetch(&page->refcount, 1, __ATOMIC_ACQ_REL) > 0)
+        return;
+    if (page->frame)
+        frame_put(page->frame);
+    if (page->cache)
+        pagecache_put(page->cache);
+    kfree(page);
+}
+
+static int page_map(struct vmspace *vm, struct stub_page *page, uintptr_t below)
+{
+    int err = pagecache_create(NULL, NULL, &page->cache);
+    if (err)
+        return err;
+    pagecache_set_size(page->cache, PAGE_SIZE);
+    err = pagecache_page(page->cache, 0, true, &page->frame);
+    if (err)
+        return err;
+    return vmspace_map(vm,
+                       &(struct vmspace_map_args){
+                           .below = below,
+                           .length = PAGE_SIZE,
+                           .prot = ABI_PROT_READ | ABI_PROT_EXEC,
+                           .max_prot = ABI_PROT_READ | ABI_PROT_EXEC,
+                           .flags = ABI_MAP_SHARED,
+                           .cache = page->cache,
+                           .name = "[stubs]",
+                       },
+                       &page->start);
+}
+
+/* A new page of stubs below address in the given place of the list, or whoever's was there first. */
+static struct stub_page *page_make(struct vmspace *vm, struct stub_page **place, uintptr_t address)
+{
+    struct stub_page *page = kzalloc(sizeof(*page), ALLOC_WAIT);
+    if (!page)
+        return NULL;
+    page->refcount = 1;
+    struct stub_page *found = NULL;
+    if (page_map(vm, page, address) == 0 &&
+        __atomic_compare_exchange_n(place, &found, page, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return page;
+    if (page->start)
+        (void)!vmspace_unmap(vm, page->start, PAGE_SIZE);
+    page_put(page);
+    return found;
+}
+
+static bool is_within_reach(uintptr_t a, uintptr_t b)
+{
+    int64_t distance = (int64_t)(a - b);
+    return distance == (int32_t)distance;
+}
+
+static size_t copy_value(uint8_t *to, int64_t value)
+{
+    int32_t narrow = (int32_t)value;
+    memcpy(to, &narrow, sizeof(narrow));
+    return sizeof(narrow);
+}
+
+static void stub_write(uint8_t code[STUB_SIZE], uintptr_t stub, const struct call_site *site)
+{
+    static const uint8_t lea[] = { 0x48, 0x8d, 0x0d }, mov[] = { 0x49, 0xc7, 0xc3 },
+                         jmp[] = { 0x41, 0xff, 0xe3 };
+    size_t at = site->size;
+    memset(code, 0xcc, STUB_SIZE);
+    memcpy(code, site->code, site->size);
+    memcpy(code + at, lea, sizeof(lea));
+    at += sizeof(lea) + 4;
+    copy_value(code + at - 4, (int64_t)(site->start + site->size + 2 - (stub + at)));
+    memcpy(code + at, mov, sizeof(mov));
+    at += sizeof(mov);
+    at += copy_value(code + at, (intptr_t)patched_entry);
+    memcpy(code + at, jmp, sizeof(jmp));
+}
+
+/* The stub for site in page: one that is there already, or a new one.  0: the page is full, or too far away. */
+static uintptr_t stub_in(struct stub_page *page, const struct call_site *site)
+{
+    uint8_t code[STUB_SIZE];
+    size_t nused = MIN(__atomic_load_n(&page->nused, __ATOMIC_ACQUIRE), NSTUBS);
+    if (!is_within_reach(page->start, site->start) ||
+        !is_within_reach(page->start + PAGE_SIZE, site->start))
+        return 0;
+    for (size_t i = 0; i < nused; i++) {
+        stub_write(code, page->start + i * STUB_SIZE, site);
+        if (memcmp(code, stub_code(page, i), STUB_SIZE) == 0)
+            return page->start + i * STUB_SIZE;
+    }
+    size_t i = nused < NSTUBS ? __atomic_fetch_add(&page->nused, 1, __ATOMIC_ACQ_REL) : NSTUBS;
+    if (i >= NSTUBS)
+        return 0;
+    page->site[i].start = site->start;
+    page->site[i].size = site->size;
+    stub_write(stub_code(page, i), page->start + i * STUB_SIZE, site);
+    return page->start + i * STUB_SIZE;
+}
+
+static uintptr_t stub_make(struct vmspace *vm, const struct call_site *site)
+{
+    uintptr_t stub = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(vm->arch.stubs) && !stub; i++) {
+        struct stub_page **place = &vm->arch.stubs[i];
+        struct stub_page *page = __atomic_load_n(place, __ATOMIC_ACQUIRE);
+        if (!page)
+            page = page_make(vm, place, ALIGN_DOWN(site->start, PAGE_SIZE));
+        if (!page)
+            break;
+        stub = stub_in(page, site);
+    }
+    return stub;
+}
+
+void arch_vmspace_copy(const struct vmspace *from, struct vmspace *child)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(from->arch.stubs); i++) {
+        struct stub_page *page = __atomic_load_n(&from->arch.stubs[i], __ATOMIC_ACQUIRE);
+        if (page)
+            __atomic_fetch_add(&page->refcount, 1, __ATOMIC_RELAXED);
+        child->arch.stubs[i] = page;
+    }
+}
+
+void arch_vmspace_release(struct vmspace *vm)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(vm->arch.stubs); i++)
+        if (vm->arch.stubs[i])
+            page_put(vm->arch.stubs[i]);
+}
+
+/* ---- Patching ------------------------------------------------------------------------------ */
+
+void call_patch(const struct regs *regs)
+{
+    struct vmspace *vm = thread_current()->vmspace;
+    uint64_t nr = regs->orig_rax;
+    struct call_site site;
+    /* Unwinders know a signal's frame by the bytes of its restorer. */
+    if (is_off || nr >= SYSCALL_MAX || !syscalls[nr].call || nr == SYS_rt_sigreturn ||
+        !site_find(regs->rip - 2, nr, &site))
+        return;
+    uintptr_t stub = stub_make(vm, &site);
+    if (!stub)
+        return;
+    uint8_t jump[JUMP_SIZE] = { 0xe9 };
+    copy_value(jump + 1, (int64_t)(stub - (site.start + JUMP_SIZE)));
+    /* Whatever keeps it from being patched, the call works as it is. */
+    (void)!vmspace_patch(vm, site.start, site.code, jump, JUMP_SIZE);
+}
+
+/* The stub that pc is in, or NULL.  The application may have mapped something of its own there. */
+static const uint8_t *stub_find(const struct stub_page *page, uintptr_t pc)
+{
+    size_t i = (pc - page->start) / STUB_SIZE;
+    uint8_t there[STUB_SIZE];
+    const uint8_t *code = stub_code(page, i);
+    bool is_it = i < __atomic_load_n(&page->nused, __ATOMIC_ACQUIRE) &&
+                 arch_app_copy(there, (const void *)(pc - pc % STUB_SIZE), STUB_SIZE) == 0 &&
+                 memcmp(there, code, STUB_SIZE) == 0;
+    return is_it ? code : NULL;
+}
+
+static void settle_in(const struct stub_page *page, struct regs *regs)
+{
+    const uint8_t *code = stub_find(page, regs->rip);
+    size_t offset = regs->rip % STUB_SIZE, i = (regs->rip - page->start) / STUB_SIZE;
+    if (!code)
+        return;
+    if (offset == 0) {
+        /* A single step came over the jump: what it took the place of is done. */
+        uint32_t nr;
+        offset = code[0] == LOAD_SHORT ? LOAD_SHORT_SIZE : LOAD_LONG_SIZE;
+        memcpy(&nr, code + offset - sizeof(nr), sizeof(nr));
+        regs->rax = nr;
+    }
+    regs->rip = page->site[i].start + MIN(offset, page->site[i].size);
+}
+
+void call_patch_settle(struct regs *regs)
+{
+    const struct vmspace *vm = thread_current()->vmspace;
+    for (size_t i = 0; i < ARRAY_SIZE(vm->arch.stubs); i++) {
+        const struct stub_page *page = __atomic_load_n(&vm->arch.stubs[i], __ATOMIC_ACQUIRE);
+        if (!page)
+            break;
+        if (regs->rip - page->start < PAGE_SIZE) {
+            settle_in(page, regs);
+            break;
+        }
+    }
+}
