@@ -135,3 +135,40 @@ def refused_text(result, status, *words):
     assert result.returncode == status and "Traceback" not in result.stderr.decode(), lines
     for word in words:
         assert word in lines[-1], lines
+
+
+@pytest.fixture
+def served(registry, node):
+    """A package with a command, a dependency and an installation script."""
+    registry.add("dep", "2.1.0", {"index.js": "module.exports = 1\n"})
+    registry.add("@t/served", "1.0.0", {"bin/cli.js": "#!/usr/bin/env node\nrequire('dep')\n", "bin/other.js": "x"},
+                 bin={"served": "bin/cli.js", "other": "bin/other.js"}, dependencies={"dep": "^2.0.0"}, description="Serves",
+                 scripts={"install": "touch ran"}, hasInstallScript=True)
+    return node
+
+
+@pytest.mark.usefixtures("served")
+def test_from_npm(stout, home):
+    result = stout("pkg", "from-npm", "@t/served", "--node", "14.2.0", "-a", "8080", "-e", "A=b")
+    assert result.returncode == 0 and b"--scripts" in result.stderr, result.stderr.decode()
+    manifest = json.loads((home / "packages/t-served_1.0.0/package.json").read_text())
+    assert manifest["args"] == ["/app/node_modules/@t/served/bin/cli.js", "8080"] and manifest["description"] == "Serves"
+    assert "/app/node_modules/dep/index.js" in manifest["files"] and "/app/node_modules/@t/served/ran" not in manifest["files"]
+    records = manifest_of(dry(stout("pkg", "load", "t-served_1.0.0", "--dry-run", "--", "-x")))
+    assert records[1:6] == ["program=/usr/local/bin/node", "arg=/usr/local/bin/node", "arg=/app/node_modules/@t/served/bin/cli.js",
+                            "arg=8080", "arg=-x"] and "cwd=/app" in records and "env=A=b" in records
+    assert stout("pkg", "from-npm", "@t/served@1", "--node", "14.2.0", "--scripts", "--program", "other", "-n", "other").returncode == 0
+    manifest = json.loads((home / "packages/other/package.json").read_text())
+    assert "/app/node_modules/@t/served/ran" in manifest["files"] and manifest["args"] == ["/app/node_modules/@t/served/bin/other.js"]
+
+
+@pytest.mark.usefixtures("served")
+def test_from_npm_bad_input(stout, home, registry):
+    refused(stout("pkg", "from-npm", "../x"), 2, "'../x'")
+    registry.spoiled.add("/dep/-/dep-2.1.0.tgz")
+    refused_text(stout("pkg", "from-npm", "@t/served"), 125, "npm install", "checksum")
+    registry.spoiled.clear()
+    refused_text(stout("pkg", "from-npm", "absent"), 127, "absent")
+    refused_text(stout("pkg", "from-npm", "@t/served@9"), 127, "@t/served@9")
+    refused_text(stout("pkg", "from-npm", "@t/served", "--program", "nothing"), 127, "nothing", "served, other")
+    assert not (home / "packages").exists() or not list((home / "packages").glob("*served*"))

@@ -157,3 +157,22 @@ def from_apt(names: tuple[str, ...], args: tuple[str, ...], env: tuple[str, ...]
     from ..run import parse_env
     from .from_apt import from_apt as make
     sys.exit(make(names, args=list(args), env=parse_env(env, ()), **values))
+
+
+@pkg.command("from-npm", context_settings=CONTEXT)
+@click.argument("spec", metavar="NAME[@VERSION]")
+@click.option("--node", metavar="VERSION", help="Run it with this Node from the registry (default: this host's).")
+@click.option("--program", metavar="COMMAND", help="The command of the package (default: the one with its name).")
+@click.option("-a", "--args", multiple=True, metavar="ARG", help="An argument that it always gets.")
+@click.option("-e", "--env", multiple=True, metavar="NAME=VALUE", help="A variable that it gets.")
+@click.option("--scripts", is_flag=True, help="Let packages run their installation scripts on this host.")
+@making
+def from_npm(spec: str, args: tuple[str, ...], env: tuple[str, ...], **values: Any) -> None:
+    """Make a package of an npm package, with its dependencies and Node.
+
+    \b
+    stout pkg from-npm http-server --node 20
+    """
+    from ..run import parse_env
+    from .from_npm import from_npm as make
+    sys.exit(make(spec, args=list(args), env=parse_env(env, ()), **values))

@@ -20,7 +20,7 @@ def npm(*words: str, cwd: str | None = None) -> str:
     path = shutil.which("npm")
     if path is None:
         raise not_found("npm, which fetches from the registry, is not on PATH; install it (Debian: apt-get install npm).")
-    result = subprocess.run([path, *words, "--json"], cwd=cwd, env={**os.environ, **QUIET}, stdin=subprocess.DEVNULL, capture_output=True,
+    result = subprocess.run([path, words[0], "--json", *words[1:]], cwd=cwd, env={**os.environ, **QUIET}, stdin=subprocess.DEVNULL, capture_output=True,
                             text=True, errors="replace", check=False)
     if result.returncode == 0:
         return result.stdout
