@@ -15,6 +15,7 @@
 #include "abi/mman.h"
 #include "abi/mount.h"
 #include "abi/poll.h"
+#include "fs/async.h"
 #include "fs/devfs.h"
 #include "fs/epoll.h"
 #include "fs/inotify.h"
@@ -290,6 +291,7 @@ struct file *file_get(struct file *file)
 static void file_release(struct file *file)
 {
     epoll_file_released(file);
+    file_async_release(file);
     file_end_program(file);
     if (file->is_writer)
         inode_end_write(file->inode);
@@ -300,6 +302,7 @@ static void file_release(struct file *file)
         if (file->ops->release)
             file->ops->release(file);
     }
+    file_owner_fini(&file->owner);
     file_free(file);
 }
 

@@ -15,6 +15,7 @@
 #include "lib/compiler.h"
 
 struct epoll_item;
+struct file_async;
 struct fdtable;
 
 /* An iovec as readv(2) passes it. */
@@ -100,6 +101,9 @@ struct file_ops {
      * the path, or "anon_inode:[kind]" by kind. */
     int (*link_text)(struct file *file, char *buf, size_t size);
     const char *kind; /* "eventfd", "eventpoll": anonymous inodes */
+    bool is_async;    /* O_ASYNC has an effect: fs/async.h */
+    int (*own_default)(
+        struct file *file); /* O_ASYNC gives it an owner; NULL: it has none by itself */
 };
 
 struct file {
@@ -113,7 +117,7 @@ struct file {
     struct poll_head *poll_head; /* [i] NULL: readiness never changes */
     void *private;               /* [i] the kind's own */
     struct file_owner owner;
-    int owner_signal;               /* F_SETSIG */
+    struct file_async *async;       /* fs/async.c; NULL: without O_ASYNC */
     bool is_writer;                 /* [i] counts as one in inode->nwriters */
     bool is_program;                /* a program runs from it: the same, negative */
     uint64_t id;                    /* for "pipe:[id]", kcmp */
@@ -152,7 +156,7 @@ long file_write(struct file *file, struct io *io, int64_t *pos);
 long file_read_kernel(struct file *file, void *buf, size_t len, int64_t pos);
 unsigned file_poll(struct file *file);
 unsigned file_count(void); /* open files of the whole machine */
-/* F_SETFL and FIONBIO: the flags of mask become those of flags. */
+/* F_SETFL and FIONBIO, but for O_ASYNC: the flags of mask become those of flags. */
 long file_change_flags(struct file *file, unsigned mask, unsigned flags);
 /* seek() of a file of size bytes without holes in what it knows. */
 int64_t file_seek_in(struct file *file, int64_t offset, int whence, uint64_t size);

@@ -372,6 +372,7 @@ static const struct file_ops inotify_ops = {
     .release = inotify_release,
     .link_text = inotify_link_text,
     .kind = "inotify",
+    .is_async = true,
 };
 
 bool file_is_inotify(const struct file *file)

@@ -448,6 +448,7 @@ static const struct file_ops pipe_file_ops = {
     .release = pipe_release,
     .link_text = pipe_link_text,
     .kind = "pipe",
+    .is_async = true,
 };
 
 static const struct file_ops fifo_file_ops = {
@@ -459,6 +460,7 @@ static const struct file_ops fifo_file_ops = {
     .open = fifo_open,
     .release = pipe_release,
     .kind = "fifo",
+    .is_async = true,
 };
 
 bool file_is_pipe(const struct file *file)

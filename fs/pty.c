@@ -18,6 +18,7 @@
 #include "fs/pseudo.h"
 #include "fs/tty_internal.h"
 #include "kernel/mm/heap.h"
+#include "kernel/process.h"
 #include "kernel/usercopy.h"
 #include "lib/format.h"
 
@@ -371,6 +372,11 @@ static void master_release(struct file *file)
     tty_put(&pty->tty);
 }
 
+static int master_own_default(struct file *file)
+{
+    return file_owner_set_default(&file->owner, process_current()->pid);
+}
+
 static const struct file_ops master_ops = {
     .read = master_read,
     .write = master_write,
@@ -378,6 +384,8 @@ static const struct file_ops master_ops = {
     .ioctl = master_ioctl,
     .release = master_release,
     .kind = "ptmx",
+    .is_async = true,
+    .own_default = master_own_default,
 };
 
 int pty_master_open(struct inode *inode, struct file *file)

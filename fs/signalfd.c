@@ -33,38 +33,50 @@ static uint64_t pending_for_current(uint64_t mask)
     return pending & mask;
 }
 
+#define FAULTS                                                                                     \
+    (SIGNAL_BIT(ABI_SIGILL) | SIGNAL_BIT(ABI_SIGFPE) | SIGNAL_BIT(ABI_SIGSEGV) |                   \
+     SIGNAL_BIT(ABI_SIGBUS) | SIGNAL_BIT(ABI_SIGTRAP))
+
+/* What a signal from the kernel with a code of its own tells. */
+static void reason_convert(const struct abi_siginfo *info, struct abi_signalfd_siginfo *out)
+{
+    if (info->si_signo == ABI_SIGCHLD) {
+        out->ssi_pid = (uint32_t)info->si_pid;
+        out->ssi_uid = info->si_uid;
+        out->ssi_status = info->chld.si_status;
+        out->ssi_utime = (uint64_t)info->chld.si_utime;
+        out->ssi_stime = (uint64_t)info->chld.si_stime;
+    } else if (SIGNAL_BIT(info->si_signo) & FAULTS) {
+        out->ssi_addr = info->fault.si_addr;
+        out->ssi_addr_lsb = (uint16_t)info->fault.si_addr_lsb;
+    } else if (info->si_signo != ABI_SIGSYS) {
+        out->ssi_band = (uint32_t)info->poll.si_band;
+        out->ssi_fd = info->poll.si_fd;
+    }
+}
+
 static void info_convert(const struct abi_siginfo *info, struct abi_signalfd_siginfo *out)
 {
     *out = (struct abi_signalfd_siginfo){ .ssi_signo = (uint32_t)info->si_signo,
                                           .ssi_errno = info->si_errno,
                                           .ssi_code = info->si_code };
-    switch (info->si_code) {
-    case ABI_SI_TIMER:
+    if (info->si_code == ABI_SI_TIMER) {
         out->ssi_tid = (uint32_t)info->timer.si_tid;
         out->ssi_overrun = (uint32_t)info->timer.si_overrun;
         out->ssi_ptr = info->timer.si_value;
         out->ssi_int = (int32_t)info->timer.si_value;
-        return;
-    case ABI_SI_SIGIO:
+    } else if (info->si_code == ABI_SI_SIGIO) {
         out->ssi_band = (uint32_t)info->poll.si_band;
         out->ssi_fd = info->poll.si_fd;
-        return;
-    default:
-        break;
-    }
-    out->ssi_pid = (uint32_t)info->si_pid;
-    out->ssi_uid = info->si_uid;
-    if (info->si_signo == ABI_SIGCHLD && info->si_code > 0) {
-        out->ssi_status = info->chld.si_status;
-        out->ssi_utime = (uint64_t)info->chld.si_utime;
-        out->ssi_stime = (uint64_t)info->chld.si_stime;
-    } else if (info->si_code < 0) {
-        out->ssi_ptr = info->si_value;
-        out->ssi_int = (int32_t)info->si_value;
-    } else if (info->si_code > 0 && info->si_code != ABI_SI_KERNEL) {
-        out->ssi_pid = out->ssi_uid = 0;
-        out->ssi_addr = info->fault.si_addr;
-        out->ssi_addr_lsb = (uint16_t)info->fault.si_addr_lsb;
+    } else if (info->si_code > 0 && info->si_code < ABI_SI_KERNEL) {
+        reason_convert(info, out);
+    } else {
+        out->ssi_pid = (uint32_t)info->si_pid;
+        out->ssi_uid = info->si_uid;
+        if (info->si_code < 0) {
+            out->ssi_ptr = info->si_value;
+            out->ssi_int = (int32_t)info->si_value;
+        }
     }
 }
 

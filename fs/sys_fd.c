@@ -4,6 +4,7 @@
  */
 #include "abi/fcntl.h"
 #include "abi/signal.h"
+#include "fs/async.h"
 #include "fs/locks.h"
 #include "fs/memfd.h"
 #include "fs/pipe.h"
@@ -101,15 +102,17 @@ long file_change_flags(struct file *file, unsigned mask, unsigned flags)
     return 0;
 }
 
-static long set_flags(struct file *file, unsigned flags)
+static long set_flags(struct file *file, int fd, unsigned flags)
 {
-    const unsigned settable =
-        ABI_O_APPEND | ABI_O_NONBLOCK | ABI_O_DIRECT | ABI_O_NOATIME | ABI_O_ASYNC;
+    const unsigned settable = ABI_O_APPEND | ABI_O_NONBLOCK | ABI_O_DIRECT | ABI_O_NOATIME;
+    int err = 0;
 
     if (flags & ABI_O_NOATIME && !(file->flags & ABI_O_NOATIME) &&
         !inode_is_owner_or_capable(file->inode))
         return -EPERM;
-    return file_change_flags(file, settable, flags);
+    if ((flags ^ file->flags) & ABI_O_ASYNC && file->ops->is_async)
+        err = file_async_set(file, fd, flags & ABI_O_ASYNC);
+    return err ? err : file_change_flags(file, settable, flags);
 }
 
 static long record_lock(struct file *file, int command, unsigned long arg)
@@ -153,7 +156,7 @@ static long set_signal(struct file *file, unsigned long signo)
 {
     if (signo > ABI_NSIG)
         return -EINVAL;
-    file->owner_signal = (int)signo;
+    WRITE_ONCE(file->owner.signo, (int)signo);
     return 0;
 }
 
@@ -181,11 +184,11 @@ static long fcntl_descriptor(struct file *file, int fd, int command, unsigned lo
     }
 }
 
-static long fcntl_file(struct file *file, int command, unsigned long arg)
+static long fcntl_file(struct file *file, int fd, int command, unsigned long arg)
 {
     switch (command) {
     case ABI_F_SETFL:
-        return set_flags(file, (unsigned)arg);
+        return set_flags(file, fd, (unsigned)arg);
     case ABI_F_GETLK:
     case ABI_F_SETLK:
     case ABI_F_SETLKW:
@@ -204,7 +207,7 @@ static long fcntl_file(struct file *file, int command, unsigned long arg)
     case ABI_F_SETSIG:
         return set_signal(file, arg);
     case ABI_F_GETSIG:
-        return file->owner_signal;
+        return file->owner.signo;
     case ABI_F_SETPIPE_SZ:
         return pipe_set_size(file, arg);
     case ABI_F_GETPIPE_SZ:
@@ -232,7 +235,7 @@ long sys_fcntl(int fd, int command, unsigned long arg)
     else if (file->flags & ABI_O_PATH)
         result = -EBADF;
     else
-        result = fcntl_file(file, command, arg);
+        result = fcntl_file(file, fd, command, arg);
     file_put(file);
     return result;
 }

@@ -7,6 +7,7 @@
 #include "abi/ioctl.h"
 #include "abi/termios.h"
 #include "abi/uio.h"
+#include "fs/async.h"
 #include "fs/inotify.h"
 #include "fs/locks.h"
 #include "fs/vfs.h"
@@ -452,13 +453,22 @@ long sys_flock(int fd, unsigned operation)
     return result;
 }
 
-/* FIONBIO and FIOASYNC: an int says on or off. */
-static long set_flag_from_app(struct file *file, unsigned flag, unsigned long arg)
+static long set_nonblock(struct file *file, unsigned long arg)
 {
     int on;
     int err = copy_from_app(&on, (void __app *)arg, sizeof(on));
 
-    return err ? err : file_change_flags(file, flag, on ? flag : 0);
+    return err ? err : file_change_flags(file, ABI_O_NONBLOCK, on ? ABI_O_NONBLOCK : 0);
+}
+
+static long set_async(struct file *file, int fd, unsigned long arg)
+{
+    int on;
+    int err = copy_from_app(&on, (void __app *)arg, sizeof(on));
+
+    if (err || !on == !(file->flags & ABI_O_ASYNC))
+        return err;
+    return file_async_set(file, fd, on);
 }
 
 static long report_unread(struct file *file, unsigned long arg)
@@ -489,9 +499,9 @@ static long ioctl_file(struct file *file, int fd, unsigned command, unsigned lon
     case ABI_FIONCLEX:
         return fd_set_cloexec(fd, false);
     case ABI_FIONBIO:
-        return set_flag_from_app(file, ABI_O_NONBLOCK, arg);
+        return set_nonblock(file, arg);
     case ABI_FIOASYNC:
-        return set_flag_from_app(file, ABI_O_ASYNC, arg);
+        return set_async(file, fd, arg);
     case ABI_FIOQSIZE:
         return report_size(file, arg);
     case ABI_FIONREAD:

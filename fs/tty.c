@@ -20,6 +20,7 @@
 #include "fs/tty_internal.h"
 #include "kernel/clock.h"
 #include "kernel/mm/heap.h"
+#include "kernel/process.h"
 
 #define CHUNK 256
 
@@ -294,6 +295,13 @@ void tty_attach_file(struct tty *tty, struct file *file)
         tty_claim_on_open(tty);
 }
 
+static int tty_own_default(struct file *file)
+{
+    int pgid = tty_foreground(file->private);
+
+    return file_owner_set_default(&file->owner, pgid > 0 ? -pgid : process_current()->pid);
+}
+
 const struct file_ops tty_file_ops = {
     .read = tty_read,
     .write = tty_write,
@@ -301,4 +309,6 @@ const struct file_ops tty_file_ops = {
     .ioctl = tty_file_ioctl,
     .release = tty_release,
     .kind = "tty",
+    .is_async = true,
+    .own_default = tty_own_default,
 };

@@ -93,6 +93,7 @@ void tty_list_add(struct tty *tty);
 void tty_list_remove(struct tty *tty);
 /* May the running process read or write (signo SIGTTIN, SIGTTOU) now?  0, -EIO, -ERESTARTSYS. */
 int tty_check_foreground(struct tty *tty, int signo) __must_check;
+int tty_foreground(struct tty *tty); /* its group, 0: none */
 void tty_signal_foreground(struct tty *tty, int signo);
 /* An open() without O_NOCTTY. */
 void tty_claim_on_open(struct tty *tty);

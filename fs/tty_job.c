@@ -76,7 +76,7 @@ unsigned tty_of_session(int sid, int *pgid)
 
 /* ---- Signals ------------------------------------------------------------------------ */
 
-static int foreground_of(struct tty *tty)
+int tty_foreground(struct tty *tty)
 {
     spin_lock(&tty_list_lock);
     int pgid = tty->foreground;
@@ -86,7 +86,7 @@ static int foreground_of(struct tty *tty)
 
 void tty_signal_foreground(struct tty *tty, int signo)
 {
-    int pgid = foreground_of(tty);
+    int pgid = tty_foreground(tty);
     if (pgid > 0)
         (void)signal_send_group(pgid, signo, NULL); /* an empty group hears nothing */
 }
@@ -274,7 +274,7 @@ long tty_job_ioctl(struct tty *tty, unsigned command, unsigned long arg, bool is
     case ABI_TIOCNOTTY:
         return ioctl_leave(tty);
     case ABI_TIOCGPGRP:
-        return is_master || is_own(tty) ? put_int(foreground_of(tty), arg) : -ENOTTY;
+        return is_master || is_own(tty) ? put_int(tty_foreground(tty), arg) : -ENOTTY;
     case ABI_TIOCSPGRP:
         return ioctl_set_foreground(tty, arg);
     case ABI_TIOCGSID:

@@ -8,6 +8,7 @@
  *
  * Echo goes through the same processing as output; what the other side has no room for is dropped.
  */
+#include "abi/poll.h"
 #include "abi/signal.h"
 #include "fs/tty_internal.h"
 
@@ -328,6 +329,8 @@ size_t tty_receive(struct tty *tty, const char *buf, size_t len)
     }
     wake_all(&tty->readers);
     poll_wake(&tty->poll, 0); /* the rules for "readable" are those of poll() */
+    if (tty_has_input(tty, 1))
+        poll_wake(&tty->poll, ABI_POLLIN | ABI_POLLRDNORM); /* O_ASYNC does not ask */
     return done;
 }
 

@@ -49,6 +49,8 @@ enum lock_rank {
     RANK_NETLINK, /* net/netlink.c: a socket's queue (spinlock) */
     RANK_POLL_DETACH, /* kernel/poll.c: a watcher leaves, or a poll_head goes away (irq spinlock) */
     RANK_POLL,        /* kernel/poll.h: a poll_head's watchers (irq spinlock) */
+    RANK_FILE_OWNER,  /* fs/owner.c: whom files send signals (irq spinlock) */
+    RANK_POLL_SIGNAL, /* kernel/signal.h: the poll_head of signalfd, woken inside of another (irq spinlock) */
     RANK_POLL_1, /* fs/epoll.c: the poll_head of an epoll; 2 of one that watches such, and so on */
     RANK_POLL_2,
     RANK_POLL_3,

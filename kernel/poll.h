@@ -11,6 +11,9 @@
 #include "kernel/spinlock.h"
 #include "lib/list.h"
 
+/* With the events of poll_wake(): O_ASYNC does not tell of it.  Room that nobody looked for, or what the caller did. */
+#define POLL_QUIET 0x80000000u
+
 struct poll_head {
     struct spinlock lock;
     struct list watchers;

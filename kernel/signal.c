@@ -472,6 +472,7 @@ void signal_shared_init(struct signal_shared *shared)
     spin_init(&shared->lock, RANK_SIGNAL);
     signal_queue_init(&shared->pending);
     poll_head_init(&shared->poll);
+    spin_init(&shared->poll.lock, RANK_POLL_SIGNAL);
     wait_queue_init(&shared->arrived);
     wait_queue_init(&shared->resumed);
 }

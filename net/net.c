@@ -32,7 +32,6 @@
 #include "net/netdev.h"
 #include "net/proc_net.h"
 #include "net/socket.h"
-#include "net/tcp_urgent.h"
 #include "net/timers.h"
 
 #define NET_THREAD_NICE (-10) /* packets wait for nobody's time slice */
@@ -223,7 +222,6 @@ bool net_round(nsec_t *deadline)
     }
     *deadline = sleeping_until = timers_deadline();
     mutex_unlock(&net_lock);
-    tcp_urgent_send_signals();
     config_settle();
     return is_busy;
 }

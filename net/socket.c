@@ -209,6 +209,7 @@ static const struct file_ops socket_file_ops = {
     .release = socket_file_release,
     .link_text = socket_file_link_text,
     .kind = "socket",
+    .is_async = true,
 };
 
 int socket_file(struct socket *sock, unsigned flags, struct file **out)

@@ -76,6 +76,7 @@ struct socket {
     struct mutex write_lock;   /* RANK_SOCKET: one thread at a time copies in */
     struct list wake_node;     /* [n] socket_wake_later() */
     unsigned wake_events;      /* [n] */
+    bool wants_room;           /* [a] no room was found to send: unix sockets */
     int error;                 /* [a] SO_ERROR: a positive errno, 0 */
     unsigned shutdown;         /* [a] SHUTDOWN_* */
 

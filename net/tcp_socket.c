@@ -26,7 +26,6 @@ struct tcp_socket *tcp_socket_alloc(int family, unsigned alloc_flags)
     list_init(&tcp->member_node);
     list_init(&tcp->accept_queue);
     list_init(&tcp->accept_node);
-    list_init(&tcp->urge_node);
     return tcp;
 }
 

@@ -46,11 +46,9 @@ struct tcp_socket {
     size_t true_size;       /* [n] memory they keep */
     bool got_fin;           /* [a] nothing follows */
 
-    uint64_t read_position;       /* [a] bytes read since the connection began */
-    uint64_t urgent;              /* [a] net/tcp_urgent.c: where urgent data is, and its state */
-    uint8_t urgent_byte;          /* [n] */
-    struct file_owner urge_owner; /* [n] whom a SIGURG that is under way goes to */
-    struct list urge_node;        /* [n] */
+    uint64_t read_position; /* [a] bytes read since the connection began */
+    uint64_t urgent;        /* [a] net/tcp_urgent.c: where urgent data is, and its state */
+    uint8_t urgent_byte;    /* [n] */
 
     size_t room;           /* [a] bytes that may be queued for sending */
     size_t in_flight;      /* [a] queued or sent, not acknowledged */

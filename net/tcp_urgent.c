@@ -6,9 +6,6 @@
  * each segment tells where that place is, which may be far ahead, and here it is kept with what has become of
  * the byte in one word, so that readers need no lock: position << 2 | state.  Positions count the bytes of the
  * stream from the beginning of the connection (64 bits: they never wrap).  A newer mark replaces an older.
- *
- * A signal to a process or a group takes the process table lock, which is taken before net_lock: the network's
- * thread sends it later.
  */
 #include "net/tcp_urgent.h"
 
@@ -23,9 +20,6 @@ enum urgent_state { URGENT_NONE, URGENT_COMING, URGENT_THERE, URGENT_READ };
 
 #define STATE_BITS 2
 #define STATE_MASK ((1U << STATE_BITS) - 1)
-
-static struct list signals = LIST_INIT(signals); /* [n] tcp_socket.urge_node, with references */
-static bool has_signals;                         /* [a] */
 
 /* ---- The mark ---------------------------------------------------------------------- */
 
@@ -87,34 +81,12 @@ bool tcp_urgent_is_there(const struct tcp_socket *tcp)
 
 /* ---- Arrival ------------------------------------------------------------------------- */
 
-static void signal_later(struct tcp_socket *tcp)
+static void send_signal(struct tcp_socket *tcp)
 {
     const struct file *file = __atomic_load_n(&tcp->inet.base.file, __ATOMIC_ACQUIRE);
 
-    if (!file || !file->owner.pid)
-        return;
-    tcp->urge_owner = file->owner;
-    if (!list_is_empty(&tcp->urge_node))
-        return;
-    (void)socket_get(&tcp->inet.base);
-    list_push_back(&signals, &tcp->urge_node);
-    __atomic_store_n(&has_signals, true, __ATOMIC_RELEASE);
-    net_wake();
-}
-
-void tcp_urgent_send_signals(void)
-{
-    while (__atomic_load_n(&has_signals, __ATOMIC_ACQUIRE)) {
-        net_begin();
-        struct tcp_socket *tcp = list_first(&signals, struct tcp_socket, urge_node);
-        struct file_owner owner = tcp->urge_owner;
-        list_remove(&tcp->urge_node);
-        list_init(&tcp->urge_node);
-        __atomic_store_n(&has_signals, !list_is_empty(&signals), __ATOMIC_RELEASE);
-        net_end();
-        file_owner_signal(&owner, ABI_SIGURG);
-        socket_put(&tcp->inet.base);
-    }
+    if (file)
+        file_owner_tell(&file->owner, 0, NULL, ABI_SIGURG);
 }
 
 void tcp_urgent_announced(struct tcp_pcb *pcb, const struct tcp_hdr *header)
@@ -135,7 +107,7 @@ void tcp_urgent_announced(struct tcp_pcb *pcb, const struct tcp_hdr *header)
     if (state_of(old) != URGENT_NONE && place <= place_of(old))
         return;
     set_mark(tcp, place, URGENT_COMING);
-    signal_later(tcp);
+    send_signal(tcp);
     socket_wake_later(&tcp->inet.base, ABI_POLLPRI);
 }
 

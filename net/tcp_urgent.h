@@ -29,6 +29,3 @@ long tcp_urgent_receive(struct tcp_socket *tcp, struct message *message);
 
 /* The last byte of what was queued for pcb is urgent: marks all that has not been sent. net_lock is held. */
 void tcp_urgent_mark(struct tcp_pcb *pcb);
-
-/* Sends the signals that arrivals asked for: the network's thread, without net_lock. */
-void tcp_urgent_send_signals(void);

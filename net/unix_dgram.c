@@ -143,6 +143,7 @@ static int wait_for_room(struct unix_socket *sock, bool nonblock)
 
     if (may_make(sock))
         return 0;
+    __atomic_store_n(&base->wants_room, true, __ATOMIC_SEQ_CST);
     if (nonblock)
         return -EAGAIN;
     int err = wait_on(&base->writers, may_make(sock), socket_deadline(base->send_timeout));

@@ -71,8 +71,10 @@ static void uncharge(struct unix_message *message)
     struct unix_socket *sender = message->sender;
 
     __atomic_fetch_sub(&sender->in_flight, message->charge, __ATOMIC_SEQ_CST);
-    if (unix_socket_is_writable(sender))
-        socket_wake(&sender->base, ABI_POLLOUT | ABI_POLLWRNORM);
+    if (!unix_socket_is_writable(sender))
+        return;
+    bool was_wanted = __atomic_exchange_n(&sender->base.wants_room, false, __ATOMIC_SEQ_CST);
+    socket_wake(&sender->base, ABI_POLLOUT | ABI_POLLWRNORM | (was_wanted ? 0 : POLL_QUIET));
 }
 
 static void bury(struct unix_message *message)

@@ -118,9 +118,10 @@ static int unix_socket_shutdown(struct socket *base, unsigned how)
         __atomic_or_fetch(&peer->base.shutdown, peer_how, __ATOMIC_ACQ_REL);
     }
     spin_unlock(&unix_lock);
-    socket_wake(base, shutdown_events);
+    socket_wake(base, shutdown_events | POLL_QUIET);
     if (peer) {
-        socket_wake(&peer->base, shutdown_events);
+        bool is_over = socket_is_shut(&peer->base, SHUTDOWN_BOTH);
+        socket_wake(&peer->base, shutdown_events & ~(is_over ? 0 : ABI_POLLHUP));
         socket_put(&peer->base);
     }
     wake_all(&sock->connectors);
@@ -247,8 +248,12 @@ static unsigned unix_socket_poll(struct socket *base)
         events |= ABI_POLLIN | ABI_POLLRDNORM;
     if (base->type != ABI_SOCK_DGRAM && state == UNIX_IDLE)
         events |= ABI_POLLHUP;
-    if (state != UNIX_LISTENING && unix_socket_is_writable(sock) && !is_peer_full(sock))
+    if (state == UNIX_LISTENING)
+        return events;
+    if (unix_socket_is_writable(sock) && !is_peer_full(sock))
         events |= ABI_POLLOUT | ABI_POLLWRNORM | ABI_POLLWRBAND;
+    else
+        __atomic_store_n(&base->wants_room, true, __ATOMIC_SEQ_CST);
     return events;
 }
 

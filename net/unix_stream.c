@@ -177,6 +177,7 @@ static int wait_for_room(struct unix_socket *sock, bool nonblock, nsec_t deadlin
 
     if (has_send_room(sock))
         return 0;
+    __atomic_store_n(&base->wants_room, true, __ATOMIC_SEQ_CST);
     if (nonblock)
         return -EAGAIN;
     int err = wait_on(&base->writers, may_send(sock), deadline);

@@ -393,6 +393,17 @@ struct thread *thread_find(int tid)
     return NULL;
 }
 
+__attribute__((weak)) struct thread *thread_create_kernel(const char *name,
+                                                          void (*function)(void *), void *arg)
+{
+    return NULL;
+}
+
+REPLACEABLE void thread_start(struct thread *other)
+{
+    abort();
+}
+
 nsec_t clock_realtime(void)
 {
     static nsec_t now = 1000000 * NSEC_PER_SEC;
