@@ -25,7 +25,7 @@ def build(kind, output, **values):
     if options.net == "user":
         options.net_manifest = "dhcp"
     suffix = FORMS[kind][0] if kind in FORMS else ".iso"
-    path = os.path.abspath(output or os.path.splitext(os.path.basename(options.program))[0] + suffix)
+    path = os.path.abspath(output or default_name(options) + suffix)
     with workshop(path) as folder:
         image = Image(options, lambda text: None)
         image.gather()
@@ -39,3 +39,11 @@ def build(kind, output, **values):
         publish(made, path)
     print(path)
     return 0
+
+
+def default_name(options):
+    """The program's, or that of the package or image which names the program."""
+    if options.package or options.image:
+        from .packages.from_docker import name_of
+        return options.package or name_of(options.image)
+    return os.path.splitext(os.path.basename(options.program))[0]

@@ -83,9 +83,15 @@ def test_run_with_a_package(stout, made, tmp_path):
     refused(stout("run", "--package", "app", "--entrypoint", "nothing"), 127, "not in the package app")
 
 
+def test_build_with_a_package(stout, made, kernel, tmp_path):
+    for words, name in ((["--package", "app"], "app.raw"), (["--package", "app", "--entrypoint", "server", "-o", "x.raw"], "x.raw")):
+        result = stout("build", "-t", "raw", "--kernel", kernel, *words, cwd=tmp_path)
+        assert (result.returncode, result.stdout) == (0, f"{tmp_path / name}\n".encode()), result.stderr
+        assert (tmp_path / name).stat().st_size > 1 << 20
+
+
 def test_load_reads_the_package_and_not_the_host(stout, made):
     """An argument that names a file of the package stays what it is, also if this host has one of that name."""
-    (made / "root/etc/passwd").exists()
     command = dry(stout("pkg", "load", "app", "-a", "/etc/conf", "--dry-run"))
     assert content(archive_of(command), "etc/conf") == b"x = 1\n"
 
