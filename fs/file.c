@@ -31,6 +31,8 @@
 #include "kernel/thread.h"
 #include "lib/format.h"
 
+#define ACCESSES_PER_CLOCK 64
+
 static struct spinlock pool_lock = SPINLOCK_INIT(RANK_FILE_POOL);
 static struct file *pool; /* pool_lock; linked by private */
 static unsigned nopen;    /* pool_lock: files that are not in the pool */
@@ -330,20 +332,18 @@ static bool is_before(const struct abi_timespec *a, const struct abi_timespec *b
     return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec <= b->tv_nsec);
 }
 
-/* Relative atime (mount(8)): only if it is not younger than the last change, or a day old. */
-static void touch_atime(struct inode *inode, bool is_first)
+/* Relative atime (mount(8)): only if it is not younger than the last change, or a day old, which is looked at when an
+ * open file is read for the first time and then now and then: the clock costs as much as a short read. */
+static bool atime_is_due(struct file *file)
 {
-    bool is_due =
-        is_before(&inode->atime, &inode->mtime) || is_before(&inode->atime, &inode->ctime);
+    const struct inode *inode = file->inode;
 
-    if (likely(!is_due && !is_first))
-        return;
-    if (!is_due) { /* the clock is asked once per pass over the file */
-        int64_t now = clock_realtime() / NSEC_PER_SEC;
-        if (now - inode->atime.tv_sec < 24 * 3600L)
-            return;
-    }
-    inode_touch(inode, true, false, false);
+    if (unlikely(is_before(&inode->atime, &inode->mtime) ||
+                 is_before(&inode->atime, &inode->ctime)))
+        return true;
+    if (file->naccesses++ % ACCESSES_PER_CLOCK != 0)
+        return false;
+    return clock_realtime() / NSEC_PER_SEC - inode->atime.tv_sec >= 24 * 3600L;
 }
 
 void file_accessed(struct file *file)
@@ -351,8 +351,9 @@ void file_accessed(struct file *file)
     const struct mount *mount = file->path.mount;
 
     if (mount && !(file->flags & ABI_O_NOATIME) &&
-        !((mount->flags | mount->sb->flags) & (ABI_MS_NOATIME | ABI_MS_RDONLY)))
-        touch_atime(file->inode, file->position == 0);
+        !((mount->flags | mount->sb->flags) & (ABI_MS_NOATIME | ABI_MS_RDONLY)) &&
+        unlikely(atime_is_due(file)))
+        inode_touch(file->inode, true, false, false);
     inotify_file_event(file, ABI_IN_ACCESS);
 }
 

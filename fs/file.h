@@ -120,6 +120,7 @@ struct file {
     struct file_async *async;       /* fs/async.c; NULL: without O_ASYNC */
     bool is_writer;                 /* [i] counts as one in inode->nwriters */
     bool is_program;                /* a program runs from it: the same, negative */
+    uint8_t naccesses;              /* about: file_accessed() */
     uint64_t id;                    /* for "pipe:[id]", kcmp */
     struct epoll_item *epoll_items; /* [a] fs/epoll.c: who watches it; NULL: nobody */
 };

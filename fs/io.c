@@ -132,12 +132,12 @@ void io_advance(struct io *io, size_t len)
 enum direction { TO_IO, FROM_IO, ZERO_IO };
 
 /* Copies one stretch of at most len bytes at the front; how many could be copied. */
-static size_t copy_front(const struct io *io, void *front, void *kernel, size_t len,
-                         enum direction direction)
+static __always_inline size_t copy_front(const struct io *io, void *front, void *kernel, size_t len,
+                                         enum direction direction)
 {
     void __app *app = (void __app *)front;
 
-    if (io->is_app) {
+    if (likely(io->is_app)) {
         if (direction == TO_IO)
             return len - copy_to_app_partial(app, kernel, len);
         if (direction == FROM_IO)
@@ -153,24 +153,36 @@ static size_t copy_front(const struct io *io, void *front, void *kernel, size_t 
     return len;
 }
 
-static long io_move(struct io *io, char *kernel, size_t len, enum direction direction)
+/* At most so many bytes of the piece at the front. */
+static __always_inline size_t move_front(struct io *io, char *kernel, size_t len,
+                                         enum direction direction)
+{
+    struct abi_iovec *piece = io->piece;
+    size_t copied = copy_front(io, (void *)(uintptr_t)piece->base, kernel, len, direction);
+    piece->base += copied;
+    piece->len -= copied;
+    io->remaining -= copied;
+    return copied;
+}
+
+static __always_inline long io_move(struct io *io, char *kernel, size_t len,
+                                    enum direction direction)
 {
     size_t done = 0;
 
     len = MIN(len, io->remaining);
+    if (likely(io->npieces == 1)) {
+        done = move_front(io, kernel, len, direction);
+        return unlikely(done == 0) && len > 0 ? -EFAULT : (long)done;
+    }
     while (done < len) {
         skip_empty(io);
-        struct abi_iovec *piece = io->piece;
-        size_t want = MIN((size_t)piece->len, len - done);
-        size_t copied = copy_front(io, (void *)(uintptr_t)piece->base,
-                                   kernel ? kernel + done : NULL, want, direction);
-        piece->base += copied;
-        piece->len -= copied;
+        size_t want = MIN((size_t)io->piece->len, len - done);
+        size_t copied = move_front(io, kernel ? kernel + done : NULL, want, direction);
         done += copied;
         if (copied < want)
             break;
     }
-    io->remaining -= done;
     return done < len && done == 0 ? -EFAULT : (long)done;
 }
 
