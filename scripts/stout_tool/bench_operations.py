@@ -5,6 +5,7 @@ from .bench import Figure
 # (name in the program, row, target as a share of the Linux guest's time, processors)
 OPERATIONS = (
     ("getpid", "system call: getpid", 1 / 8, 1),
+    ("instruction", "system call: getpid, by the syscall instruction", 1 / 2, 1),
     ("read", "system call: read, a byte of /dev/zero", 1 / 3, 1),
     ("write", "system call: write, a byte to /dev/null", 1 / 3, 1),
     ("open", "system call: open and close", 1 / 3, 1),

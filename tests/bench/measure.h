@@ -42,7 +42,9 @@ static void measure(const char *name, void (*once)(void), int turns, int rounds)
 
 struct figure {
     const char *name;
-    void (*run)(int rounds);
+    void (*run)(int rounds); /* or NULL: */
+    void (*once)(void);
+    int turns; /* of a round */
 };
 
 /* PROGRAM [ROUNDS [NAME]]: each figure, or the one of that name. */
@@ -50,8 +52,13 @@ static int run_figures(const struct figure *figures, size_t n, int argc, char **
 {
     int rounds = argc > 1 ? atoi(argv[1]) : 5;
 
-    for (size_t i = 0; i < n; i++)
-        if (argc < 3 || strcmp(argv[2], figures[i].name) == 0)
-            figures[i].run(rounds);
+    for (const struct figure *figure = figures; figure < figures + n; figure++) {
+        if (argc >= 3 && strcmp(argv[2], figure->name) != 0)
+            continue;
+        if (figure->run)
+            figure->run(rounds);
+        else
+            measure(figure->name, figure->once, figure->turns, rounds);
+    }
     return 0;
 }

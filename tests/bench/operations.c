@@ -38,7 +38,13 @@
 static int zero_fd, null_fd;
 static char byte;
 
+/* A call site of its own, which may be patched; and the one that all callers of syscall(3) share. */
 static void getpid_once(void)
+{
+    getpid();
+}
+
+static void instruction_once(void)
 {
     syscall(SYS_getpid);
 }
@@ -69,36 +75,6 @@ static void clock_once(void)
 {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
-}
-
-static void calls_getpid(int rounds)
-{
-    measure("getpid", getpid_once, CALLS, rounds);
-}
-
-static void calls_read(int rounds)
-{
-    measure("read", read_once, CALLS, rounds);
-}
-
-static void calls_write(int rounds)
-{
-    measure("write", write_once, CALLS, rounds);
-}
-
-static void calls_open(int rounds)
-{
-    measure("open", open_once, FILE_CALLS, rounds);
-}
-
-static void calls_stat(int rounds)
-{
-    measure("stat", stat_once, FILE_CALLS, rounds);
-}
-
-static void calls_clock(int rounds)
-{
-    measure("clock", clock_once, CALLS, rounds);
 }
 
 /* ---- Threads -------------------------------------------------------------------------------- */
@@ -169,11 +145,6 @@ static void create_once(void)
     pthread_t thread;
     start(&thread, nothing, NULL);
     pthread_join(thread, NULL);
-}
-
-static void threads_create(int rounds)
-{
-    measure("create", create_once, THREADS, rounds);
 }
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -254,11 +225,6 @@ static void map_once(void)
     check(munmap(memory, PAGE) == 0, "munmap");
 }
 
-static void memory_map(int rounds)
-{
-    measure("map", map_once, FILE_CALLS, rounds);
-}
-
 /* The faults of PAGES pages, without the time of mapping and unmapping; per page. */
 static void measure_faults(const char *name, int flags, int fd, int read_first, int write,
                            int rounds)
@@ -333,11 +299,22 @@ static void memory_protect(int rounds)
 int main(int argc, char **argv)
 {
     static const struct figure figures[] = {
-        { "getpid", calls_getpid }, { "read", calls_read },       { "write", calls_write },
-        { "open", calls_open },     { "stat", calls_stat },       { "clock", calls_clock },
-        { "futex", threads_futex }, { "create", threads_create }, { "mutex", threads_mutex },
-        { "timer", threads_timer }, { "map", memory_map },        { "anonymous", memory_anonymous },
-        { "file", memory_file },    { "copy", memory_copy },      { "protect", memory_protect },
+        { "getpid", .once = getpid_once, .turns = CALLS },
+        { "instruction", .once = instruction_once, .turns = CALLS },
+        { "read", .once = read_once, .turns = CALLS },
+        { "write", .once = write_once, .turns = CALLS },
+        { "open", .once = open_once, .turns = FILE_CALLS },
+        { "stat", .once = stat_once, .turns = FILE_CALLS },
+        { "clock", .once = clock_once, .turns = CALLS },
+        { "futex", .run = threads_futex },
+        { "create", .once = create_once, .turns = THREADS },
+        { "mutex", .run = threads_mutex },
+        { "timer", .run = threads_timer },
+        { "map", .once = map_once, .turns = FILE_CALLS },
+        { "anonymous", .run = memory_anonymous },
+        { "file", .run = memory_file },
+        { "copy", .run = memory_copy },
+        { "protect", .run = memory_protect },
     };
 
     zero_fd = open("/dev/zero", O_RDONLY);
@@ -345,5 +322,7 @@ int main(int argc, char **argv)
     check(zero_fd >= 0 && null_fd >= 0, "/dev");
     mkdir("/tmp", 01777); /* where there is no file system but the root */
     close(open_file());
-    return run_figures(figures, sizeof(figures) / sizeof(figures[0]), argc, argv);
+    int status = run_figures(figures, sizeof(figures) / sizeof(figures[0]), argc, argv);
+    unlink(FILE_NAME);
+    return status;
 }

@@ -88,8 +88,8 @@ static void fork_figure(int rounds)
 
 int main(int argc, char **argv)
 {
-    static const struct figure figures[] = { { "pipe", pipe_figure },
-                                             { "exec", exec_figure },
-                                             { "fork", fork_figure } };
+    static const struct figure figures[] = { { "pipe", .run = pipe_figure },
+                                             { "exec", .run = exec_figure },
+                                             { "fork", .run = fork_figure } };
     return run_figures(figures, sizeof(figures) / sizeof(figures[0]), argc, argv);
 }
