@@ -6,6 +6,7 @@
 #include "check.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/syscall.h>
 
@@ -20,10 +21,13 @@ static void note(int number)
     __atomic_add_fetch(&total, 1, __ATOMIC_SEQ_CST);
 }
 
+static unsigned long turns; /* of the thread that main waits for */
+
 static void *spinner(void *arg)
 {
     while (!mine)
-        ; /* no system call: only preemption can bring the signal */
+        __atomic_add_fetch(
+            &turns, 1, __ATOMIC_SEQ_CST); /* no system call: only preemption can bring the signal */
     return arg;
 }
 
@@ -34,9 +38,20 @@ static void *blocker(void *arg)
     sigemptyset(&set);
     sigaddset(&set, SIGUSR2);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    while (!release)
-        sleep_ms(5);
+    while (!release) {
+        syscall(SYS_gettid); /* a way back to the program, where a signal would be taken */
+        __atomic_add_fetch(&turns, 1, __ATOMIC_SEQ_CST);
+    }
     return (void *)(long)mine + (long)arg;
+}
+
+/* The thread has gone around n times since. */
+static void wait_for_turns(unsigned long n)
+{
+    unsigned long before = __atomic_load_n(&turns, __ATOMIC_SEQ_CST);
+
+    while (__atomic_load_n(&turns, __ATOMIC_SEQ_CST) - before < n)
+        sched_yield();
 }
 
 int main(void)
@@ -49,19 +64,19 @@ int main(void)
     sigaction(SIGUSR2, &action, NULL);
 
     pthread_create(&thread, NULL, spinner, NULL);
-    sleep_ms(20);
+    wait_for_turns(1);
     CHECK(!pthread_kill(thread, SIGUSR1));
     pthread_join(thread, NULL);
     CHECK(total == 1 && mine == 0);
 
     /* To the process: a thread that does not block it takes it. */
     pthread_create(&thread, NULL, blocker, NULL);
-    sleep_ms(20);
+    wait_for_turns(1);
     kill(getpid(), SIGUSR2);
     CHECK(mine == 1);
     /* To that thread: it stays pending there. */
     CHECK(!pthread_kill(thread, SIGUSR2));
-    sleep_ms(20);
+    wait_for_turns(2);
     CHECK(total == 2 && mine == 1);
     release = 1;
     pthread_join(thread, &result);
