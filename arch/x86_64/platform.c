@@ -7,6 +7,7 @@
 #include "arch/x86_64/clock.h"
 #include "arch/x86_64/firmware.h"
 #include "arch/x86_64/ioapic.h"
+#include "arch/x86_64/kernel_map.h"
 #include "arch/x86_64/paging.h"
 #include "arch/x86_64/smp.h"
 #include "kernel/panic.h"
@@ -29,4 +30,5 @@ void arch_init(const struct boot_info *boot)
     clock_source_init();
     apic_timer_init();
     call_patch_init();
+    kernel_map_init();
 }
