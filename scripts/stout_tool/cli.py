@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from . import __version__
 from .errors import STATUS_TOOL, StoutError
 
 IMAGE_KINDS = ["iso", "raw", "qcow2", "vmdk", "vdi", "virtualbox", "vhd", "gcp"]
@@ -34,6 +35,7 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, context_settings=CONTEXT)
+@click.version_option(__version__, "-V", "--version", prog_name="stout", message="%(prog)s %(version)s")
 def main():
     """Stout runs unmodified Linux x86-64 programs as virtual machines, without a Linux in them."""
 

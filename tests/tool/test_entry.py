@@ -32,6 +32,11 @@ def test_mistake_of_the_tool_is_a_sentence():
     assert "Traceback" in python(BROKEN, STOUT_DEBUG="1").stderr
 
 
+def test_version():
+    result = python("from stout_tool import cli; cli.main(['--version'])")
+    assert result.returncode == 0 and result.stdout.startswith("stout 0."), result.stderr
+
+
 def test_interrupt_prints_nothing():
     result = python(BROKEN.replace('raise ValueError("two\\nlines")', "raise KeyboardInterrupt"))
     assert (result.returncode, result.stdout, result.stderr) == (130, "", "")
