@@ -15,6 +15,7 @@
 #include "abi/mman.h"
 #include "abi/mount.h"
 #include "abi/poll.h"
+#include "abi/signal.h"
 #include "fs/async.h"
 #include "fs/devfs.h"
 #include "fs/epoll.h"
@@ -28,6 +29,8 @@
 #include "kernel/mm/map_source.h"
 #include "kernel/panic.h"
 #include "kernel/process_files.h"
+#include "kernel/rlimit.h"
+#include "kernel/signal.h"
 #include "kernel/thread.h"
 #include "lib/format.h"
 
@@ -445,6 +448,18 @@ unsigned file_poll(struct file *file)
     if (!file->ops->poll)
         return ABI_POLLIN | ABI_POLLOUT | ABI_POLLRDNORM | ABI_POLLWRNORM;
     return file->ops->poll(file);
+}
+
+long file_write_limit(uint64_t pos, size_t len)
+{
+    uint64_t limit = rlimit_current(LIMIT_FSIZE);
+
+    if (pos >= limit) {
+        signal_send_thread(thread_current(), ABI_SIGXFSZ, NULL);
+        return -EFBIG;
+    }
+    limit = MIN(limit, (uint64_t)INT64_MAX);
+    return pos < limit ? (long)MIN((uint64_t)len, limit - pos) : -EFBIG;
 }
 
 int64_t file_seek_in(struct file *file, int64_t offset, int whence, uint64_t size)

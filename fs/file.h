@@ -161,6 +161,8 @@ unsigned file_count(void); /* open files of the whole machine */
 long file_change_flags(struct file *file, unsigned mask, unsigned flags);
 /* seek() of a file of size bytes without holes in what it knows. */
 int64_t file_seek_in(struct file *file, int64_t offset, int whence, uint64_t size);
+/* How many of len bytes may be written at pos, by RLIMIT_FSIZE (and SIGXFSZ) and by what a file can hold; -EFBIG. */
+long file_write_limit(uint64_t pos, size_t len);
 /* A call that changed or used the file: relative atime, inotify. */
 void file_accessed(struct file *file);
 

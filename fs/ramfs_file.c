@@ -15,8 +15,6 @@
 #include "kernel/signal.h"
 #include "kernel/thread.h"
 
-#define FILE_SIZE_MAX ((uint64_t)INT64_MAX)
-
 static struct ramfs *ramfs_of(const struct inode *inode)
 {
     return inode->sb->private;
@@ -60,29 +58,21 @@ static long ramfs_file_read(struct file *file, struct io *io, int64_t *pos)
 
 /* ---- Writing ------------------------------------------------------------------------- */
 
-/* How many of len bytes at pos the limits allow; -EFBIG, -EPERM. */
+/* How many of len bytes at pos the limits and seals allow; -EFBIG, -EPERM. */
 static long write_allowed(const struct inode *inode, uint64_t pos, size_t len)
 {
-    uint64_t limit = rlimit_current(LIMIT_FSIZE);
+    long allowed = file_write_limit(pos, len);
 
-    if (pos >= limit) {
-        signal_send_thread(thread_current(), ABI_SIGXFSZ, NULL);
-        return -EFBIG;
-    }
-    limit = MIN(limit, FILE_SIZE_MAX);
-    if (pos >= limit)
-        return -EFBIG;
-    uint64_t allowed = MIN((uint64_t)len, limit - pos);
-    if (likely(!(inode->seals & ~ABI_F_SEAL_SEAL)))
-        return (long)allowed;
+    if (likely(!(inode->seals & ~ABI_F_SEAL_SEAL)) || allowed < 0)
+        return allowed;
     if (inode->seals & (ABI_F_SEAL_WRITE | ABI_F_SEAL_FUTURE_WRITE))
         return -EPERM;
-    if (inode->seals & ABI_F_SEAL_GROW && pos + allowed > inode->size) {
+    if (inode->seals & ABI_F_SEAL_GROW && pos + (uint64_t)allowed > inode->size) {
         /* Linux writes the whole pages that lie inside. */
         uint64_t end = ALIGN_DOWN(inode->size, PAGE_SIZE);
         return end > pos ? (long)(end - pos) : -EPERM;
     }
-    return (long)allowed;
+    return allowed;
 }
 
 /* With a limit on the file system: how much of len at pos fits; near the limit a page at a time. */

@@ -360,7 +360,7 @@ static bool hold_after(struct mount *mount, void *arg)
     return false;
 }
 
-long sys_sync(void)
+void files_sync(void)
 {
     struct sync_search search = { .after = 0 };
 
@@ -368,13 +368,19 @@ long sys_sync(void)
         search.found = NULL;
         mount_for_each(find_after, &search);
         if (!search.found)
-            return 0;
+            return;
         search.after = search.found->id;
         struct sync_search hold = search;
         mount_for_each(hold_after, &hold);
         (void)superblock_sync(search.found->sb); /* sync(2) reports nothing */
         mount_put(search.found);
     }
+}
+
+long sys_sync(void)
+{
+    files_sync();
+    return 0;
 }
 
 long sys_syncfs(int fd)

@@ -233,6 +233,7 @@ static void process_finish(struct process *process)
     posix_timers_exit(process);
     if (process == process_first) {
         files_leave(process); /* what is still in pipes and sockets goes out */
+        files_sync();
         process_end_machine(process->exit_status);
     }
     process_release_attachments(process);

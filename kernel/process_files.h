@@ -25,6 +25,9 @@ int fs_context_copy(struct fs_context *from, struct fs_context **out) __must_che
 struct fs_context *fs_context_get(struct fs_context *fs);
 void fs_context_put(struct fs_context *fs);
 
+/* What is dirty in memory goes to where files are kept: sync(2), and the end of the machine. */
+void files_sync(void);
+
 struct file *file_get(struct file *file);
 void file_put(struct file *file);
 

@@ -57,6 +57,8 @@ enum ninep_type {
 #define NINEP_SET_ATIME_TO 0x080u /* to the value in the message; else to now */
 #define NINEP_SET_MTIME_TO 0x100u
 
+#define NINEP_REMOVEDIR 0x200u /* Tunlinkat: AT_REMOVEDIR */
+
 struct ninep_writer {
     uint8_t *bytes;
     size_t size, used;

@@ -26,12 +26,7 @@ static int run_for_fid(struct ninep_call *call, struct ninep_fid *fid, struct ni
 {
     int err = call ? run_and_destroy(call) : -ENOMEM;
 
-    if (err == -EINTR)
-        ninep_fid_put(fid); /* given up, perhaps too late */
-    else if (err)
-        ninep_fid_forget(fid);
-    else
-        *out = fid;
+    ninep_fid_settle(fid, err, out);
     return err;
 }
 

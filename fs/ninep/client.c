@@ -197,33 +197,41 @@ struct ninep_fid *ninep_fid_get(struct ninep_fid *fid)
     return fid;
 }
 
-void ninep_fid_forget(struct ninep_fid *fid)
+static void fid_forget(struct ninep_fid *fid)
 {
     number_give(fid->client, fid->number);
     kfree(fid);
 }
 
-/* After Tclunk the server does not know the fid, whatever it answered. */
-static int fid_clunk(struct ninep_fid *fid)
+int ninep_fid_clunk(struct ninep_fid *fid)
 {
     struct ninep_call *call = ninep_call_create(fid->client, NINEP_CLUNK, 4, 0);
 
-    if (!call)
+    if (!call) {
+        kfree(fid); /* the number stays taken */
         return -ENOMEM;
+    }
     ninep_put32(&call->out, fid->number);
-    (void)!ninep_call_run(call, false);
+    int err = ninep_call_run(call, false);
     ninep_call_destroy(call);
-    return 0;
+    fid_forget(fid); /* the server does so too, whatever it answers */
+    return err;
 }
 
 void ninep_fid_put(struct ninep_fid *fid)
 {
-    if (!fid || __atomic_sub_fetch(&fid->refcount, 1, __ATOMIC_ACQ_REL) != 0)
-        return;
-    if (fid_clunk(fid) == 0)
-        ninep_fid_forget(fid);
+    if (fid && __atomic_sub_fetch(&fid->refcount, 1, __ATOMIC_ACQ_REL) == 0)
+        (void)!ninep_fid_clunk(fid);
+}
+
+void ninep_fid_settle(struct ninep_fid *fid, int err, struct ninep_fid **out)
+{
+    if (!err)
+        *out = fid;
+    else if (err == -EINTR || err == -EIO)
+        ninep_fid_put(fid); /* given up, perhaps too late; the server may know it */
     else
-        kfree(fid);
+        fid_forget(fid);
 }
 
 /* ---- Sessions ---------------------------------------------------------------------- */

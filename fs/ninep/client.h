@@ -64,8 +64,10 @@ void ninep_call_destroy(struct ninep_call *call);
 int ninep_fid_create(struct ninep_client *client, struct ninep_fid **out) __must_check;
 struct ninep_fid *ninep_fid_get(struct ninep_fid *fid);
 void ninep_fid_put(struct ninep_fid *fid); /* the last one tells the server */
-/* The call that was to give it a meaning failed: the server does not know it. */
-void ninep_fid_forget(struct ninep_fid *fid);
+/* The same for the only reference, with what the server says to it. */
+int ninep_fid_clunk(struct ninep_fid *fid) __must_check;
+/* After the call that was to give it a meaning: *out, or none if err. */
+void ninep_fid_settle(struct ninep_fid *fid, int err, struct ninep_fid **out);
 
 /* ---- fs/ninep/calls.c: a function a message; names are those of one directory entry ---- */
 
@@ -81,3 +83,34 @@ int ninep_fsync(struct ninep_fid *fid, bool data_only) __must_check;
 long ninep_read(struct ninep_fid *fid, uint64_t offset, void *buf, size_t len, bool is_killable);
 /* The entries from a position on, for ninep_get_dirent(). */
 long ninep_readdir(struct ninep_fid *fid, uint64_t offset, void *buf, size_t len);
+
+/* ---- fs/ninep/changes.c ---- */
+
+struct ninep_setattr {
+    unsigned valid; /* NINEP_SET_* */
+    uint32_t mode, uid, gid;
+    uint64_t size;
+    struct abi_timespec atime, mtime;
+};
+
+/* fid, of a directory, becomes the new file's, open. */
+int ninep_lcreate(struct ninep_fid *fid, const char *name, unsigned flags, unsigned mode,
+                  uint32_t gid) __must_check;
+int ninep_mkdir(struct ninep_fid *dir, const char *name, unsigned mode, uint32_t gid) __must_check;
+int ninep_mknod(struct ninep_fid *dir, const char *name, unsigned mode, uint64_t rdev,
+                uint32_t gid) __must_check;
+int ninep_symlink(struct ninep_fid *dir, const char *name, const char *target,
+                  uint32_t gid) __must_check;
+int ninep_link(struct ninep_fid *dir, struct ninep_fid *fid, const char *name) __must_check;
+int ninep_renameat(struct ninep_fid *from_dir, const char *from, struct ninep_fid *to_dir,
+                   const char *to) __must_check;
+int ninep_unlinkat(struct ninep_fid *dir, const char *name, bool is_dir) __must_check;
+int ninep_setattr(struct ninep_fid *fid, const struct ninep_setattr *change) __must_check;
+/* Bytes taken, at most data_max.  buf is heap or frames. */
+long ninep_write(struct ninep_fid *fid, uint64_t offset, const void *buf, size_t len,
+                 bool is_killable);
+/* A fid to read an attribute's value from, or with name "" the names; *size: how long it is. */
+int ninep_xattrwalk(struct ninep_fid *fid, const char *name, struct ninep_fid **out,
+                    uint64_t *size) __must_check;
+/* What is written to fid becomes the value when it is clunked; size 0 removes the attribute. */
+int ninep_xattrcreate(struct ninep_fid *fid, const char *name, size_t size, int flags) __must_check;

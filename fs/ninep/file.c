@@ -10,11 +10,10 @@
  * The pages are filled and written back through any open fid of the inode that allows it.  A mapping keeps its file
  * open, so there is one.
  */
-#include <string.h>
-
 #include "abi/fcntl.h"
 #include "fs/ninep/ninep.h"
 #include "kernel/mm/heap.h"
+#include "kernel/thread.h"
 
 /* ---- Opening ------------------------------------------------------------------------- */
 
@@ -38,27 +37,64 @@ static int open_fid(struct inode *inode, unsigned flags, struct ninep_fid **out)
     return err;
 }
 
-int ninep_open(struct inode *inode, struct file *file)
+/* The fid by which this thread has just made the file, or NULL. */
+static struct ninep_fid *take_created(struct inode *inode)
 {
     struct ninep_inode *ninode = ninep_inode_of(inode);
-    unsigned access = file->flags & ABI_O_ACCMODE;
-    struct ninep_file *nfile = kzalloc(sizeof(*nfile), ALLOC_WAIT);
+    struct ninep_fid *fid = NULL;
 
-    if (!nfile)
-        return -ENOMEM;
-    int err = open_fid(inode, access | (inode_is_dir(inode) ? ABI_O_DIRECTORY : 0), &nfile->fid);
-    if (err) {
-        kfree(nfile);
-        return err;
+    if (likely(!READ_ONCE(ninode->created)))
+        return NULL;
+    spin_lock(&client_of(inode)->lock);
+    if (ninode->creator == thread_current()) {
+        fid = ninode->created;
+        ninode->created = NULL;
     }
+    spin_unlock(&client_of(inode)->lock);
+    return fid;
+}
+
+void ninep_keep_created(struct inode *inode, struct ninep_fid *fid)
+{
+    struct ninep_inode *ninode = ninep_inode_of(inode);
+
+    spin_lock(&client_of(inode)->lock);
+    struct ninep_fid *before = ninode->created;
+    ninode->created = fid;
+    ninode->creator = thread_current();
+    spin_unlock(&client_of(inode)->lock);
+    ninep_fid_put(before);
+}
+
+static void file_enter(struct file *file, struct ninep_file *nfile)
+{
+    struct inode *inode = file->inode;
+    unsigned access = file->flags & ABI_O_ACCMODE;
+
     nfile->can_read = access != ABI_O_WRONLY;
     nfile->can_write = access != ABI_O_RDONLY;
     list_init(&nfile->node);
     spin_lock(&client_of(inode)->lock);
-    list_push_back(&ninode->files, &nfile->node);
+    list_push_back(&ninep_inode_of(inode)->files, &nfile->node);
     spin_unlock(&client_of(inode)->lock);
     file->private = nfile;
-    if (!READ_ONCE(ninode->is_stale))
+}
+
+int ninep_open(struct inode *inode, struct file *file)
+{
+    unsigned flags = (file->flags & ABI_O_ACCMODE) | (inode_is_dir(inode) ? ABI_O_DIRECTORY : 0);
+    struct ninep_file *nfile = kzalloc(sizeof(*nfile), ALLOC_WAIT);
+
+    if (!nfile)
+        return -ENOMEM;
+    nfile->fid = take_created(inode);
+    int err = nfile->fid ? 0 : open_fid(inode, flags, &nfile->fid);
+    if (err) {
+        kfree(nfile);
+        return err;
+    }
+    file_enter(file, nfile);
+    if (!READ_ONCE(ninep_inode_of(inode)->is_stale))
         return 0;
     mutex_lock(&inode->lock);
     (void)!ninep_refresh(inode); /* it is open: what was known of it will do */
@@ -66,10 +102,27 @@ int ninep_open(struct inode *inode, struct file *file)
     return 0;
 }
 
+static int write_back(struct inode *inode, uint64_t start, uint64_t end)
+{
+    if (!inode->cache || READ_ONCE(inode->cache->npages) == 0)
+        return 0;
+    return pagecache_write_back(inode->cache, start, end);
+}
+
+/* close(2): the mapping's bytes are to be there for others. */
+static void flush_op(struct file *file)
+{
+    const struct ninep_file *nfile = file->private;
+
+    if (nfile->can_write)
+        (void)!write_back(file->inode, 0, UINT64_MAX); /* they stay dirty */
+}
+
 void ninep_release(struct file *file)
 {
     struct ninep_file *nfile = file->private;
 
+    flush_op(file); /* the last user may have been a mapping */
     spin_lock(&client_of(file->inode)->lock);
     list_remove(&nfile->node);
     spin_unlock(&client_of(file->inode)->lock);
@@ -79,38 +132,103 @@ void ninep_release(struct file *file)
 
 /* ---- The page cache -------------------------------------------------------------------- */
 
-/* An open fid to read from, with a reference; NULL: there is none. */
-static struct ninep_fid *find_open_fid(struct inode *inode)
+/* An open fid of the inode to read from or write to, with a reference. */
+static int borrow_fid(struct inode *inode, bool to_write, struct ninep_fid **out)
 {
     struct ninep_fid *fid = NULL;
     struct ninep_file *nfile;
 
     spin_lock(&client_of(inode)->lock);
     list_for_each (nfile, &ninep_inode_of(inode)->files, node) {
-        if (nfile->can_read) {
+        if (to_write ? nfile->can_write : nfile->can_read) {
             fid = ninep_fid_get(nfile->fid);
             break;
         }
     }
     spin_unlock(&client_of(inode)->lock);
-    return fid;
+    *out = fid;
+    return fid ? 0 : open_fid(inode, to_write ? ABI_O_WRONLY : ABI_O_RDONLY, out);
 }
 
 static int cache_fill(struct pagecache *cache, uint64_t index, struct frame *frame)
 {
-    struct inode *inode = cache->owner;
-    struct ninep_fid *fid = find_open_fid(inode);
+    uint64_t pos = index << PAGE_SHIFT, size = cache->size_bytes;
+    struct ninep_fid *fid;
 
-    if (!fid)
-        return -EIO;
-    long n = ninep_read(fid, index << PAGE_SHIFT, frame_address(frame), PAGE_SIZE, false);
+    if (pos >= size)
+        return 0;
+    int err = borrow_fid(cache->owner, false, &fid);
+    if (err)
+        return err;
+    long n = ninep_read(fid, pos, frame_address(frame), (size_t)MIN(PAGE_SIZE, size - pos), false);
     ninep_fid_put(fid);
     return n < 0 ? (int)n : 0;
 }
 
+/* All len bytes. */
+static int write_all(struct ninep_fid *fid, uint64_t pos, const char *buf, size_t len)
+{
+    for (size_t done = 0; done < len;) {
+        long n = ninep_write(fid, pos + done, buf + done, len - done, false);
+        if (n < 0)
+            return (int)n;
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+static int cache_write_back(struct pagecache *cache, uint64_t index, struct frame *frame)
+{
+    uint64_t pos = index << PAGE_SHIFT, size = cache->size_bytes;
+    struct ninep_fid *fid;
+
+    if (pos >= size)
+        return 0;
+    int err = borrow_fid(cache->owner, true, &fid);
+    if (err)
+        return err;
+    err = write_all(fid, pos, frame_address(frame), (size_t)MIN(PAGE_SIZE, size - pos));
+    ninep_fid_put(fid);
+    return err;
+}
+
 const struct pagecache_ops ninep_cache_ops = {
     .fill = cache_fill,
+    .write_back = cache_write_back,
 };
+
+/* The n-th inode of a bucket, with a reference; NULL: there are not so many. */
+static struct inode *nth_inode(struct ninep_fs *fs, size_t bucket, size_t n)
+{
+    struct inode *found = NULL;
+    struct ninep_inode *ninode;
+
+    spin_lock(&fs->client->lock);
+    list_for_each (ninode, &fs->inodes[bucket], node) {
+        if (n-- == 0)
+            break;
+    }
+    if (&ninode->node != &fs->inodes[bucket])
+        found = inode_try_get(ninode->inode) ? ninode->inode : NULL;
+    spin_unlock(&fs->client->lock);
+    return found;
+}
+
+int ninep_sync(struct superblock *sb)
+{
+    struct ninep_fs *fs = ninep_fs_of(sb);
+    struct inode *inode;
+    int result = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(fs->inodes); i++) {
+        for (size_t n = 0; (inode = nth_inode(fs, i, n)); n++) {
+            int err = write_back(inode, 0, UINT64_MAX);
+            result = result ? result : err;
+            inode_put(inode);
+        }
+    }
+    return result;
+}
 
 /* ---- Reading --------------------------------------------------------------------------- */
 
@@ -128,25 +246,38 @@ static void *bounce_create(const struct inode *inode, size_t *len)
     return buf;
 }
 
-static long read_some(struct ninep_fid *fid, struct io *io, int64_t pos, void *buf, size_t size)
+/* How much of len at pos there is, as far as that is known here rather than there. */
+static size_t clamp_nameless(const struct inode *inode, int64_t pos, size_t len)
 {
-    long n = ninep_read(fid, (uint64_t)pos, buf, MIN(io->remaining, size), NINEP_KILLABLE);
+    uint64_t size = READ_ONCE(inode->size);
+
+    if (likely(!READ_ONCE(ninep_inode_of(inode)->is_nameless)))
+        return len;
+    return (uint64_t)pos < size ? (size_t)MIN((uint64_t)len, size - (uint64_t)pos) : 0;
+}
+
+static long read_some(struct file *file, struct io *io, int64_t pos, void *buf, size_t size)
+{
+    const struct ninep_file *nfile = file->private;
+    size_t len = clamp_nameless(file->inode, pos, MIN(io->remaining, size));
+    long n = len ? ninep_read(nfile->fid, (uint64_t)pos, buf, len, NINEP_KILLABLE) : 0;
 
     return n > 0 ? io_write_to(io, buf, (size_t)n) : n;
 }
 
 static long file_read_op(struct file *file, struct io *io, int64_t *pos)
 {
-    const struct ninep_file *nfile = file->private;
     size_t size = io->remaining;
-    void *buf = size ? bounce_create(file->inode, &size) : NULL;
-    long done = 0, n = 0;
+    long done = 0, n = size ? write_back(file->inode, (uint64_t)*pos, (uint64_t)*pos + size) : 0;
 
+    if (n || !size)
+        return n;
+    void *buf = bounce_create(file->inode, &size);
     if (!buf)
-        return io->remaining ? -ENOMEM : 0;
+        return -ENOMEM;
     while (io->remaining > 0) {
         size_t wanted = MIN(io->remaining, size);
-        n = read_some(nfile->fid, io, *pos, buf, size);
+        n = read_some(file, io, *pos, buf, size);
         if (n <= 0)
             break;
         *pos += n;
@@ -156,6 +287,114 @@ static long file_read_op(struct file *file, struct io *io, int64_t *pos)
     }
     kfree(buf);
     return done ? done : n;
+}
+
+/* ---- Writing --------------------------------------------------------------------------- */
+
+int ninep_write_zeros(struct inode *inode, uint64_t from, uint64_t to)
+{
+    struct ninep_fid *fid;
+    int err = borrow_fid(inode, true, &fid);
+
+    if (err)
+        return err;
+    char *zeros = kzalloc(PAGE_SIZE, ALLOC_WAIT);
+    err = zeros ? 0 : -ENOMEM;
+    for (uint64_t pos = from; !err && pos < to; pos += PAGE_SIZE)
+        err = write_all(fid, pos, zeros, (size_t)MIN(PAGE_SIZE, to - pos));
+    kfree(zeros);
+    ninep_fid_put(fid);
+    return err;
+}
+
+/* The server takes set-id bits away only if it is no root. */
+static void kill_suid(struct inode *inode)
+{
+    unsigned before = inode->mode;
+    struct ninep_setattr change = { .valid = NINEP_SET_MODE };
+
+    inode_kill_suid(inode);
+    if (likely(inode->mode == before) || READ_ONCE(ninep_inode_of(inode)->is_nameless))
+        return;
+    change.mode = inode->mode & 07777;
+    struct ninep_fid *fid = ninep_inode_fid(inode);
+    (void)!ninep_setattr(fid, &change);
+    ninep_fid_put(fid);
+}
+
+static long write_pieces(struct file *file, struct io *io, int64_t pos, size_t allowed, void *buf,
+                         size_t size)
+{
+    const struct ninep_file *nfile = file->private;
+    size_t done = 0;
+
+    while (done < allowed) {
+        long len = io_peek_from(io, buf, MIN(allowed - done, size));
+        long n = len > 0 ? ninep_write(nfile->fid, (uint64_t)pos + done, buf, (size_t)len,
+                                       NINEP_KILLABLE)
+                         : len;
+        if (n <= 0)
+            return done ? (long)done : n;
+        io_advance(io, (size_t)n);
+        done += (size_t)n;
+        if (n < len)
+            break;
+    }
+    return (long)done;
+}
+
+/* inode->lock held: bytes [start, end) are the server's now. */
+static void written(struct inode *inode, uint64_t start, uint64_t end)
+{
+    pagecache_invalidate(inode->cache, start, end);
+    if (end > inode->size) {
+        pagecache_set_size(inode->cache, end);
+        WRITE_ONCE(inode->size, end);
+    }
+    inode_touch(inode, false, true, true);
+}
+
+/* inode->lock held. */
+static long write_locked(struct file *file, struct io *io, int64_t *pos, void *buf, size_t size)
+{
+    struct inode *inode = file->inode;
+    long n = 0;
+
+    if (file->flags & ABI_O_APPEND || io->append) {
+        n = ninep_refresh(inode);
+        *pos = (int64_t)inode->size;
+    }
+    if (n && n != -ESTALE)
+        return n;
+    long allowed = file_write_limit((uint64_t)*pos, io->remaining);
+    if (allowed <= 0)
+        return allowed;
+    n = write_back(inode, (uint64_t)*pos, (uint64_t)*pos + (uint64_t)allowed);
+    if (n)
+        return n;
+    kill_suid(inode);
+    n = write_pieces(file, io, *pos, (size_t)allowed, buf, size);
+    if (n <= 0)
+        return n;
+    written(inode, (uint64_t)*pos, (uint64_t)*pos + (uint64_t)n);
+    *pos += n;
+    return n;
+}
+
+static long file_write_op(struct file *file, struct io *io, int64_t *pos)
+{
+    size_t size = io->remaining;
+
+    if (size == 0)
+        return 0;
+    void *buf = bounce_create(file->inode, &size);
+    if (!buf)
+        return -ENOMEM;
+    mutex_lock(&file->inode->lock);
+    long n = write_locked(file, io, pos, buf, size);
+    mutex_unlock(&file->inode->lock);
+    kfree(buf);
+    return n;
 }
 
 /* ---- The rest -------------------------------------------------------------------------- */
@@ -185,14 +424,17 @@ static int file_mmap_op(struct file *file, unsigned prot, unsigned flags, struct
 static int file_fsync_op(struct file *file, bool data_only)
 {
     const struct ninep_file *nfile = file->private;
+    int err = write_back(file->inode, 0, UINT64_MAX);
 
-    return ninep_fsync(nfile->fid, data_only);
+    return err ? err : ninep_fsync(nfile->fid, data_only);
 }
 
 const struct file_ops ninep_file_ops = {
     .open = ninep_open,
+    .flush = flush_op,
     .release = ninep_release,
     .read = file_read_op,
+    .write = file_write_op,
     .seek = file_seek_op,
     .mmap = file_mmap_op,
     .fsync = file_fsync_op,

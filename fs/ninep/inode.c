@@ -111,7 +111,7 @@ static int try_refresh(struct inode *inode)
     return err;
 }
 
-static int ninep_getattr_op(struct inode *inode)
+int ninep_getattr_op(struct inode *inode)
 {
     mutex_lock(&inode->lock);
     int err = ninep_refresh(inode);
@@ -124,7 +124,7 @@ static int ninep_getattr_op(struct inode *inode)
     return err;
 }
 
-static long ninep_readlink_op(struct inode *inode, char *buf, size_t size)
+long ninep_readlink_op(struct inode *inode, char *buf, size_t size)
 {
     struct ninep_fid *fid = ninep_inode_fid(inode);
     long len = ninep_readlink(fid, buf, size);
@@ -177,7 +177,7 @@ static int inode_make(struct superblock *sb, const struct ninep_stat *stat, stru
     return err;
 }
 
-static void inode_evict(struct inode *inode)
+void ninep_evict(struct inode *inode)
 {
     struct ninep_inode *ninode = ninep_inode_of(inode);
     struct ninep_client *client = ninep_fs_of(inode->sb)->client;
@@ -187,6 +187,7 @@ static void inode_evict(struct inode *inode)
     spin_lock(&client->lock);
     list_remove(&ninode->node);
     spin_unlock(&client->lock);
+    ninep_fid_put(ninode->created);
     ninep_fid_put(ninode->fid);
     kfree(ninode);
     inode->private = NULL;
@@ -297,10 +298,3 @@ bool ninep_revalidate(struct dentry *dentry)
         return READ_ONCE(dentry->mounted) != NULL;
     return try_refresh(inode) == 0 || READ_ONCE(dentry->mounted);
 }
-
-const struct inode_ops ninep_inode_ops = {
-    .lookup = ninep_lookup,
-    .readlink = ninep_readlink_op,
-    .getattr = ninep_getattr_op,
-    .evict = inode_evict,
-};

@@ -59,6 +59,7 @@ static void fs_destroy(struct superblock *sb)
 
 static const struct superblock_ops superblock_ops = {
     .statfs = ninep_statfs_op,
+    .sync = ninep_sync,
     .revalidate = ninep_revalidate,
     .forget_names = ninep_forget_names,
     .destroy = fs_destroy,

@@ -16,16 +16,19 @@ struct ninep_fs {
     struct list inodes[NINEP_BUCKETS]; /* [s] struct ninep_inode by qid.path */
     struct dentry *names[NINEP_NAMES]; /* [s] a reference on each */
     unsigned next_name;                /* [s] */
+    bool cannot_chown;                 /* [a] the server is no root */
 };
 
 struct ninep_inode {
-    struct inode *inode;   /* [i] */
-    struct list node;      /* [s] in its bucket */
-    struct ninep_fid *fid; /* [s] the name it was found by last; get it by ninep_inode_fid() */
-    struct dentry *dentry; /* [a] that name's; only compared */
-    struct list files;     /* [s] struct ninep_file: the open ones */
-    bool is_stale;         /* [a] what is known of it may be old: ask before it is used */
-    bool is_nameless;      /* [a] fid's name was removed here: it may be another file's by now */
+    struct inode *inode;       /* [i] */
+    struct list node;          /* [s] in its bucket */
+    struct ninep_fid *fid;     /* [s] the name it was found by last; get it by ninep_inode_fid() */
+    struct dentry *dentry;     /* [a] that name's; only compared */
+    struct list files;         /* [s] struct ninep_file: the open ones */
+    struct ninep_fid *created; /* [s] open, for the thread that has just made the file */
+    struct thread *creator;    /* [s] only compared */
+    bool is_stale;             /* [a] what is known of it may be old: ask before it is used */
+    bool is_nameless; /* [a] fid's name was removed here: it may be another file's by now */
 };
 
 /* An open file or directory. */
@@ -57,11 +60,19 @@ int ninep_refresh(struct inode *inode) __must_check;
 int ninep_lookup(struct inode *dir, struct dentry *dentry);
 bool ninep_revalidate(struct dentry *dentry);
 void ninep_forget_names(struct superblock *sb);
-extern const struct inode_ops ninep_inode_ops;
+int ninep_getattr_op(struct inode *inode);
+long ninep_readlink_op(struct inode *inode, char *buf, size_t size);
+void ninep_evict(struct inode *inode);
+extern const struct inode_ops ninep_inode_ops; /* fs/ninep/names.c */
 
 /* ---- fs/ninep/file.c, fs/ninep/dir.c ---- */
 
 int ninep_open(struct inode *inode, struct file *file);
 void ninep_release(struct file *file);
+/* The next open by this thread gets fid. */
+void ninep_keep_created(struct inode *inode, struct ninep_fid *fid);
+/* Bytes [from, to) of a file that is open.  inode->lock held. */
+int ninep_write_zeros(struct inode *inode, uint64_t from, uint64_t to) __must_check;
+int ninep_sync(struct superblock *sb);
 extern const struct file_ops ninep_file_ops, ninep_dir_ops;
 extern const struct pagecache_ops ninep_cache_ops;

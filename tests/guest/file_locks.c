@@ -2,7 +2,7 @@
 /*
  * Record locks (fcntl(2)), those of open file descriptions, and flock(2): ranges, owners, conflicts, waiting, signals,
  * deadlocks, and what /proc shows of them.
- * test: cpus=2 timeout=30
+ * test: cpus=2 timeout=30 variants=dynamic,folder
  */
 #include "check.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Memory: mmap, munmap, mprotect, mremap, madvise, copy on write, file mappings, errors.
- * test: variants=dynamic,static,musl
+ * test: variants=dynamic,static,musl,folder
  */
 #include "check.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Users, host names and interfaces by the C library: passwd, getaddrinfo, getifaddrs.
- * test: variants=dynamic,musl
+ * test: variants=dynamic,musl,folder
  */
 #include "check.h"
 

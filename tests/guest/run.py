@@ -2,16 +2,17 @@
 # SPDX-License-Identifier: MIT
 """Runs guest tests: each program on Linux first, then in Stout; output and status must agree.
 
-    run.py [--list] [--linux-only] [NAME[.VARIANT]...]
+    run.py [--list] [--linux-only] [--folder] [NAME[.VARIANT]...]
 
-A test is a file NAME.c, NAME.cc or NAME.S here.  A line "test: KEY=VALUE ..." in its first comment sets:
-    flags=...,...     for the compiler           variants=dynamic,static,musl,musl-static,static-pie
+--folder runs any test as folder=yes has it.  A test is a file NAME.c, NAME.cc or NAME.S here.  A line "test: KEY=VALUE ..." in its first comment sets:
+    flags=...,...     for the compiler           variants=dynamic,static,musl,musl-static,static-pie,folder
     cpus=N memory=64M of the machine             timeout=SECONDS for the run in the guest (20)
     args=...,...      of the program             stdin=TEXT
     status=N          that it must have on Linux (0)
     options=...,...   of stout run               env=K=V,...
     stderr=yes        is compared too            linux=STATUS: is not run on Linux; the status is known
     only=...          guest: not run on Linux, must print "passed" and exit with 0
+    folder=yes        the directory that it starts in is a folder of the host (stout run -v)
     counts=no         its system calls do not count as tested (every_call.py)
 """
 import os
@@ -26,7 +27,7 @@ BUILD = os.path.join(TOP, "build", "guest")
 COMPILE = {
     "dynamic": ["gcc"], "static": ["gcc", "-static"], "static-pie": ["gcc", "-static-pie"],
     "nopie": ["gcc", "-no-pie", "-fno-pie"], "musl": ["musl-gcc"], "musl-static": ["musl-gcc", "-static"],
-    "clang": ["clang"],
+    "clang": ["clang"], "folder": ["gcc"],
 }
 HEADERS = [os.path.join(HERE, name) for name in os.listdir(HERE) if name.endswith(".h")] + [
     os.path.join(TOP, "kernel", name) for name in ("syscalls.def", "syscall_kinds.def", "syscalls_absent.def")]
@@ -39,6 +40,8 @@ class Test:
         self.variant = variant
         self.base = os.path.splitext(os.path.basename(path))[0]
         self.settings = settings_of(path)
+        if variant == "folder":
+            self.settings["folder"] = "yes"
         self.name = self.base if variant == "dynamic" else f"{self.base}.{variant}"
         self.program = os.path.join(BUILD, self.name)
         self.counts = self.program + ".calls"
@@ -79,8 +82,14 @@ class Test:
         return Outcome(result, 128 - result.returncode if result.returncode < 0 else result.returncode)
 
     def run_guest(self):
+        if "folder" in self.settings:
+            with tempfile.TemporaryDirectory() as folder:
+                return self.run_guest_in("/folder", "-v", f"{folder}:/folder")
+        return self.run_guest_in("/tmp")
+
+    def run_guest_in(self, workdir, *more):
         command = [os.path.join(TOP, "stout"), "run", "--accel", os.environ.get("STOUT_TEST_ACCEL", "tcg"),
-                   "--workdir", "/tmp", "--count-calls", self.counts]
+                   "--workdir", workdir, *more, "--count-calls", self.counts]
         for key, option in (("cpus", "--cpus"), ("memory", "-m")):
             if key in self.settings:
                 command += [option, self.settings[key]]
@@ -175,6 +184,8 @@ def main(args):
     linux_only = "--linux-only" in args
     names = [arg for arg in args if not arg.startswith("-")]
     tests = [t for t in find_tests() if not names or t.name in names or t.base in names]
+    for test in tests if "--folder" in args else []:
+        test.settings["folder"] = "yes"
     if "--list" in args:
         print("\n".join(test.name for test in tests))
         return 0

@@ -3,7 +3,7 @@
  * SIGBUS beyond the end of a shared file: the address, after truncation by another process, in system calls, and
  * back again when the file grows.
  *
- * test: cpus=2
+ * test: cpus=2 variants=dynamic,folder
  */
 #include "check.h"
 

@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: MIT
+"""Folders of this host in a machine (stout run -v): served, edited meanwhile, built in, and kept by git."""
+import os
+import subprocess
+import time
+
+import pytest
+from conftest import need
+from shell import Shell
+
+SERVER = """
+const fs = require('fs');
+require('http').createServer((request, response) => {
+    try {
+        response.end(fs.readFileSync('/site' + request.url));
+    } catch (error) {
+        response.statusCode = error.code == 'ENOENT' ? 404 : 500;
+        response.end(error.code);
+    }
+}).listen(8080);
+"""
+NGINX = """daemon off; master_process off; user root; error_log stderr; pid /run/nginx.pid;
+events {}
+http { access_log off; sendfile on; server { listen 8080; root /site; } }
+"""
+MAKEFILE = """all: out.txt
+out.txt: part.txt
+\tcat part.txt part.txt > out.txt
+part.txt: source.txt
+\tcat source.txt > part.txt
+"""
+MAPPER = """
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+int main(void)
+{
+    char *map = mmap(0, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, open("/site/map", O_RDWR), 0);
+    memcpy(map + 4094, "left", 4);
+    return map[0] == 'a' ? 0 : 1; /* and nothing is synchronised */
+}
+"""
+
+
+def replace(path, text):
+    """As editors save: another file takes the name."""
+    fresh = path.with_suffix(".new")
+    fresh.write_text(text)
+    fresh.rename(path)
+
+
+@pytest.fixture
+def site(tmp_path):
+    path = tmp_path / "site"
+    path.mkdir()
+    (path / "page").write_text("first")
+    (path / "big").write_bytes(os.urandom(1 << 20))
+    return path
+
+
+def check_edits(vm, site):
+    assert vm.wait_for_http("/page") == (200, b"first")
+    assert vm.get("/big") == (200, (site / "big").read_bytes())
+    (site / "page").write_text("written over")
+    assert vm.get("/page") == (200, b"written over")
+    replace(site / "page", "replaced")
+    assert vm.get("/page") == (200, b"replaced")
+    assert vm.get("/later")[0] == 404
+    (site / "later").write_text("made")
+    assert vm.get("/later") == (200, b"made")
+    (site / "later").unlink()
+    assert vm.get("/later")[0] == 404
+
+
+def test_node_serves_a_folder(machine, site, tmp_path):
+    script = tmp_path / "server.js"
+    script.write_text(SERVER)
+    vm = machine(need("node"), str(script), guest_port=8080, timeout=200, options=["-v", f"{site}:/site:ro"])
+    check_edits(vm, site)
+
+
+def test_nginx_serves_a_folder(machine, site, tmp_path):
+    path = "/usr/sbin/nginx"
+    if not os.path.exists(path):
+        pytest.skip("no nginx")
+    (tmp_path / "nginx.conf").write_text(NGINX)
+    (tmp_path / "lib").mkdir()
+    vm = machine(path, "-c", "/etc/nginx/nginx.conf", guest_port=8080, timeout=200, options=[
+        "-v", f"{site}:/site:ro", "--add", f"{tmp_path}/nginx.conf:/etc/nginx/nginx.conf", "--add",
+        f"{tmp_path}/lib:/var/lib/nginx", "--add", f"{tmp_path}/lib:/var/log/nginx"])
+    check_edits(vm, site)
+
+
+def test_git_and_make(tmp_path):
+    repo, fixed = tmp_path / "repo", tmp_path / "fixed"
+    repo.mkdir()
+    fixed.mkdir()
+    (fixed / "file").write_text("stays")
+    for name, text in (("Makefile", MAKEFILE), ("source.txt", "line\n")):
+        (repo / name).write_text(text)
+    vm = Shell(programs=[need("git"), need("make")], tools=["sh"], timeout=300, options=[
+        "-v", f"{repo}:/repo", "-v", f"{fixed}:/fixed:ro", "-e", "HOME=/tmp"])
+    try:
+        vm.sh("cd /repo; git config --global user.name Tester; git config --global user.email t@example.org; "
+              "git config --global gc.auto 0; git init -q -b main . && git add . && git commit -qm first")
+        assert vm.sh("git status --short") == ""
+        assert "cat part.txt part.txt" in vm.sh("make")
+        assert "Nothing to be done" in vm.sh("make")
+        assert (repo / "out.txt").read_text() == "line\nline\n"
+        (repo / "source.txt").write_text("changed here\n")
+        os.utime(repo / "source.txt", (time.time() + 5,) * 2)
+        assert "cat source.txt" in vm.sh("make")
+        assert vm.sh("git status --short").split() == ["M", "source.txt", "??", "out.txt", "??", "part.txt"]
+        vm.sh("git checkout -q -b side && git add . && git commit -qm second && git checkout -q main && git merge -q side")
+        assert "Read-only file system" in vm.sh("echo no > /fixed/file", status=1)
+        assert "Read-only file system" in vm.sh("rm /fixed/file", status=1)
+        assert vm.sh("cat /fixed/file") == "stays"
+        vm.exit()
+    finally:
+        vm.stop()
+    git = ["git", "-c", f"safe.directory={repo}", "-C", str(repo)]
+    assert subprocess.check_output([*git, "log", "--format=%s"], text=True).split() == ["second", "first"]
+    subprocess.run([*git, "fsck", "--strict"], check=True)
+    assert subprocess.check_output([*git, "status", "--short"]) == b""
+
+
+def test_mapping_is_kept_at_the_end(run, site, tmp_path):
+    (tmp_path / "mapper.c").write_text(MAPPER)
+    subprocess.run(["gcc", "-o", tmp_path / "mapper", tmp_path / "mapper.c"], check=True)
+    (site / "map").write_text("a" * 8192)
+    result = run(str(tmp_path / "mapper"), options=["-v", f"{site}:/site"])
+    assert result.returncode == 0, result.stderr
+    assert (site / "map").read_text() == "a" * 4094 + "left" + "a" * 4094
+
+
+@pytest.mark.parametrize("machine_type", ["microvm", "q35"])
+def test_machines(run, site, machine_type):
+    result = run("/bin/cat", "/site/page", "/proc/mounts", options=["--machine", machine_type, "-v", f"{site}:/site:ro"])
+    assert result.stdout.startswith("first") and "host0 /site 9p ro," in result.stdout, result.stderr
