@@ -22,10 +22,13 @@ struct netdev_offload {
     bool needs_checksum; /* partial: fold from csum_start, store at csum_start + csum_offset */
     uint16_t csum_start;
     uint16_t csum_offset;
-    uint8_t gso_type; /* 0 none, 1 TCPv4, 4 TCPv6, 3 UDP */
+    uint8_t gso_type; /* NETDEV_GSO_*; 0 none */
     uint16_t gso_size;
     uint16_t header_len;
 };
+
+#define NETDEV_GSO_TCP4 1
+#define NETDEV_GSO_TCP6 4
 
 /* One piece of a packet in kernel memory. */
 struct netdev_piece {

@@ -8,6 +8,7 @@
 #include "lwip/err.h"
 #include "lwip/ip_addr.h"
 #include "lwip/pbuf.h"
+#include "net/tcp_gso.h"
 
 struct netif;
 struct tcp_hdr;

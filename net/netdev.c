@@ -33,6 +33,8 @@
 #include "lwip/prot/ip6.h"
 #include "net/lwip_port.h"
 #include "net/net.h"
+#include "net/tcp_gso.h"
+#include "net/tcp_table.h"
 #include "net/timers.h"
 #include "netif/ethernet.h"
 
@@ -121,8 +123,45 @@ static void ask_checksum(const struct pbuf *p, unsigned start, uint8_t protocol,
     offload->csum_offset = (uint16_t)offset;
 }
 
+/* A packet longer than the MTU: the connection it belongs to knows the size of its parts (0: it is gone). */
+static void ask_segmentation(const struct pbuf *p, unsigned start, const ip_addr_t *local,
+                             const ip_addr_t *remote, struct netdev_offload *offload)
+{
+    const struct tcp_hdr *tcp = (const void *)((const uint8_t *)p->payload + start);
+    const struct tcp_pcb *pcb =
+        tcp_table_find(local, lwip_ntohs(tcp->src), remote, lwip_ntohs(tcp->dest));
+
+    offload->gso_type = IP_IS_V6(remote) ? NETDEV_GSO_TCP6 : NETDEV_GSO_TCP4;
+    offload->gso_size = pcb ? pcb->mss : 0;
+    offload->header_len = (uint16_t)(start + TCPH_HDRLEN_BYTES(tcp));
+}
+
+static void ask_segmentation4(const struct pbuf *p, const struct ip_hdr *header,
+                              struct netdev_offload *offload)
+{
+    ip_addr_t local, remote;
+
+    ip_addr_copy_from_ip4(local, header->src);
+    ip_addr_copy_from_ip4(remote, header->dest);
+    ask_segmentation(p, (unsigned)(SIZEOF_ETH_HDR + IPH_HL_BYTES(header)), &local, &remote,
+                     offload);
+}
+
+static void ask_segmentation6(const struct netif *netif, const struct pbuf *p,
+                              const struct ip6_hdr *header, struct netdev_offload *offload)
+{
+    ip_addr_t local, remote;
+
+    ip_addr_copy_from_ip6_packed(local, header->src);
+    ip_addr_copy_from_ip6_packed(remote, header->dest);
+    ip6_addr_assign_zone(ip_2_ip6(&local), IP6_UNICAST, netif);
+    ip6_addr_assign_zone(ip_2_ip6(&remote), IP6_UNICAST, netif);
+    ask_segmentation(p, SIZEOF_ETH_HDR + IP6_HLEN, &local, &remote, offload);
+}
+
 /* Looks for a TCP or UDP header, which lwIP has left without a checksum. */
-static void fill_offload(const struct pbuf *p, struct netdev_offload *offload)
+static void fill_offload(const struct netif *netif, const struct pbuf *p,
+                         struct netdev_offload *offload)
 {
     const struct eth_hdr *eth = p->payload;
     const uint8_t *ip = (const uint8_t *)(eth + 1);
@@ -140,6 +179,8 @@ static void fill_offload(const struct pbuf *p, struct netdev_offload *offload)
         uint32_t len = lwip_ntohs(IPH_LEN(header)) - header_len;
         ask_checksum(p, (unsigned)sizeof(*eth) + header_len, protocol,
                      pseudo_sum(&header->src, 8, protocol, len), offload);
+        if (p->flags & TCP_GSO_FLAG)
+            ask_segmentation4(p, header, offload);
     } else if (eth->type == PP_HTONS(ETHTYPE_IPV6) && p->len >= sizeof(*eth) + IP6_HLEN) {
         const struct ip6_hdr *header = (const void *)ip;
         uint8_t protocol = IP6H_NEXTH(header);
@@ -147,6 +188,8 @@ static void fill_offload(const struct pbuf *p, struct netdev_offload *offload)
             return;
         ask_checksum(p, (unsigned)sizeof(*eth) + IP6_HLEN, protocol,
                      pseudo_sum(&header->src, 32, protocol, IP6H_PLEN(header)), offload);
+        if (p->flags & TCP_GSO_FLAG)
+            ask_segmentation6(netif, p, header, offload);
     }
 }
 
@@ -185,8 +228,11 @@ static err_t transmit(struct netdev_port *port, struct pbuf *p)
     uint16_t len = p->tot_len;
     if (n <= PIECES_MAX) {
         if (dev->features & NETDEV_TX_CHECKSUM)
-            fill_offload(p, &offload);
-        err = dev->ops->transmit(dev, piece, n, &offload, transmit_done, p);
+            fill_offload(&port->netif, p, &offload);
+        bool is_cut = p->flags & TCP_GSO_FLAG;
+        err = is_cut && !offload.gso_size
+                  ? -EINVAL
+                  : dev->ops->transmit(dev, piece, n, &offload, transmit_done, p);
     }
     if (err) {
         pbuf_free(p);
@@ -210,6 +256,14 @@ static err_t link_output(struct netif *netif, struct pbuf *p)
         return ERR_IF;
     pbuf_ref(p);
     return transmit(port, p);
+}
+
+bool netdev_can_segment(const struct netif *netif, bool is_v6)
+{
+    const struct netdev *dev = netdev_of(netif);
+
+    return dev && (dev->features & NETDEV_TX_CHECKSUM) &&
+           (dev->features & (is_v6 ? NETDEV_TX_TSO6 : NETDEV_TX_TSO4));
 }
 
 bool netdev_needs_kick(void)

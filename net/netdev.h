@@ -26,6 +26,8 @@ struct netdev *netdev_of(const struct netif *netif);
 /* "lo", "eth0". */
 const char *netdev_name(const struct netif *netif);
 struct netif *netdev_find(const char *name);
+/* Whether packets longer than the MTU may be given to it, to be cut into TCP segments. */
+bool netdev_can_segment(const struct netif *netif, bool is_v6);
 /* Datagrams that will be cut into fragments need their UDP checksum made in software. */
 void netdev_force_udp_checksum(struct netif *netif, bool force);
 

@@ -10,6 +10,7 @@
 #include "abi/errno.h"
 #include "lwip/priv/tcp_priv.h"
 #include "net/net.h"
+#include "net/tcp_gso.h"
 
 #define INITIAL_WINDOW 10 /* segments (RFC 6928); lwIP begins with 3 */
 /* One second (RFC 6298, 2.1); lwIP begins with three.  In its ticks, and no less than two of them: with one
@@ -27,6 +28,16 @@ static size_t send_limit(const struct tcp_socket *tcp)
     return set == SEND_BUFFER_DEFAULT ? TCP_SND_BUF : MIN(set, TCP_SND_BUF);
 }
 
+/* Not more than half of what may be under way: it would have to be cut. */
+static unsigned segments_at_once(const struct tcp_socket *tcp, const struct tcp_pcb *pcb,
+                                 unsigned mss)
+{
+    unsigned cwnd = tcp->has_sent ? pcb->cwnd : MAX(pcb->cwnd, INITIAL_WINDOW * mss);
+    unsigned most = MIN(TCP_GSO_MAX, MIN(cwnd, pcb->snd_wnd_max) / 2) / mss;
+
+    return tcp->is_cut_later && mss == pcb->mss && most > 1 ? most : 1;
+}
+
 void tcp_event_update_room(struct tcp_socket *tcp)
 {
     struct tcp_pcb *pcb = tcp->pcb;
@@ -41,7 +52,9 @@ void tcp_event_update_room(struct tcp_socket *tcp)
             room = limit - in_flight;
         /* Not more than half of the largest window seen: the peer could never take it whole. */
         unsigned segment = MIN(pcb->mss, TCPWND_MIN16(pcb->snd_wnd_max / 2));
-        WRITE_ONCE(tcp->segment_size, (uint16_t)(segment ? segment : pcb->mss));
+        unsigned mss = segment ? segment : pcb->mss;
+        WRITE_ONCE(tcp->mss, (uint16_t)mss);
+        WRITE_ONCE(tcp->segment_size, (uint16_t)(mss * segments_at_once(tcp, pcb, mss)));
     }
     WRITE_ONCE(tcp->in_flight, in_flight);
     __atomic_store_n(&tcp->room, room, __ATOMIC_SEQ_CST);
@@ -142,6 +155,7 @@ err_t tcp_event_connected(void *arg, struct tcp_pcb *pcb, err_t err)
     pcb->cwnd = (tcpwnd_size_t)(INITIAL_WINDOW * pcb->mss);
     tcp_option_apply(tcp, pcb);
     tcp_option_limit_window(tcp, pcb);
+    tcp->is_cut_later = tcp_gso_is_possible(pcb);
     tcp_event_update_room(tcp);
     tcp->inet.is_connected = true;
     tcp_socket_set_phase(tcp, TCP_PHASE_CONNECTED);

@@ -14,6 +14,7 @@
 #include "net/address.h"
 #include "net/net.h"
 #include "net/ports.h"
+#include "net/tcp_gso.h"
 #include "net/tcp_socket.h"
 
 #define HANDSHAKES_MAX 255
@@ -74,6 +75,7 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
     tcp_event_attach(tcp, pcb);
     tcp_option_apply(tcp, pcb);
     tcp_option_limit_window(tcp, pcb);
+    tcp->is_cut_later = tcp_gso_is_possible(pcb);
     tcp_event_update_room(tcp);
     tcp_socket_set_phase(tcp, TCP_PHASE_CONNECTED);
 

@@ -17,11 +17,12 @@
 #include "lwip/priv/tcp_priv.h"
 #include "net/message.h"
 #include "net/net.h"
+#include "net/tcp_gso.h"
 #include "net/tcp_socket.h"
 #include "net/tcp_urgent.h"
 
-#define CHUNK_SEGMENTS 45   /* one trip through the loop: 64 KiB on Ethernet */
-#define SPARE_MAX      1460 /* room for later small writes */
+#define CHUNK_MAX (128 << 10) /* one trip through the loop */
+#define SPARE_MAX 1460        /* room for later small writes */
 
 /* Segments that have been filled but not queued. */
 struct chunk {
@@ -70,16 +71,25 @@ static bool wants_spare(const struct tcp_socket *tcp, bool is_held)
     return is_held || (!READ_ONCE(tcp->nodelay) && READ_ONCE(tcp->in_flight));
 }
 
+/* What of len bytes goes into the next segment.  A packet that is not full waits (wants_spare()) in one of its own. */
+static size_t next_part(size_t len, size_t mss, size_t segment, bool has_spare)
+{
+    if (len >= segment)
+        return segment;
+    return has_spare && len > mss ? len / mss * mss : len;
+}
+
 static int fill_chunk(struct tcp_socket *tcp, struct io *io, size_t len, bool is_held,
                       struct chunk *chunk)
 {
-    size_t segment = READ_ONCE(tcp->segment_size);
+    size_t mss = READ_ONCE(tcp->mss), segment = READ_ONCE(tcp->segment_size);
     int err = 0;
 
-    for (unsigned i = 0; i < CHUNK_SEGMENTS && len && !err; i++) {
+    while (chunk->len < CHUNK_MAX && len && !err) {
         struct tcp_seg *seg;
-        size_t part = MIN(len, segment);
-        size_t capacity = wants_spare(tcp, is_held) ? MIN(segment, part + SPARE_MAX) : part;
+        bool has_spare = wants_spare(tcp, is_held);
+        size_t part = next_part(len, mss, segment, has_spare);
+        size_t capacity = has_spare ? MAX(part, MIN(mss, part + SPARE_MAX)) : part;
         err = fill_segment(io, part, capacity, &seg);
         if (err < 0)
             break;
@@ -124,18 +134,6 @@ static void fill_spare(struct tcp_pcb *pcb, struct tcp_seg *last, struct tcp_seg
     seg->len = (u16_t)(seg->len - n);
 }
 
-static void set_header(struct tcp_pcb *pcb, struct tcp_seg *seg)
-{
-    pbuf_add_header(seg->p, TCP_HLEN); /* PBUF_TRANSPORT left the room */
-    struct tcp_hdr *header = seg->p->payload;
-    seg->tcphdr = header;
-    header->src = lwip_htons(pcb->local_port);
-    header->dest = lwip_htons(pcb->remote_port);
-    header->seqno = lwip_htonl(pcb->snd_lbb);
-    TCPH_HDRLEN_FLAGS_SET(header, 5, 0); /* the rest is set when it is sent */
-    header->urgp = 0;
-}
-
 static void queue_chunk(struct tcp_pcb *pcb, struct chunk *chunk, bool is_held)
 {
     struct tcp_seg *last = last_unsent(pcb);
@@ -151,7 +149,7 @@ static void queue_chunk(struct tcp_pcb *pcb, struct chunk *chunk, bool is_held)
             tcp_seg_free(seg); /* went to the spare room whole */
             continue;
         }
-        set_header(pcb, seg);
+        tcp_gso_set_header(pcb, seg, pcb->snd_lbb, 0);
         pcb->snd_lbb += seg->len;
         pcb->snd_queuelen++;
         if (last)

@@ -53,7 +53,9 @@ struct tcp_socket {
     size_t room;           /* [a] bytes that may be queued for sending */
     size_t in_flight;      /* [a] queued or sent, not acknowledged */
     bool wants_room;       /* [a] somebody found room too small */
-    uint16_t segment_size; /* [a] the most to put into one segment */
+    uint16_t mss;          /* [a] what goes in one packet */
+    uint16_t segment_size; /* [a] the most to put into one segment of lwIP's queue */
+    bool is_cut_later;     /* [n] the device makes packets of longer segments */
     bool is_held;          /* [n] data waits for more (TCP_CORK, MSG_MORE) */
     bool has_sent;         /* [n] */
 

@@ -128,3 +128,5 @@
 /* Ours: the .sed scripts of net/lwip. */
 #define LWIP_HOOK_TCP_FIND_PCB(header, in_time_wait) lwip_port_find_pcb(header, in_time_wait)
 #define LWIP_HOOK_TCP_REGISTERED(pcb)                tcp_table_insert(pcb)
+#define LWIP_HOOK_TCP_FIT(pcb, seg, window, netif)   tcp_gso_fit(pcb, seg, window, netif)
+#define LWIP_HOOK_IS_CUT_LATER(p)                    ((p)->flags & TCP_GSO_FLAG)

@@ -2,3 +2,5 @@
 s/^    TCP_REG_ACTIVE(pcb);/&\n    LWIP_HOOK_TCP_REGISTERED(pcb);/
 # TIME-WAIT is shorter than LAST-ACK, which has the same limit.
 /stayed long enough in TIME-WAIT/,/{/s/2 \* TCP_MSL/LWIP_TIME_WAIT_MS/
+# Segments may be longer than the MSS, and so may a window that the first of them does not fit into.
+s/tcp_split_unsent_seg(pcb, (u16_t)pcb->snd_wnd)/tcp_split_unsent_seg(pcb, (u16_t)LWIP_MIN(pcb->snd_wnd, pcb->mss))/

@@ -23,6 +23,7 @@
 #define FRAMES_MAX 4096
 
 struct frame_copy {
+    struct netdev_offload offload;
     size_t len;
     uint8_t data[];
 };
@@ -35,6 +36,7 @@ struct received {
 unsigned net_world_nbuffers;
 bool net_world_is_full, net_world_interrupts, net_world_is_contended;
 unsigned net_world_nkicks;
+struct netdev_offload net_world_offload;
 static bool was_full; /* and somebody was told so */
 static nsec_t now = NSEC_PER_SEC;
 static struct frame_copy *sent[FRAMES_MAX];
@@ -70,6 +72,7 @@ static int fake_transmit(struct netdev *dev, const struct netdev_piece *piece, u
         return 0;
     struct frame_copy *copy = malloc(sizeof(*copy) + len);
     copy->len = 0;
+    copy->offload = *offload;
     for (unsigned i = 0; i < npieces; i++) {
         memcpy(copy->data + copy->len, piece[i].data, piece[i].len);
         copy->len += piece[i].len;
@@ -122,7 +125,7 @@ static const struct netdev_ops fake_ops = {
 static struct netdev fake = {
     .mac = { 2, 0, 0, 0, 0, 15 },
     .mtu = 1500,
-    .features = NETDEV_TX_CHECKSUM,
+    .features = NETDEV_TX_CHECKSUM | NETDEV_TX_TSO4 | NETDEV_TX_TSO6,
     .is_link_up = true,
     .ops = &fake_ops,
 };
@@ -134,6 +137,7 @@ size_t net_world_sent(void *frame, size_t size)
     struct frame_copy *copy = sent[first_sent];
     size_t len = copy->len;
     memcpy(frame, copy->data, MIN(len, size));
+    net_world_offload = copy->offload;
     free(copy);
     first_sent = (first_sent + 1) % FRAMES_MAX;
     nsent--;

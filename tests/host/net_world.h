@@ -20,6 +20,8 @@ void net_world_inject(const void *frame, size_t len, size_t split);
 void net_world_arrive(const void *frame, size_t len);
 /* The oldest frame that was sent; its length, or 0. */
 size_t net_world_sent(void *frame, size_t size);
+/* What the device was asked to do to it. */
+extern struct netdev_offload net_world_offload;
 /* Writes every file of /proc/net, and drops the text. */
 void net_world_show_all(void);
 /* How many buffers of frames the stack still has. */

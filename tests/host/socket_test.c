@@ -269,6 +269,91 @@ static void test_time_wait(void)
     CHECK(tcp_tw_pcbs == NULL);
 }
 
+/* ---- Segments that the device cuts ---------------------------------------------------------- */
+
+#define PEER_MSS 536 /* what a SYN without the option means */
+
+static struct {
+    struct eth_hdr eth;
+    struct ip_hdr ip;
+    struct tcp_hdr tcp;
+    uint8_t data[17000];
+} __packed large;
+
+static uint8_t to_peer[40000], at_peer[40000];
+
+/* The frames that were sent go into at_peer; how far they reach.  largest: data of the longest. */
+static uint32_t take_segments(uint32_t base, size_t *largest)
+{
+    size_t len;
+    uint32_t end = 0;
+
+    *largest = 0;
+    while ((len = net_world_sent(&large, sizeof(large))) > 0) {
+        size_t headers = offsetof(typeof(large), data), n = len - headers;
+        if (large.eth.type != PP_HTONS(ETHTYPE_IP) || len <= headers ||
+            IPH_PROTO(&large.ip) != IP_PROTO_TCP)
+            continue;
+        CHECK_EQ(lwip_ntohs(IPH_LEN(&large.ip)), len - sizeof(large.eth));
+        CHECK_EQ(net_world_offload.needs_checksum, true);
+        CHECK_EQ(net_world_offload.gso_type, n > PEER_MSS ? NETDEV_GSO_TCP4 : 0);
+        CHECK_EQ(net_world_offload.gso_size, n > PEER_MSS ? PEER_MSS : 0);
+        CHECK(n <= PEER_MSS || net_world_offload.header_len == headers);
+        uint32_t at = lwip_ntohl(large.tcp.seqno) - base;
+        CHECK(at + n <= sizeof(at_peer));
+        memcpy(at_peer + at, large.data, n);
+        end = MAX(end, at + (uint32_t)n);
+        *largest = MAX(*largest, n);
+    }
+    return end;
+}
+
+static void acknowledge(uint32_t seq, uint32_t ack, unsigned remote)
+{
+    send_segment(seq, ack, TCP_ACK, 8080, remote, "", 0);
+}
+
+static void test_segmentation(void)
+{
+    uint32_t seq, base, end = 0;
+    size_t largest, longest = 0;
+
+    (void)take_segments(0, &largest); /* what other tests left */
+    int fd = accept_from_peer(&seq, &base, 7004);
+
+    for (size_t i = 0; i < sizeof(to_peer); i++)
+        to_peer[i] = (uint8_t)(i * 13 + (i >> 8));
+    CHECK_EQ(sys_sendto(fd, to_peer, sizeof(to_peer), 0, NULL, 0), sizeof(to_peer));
+    CHECK_EQ(take_segments(base, &largest), 10 * PEER_MSS); /* the first window */
+    CHECK(largest > PEER_MSS);
+    /* Half of a segment is acknowledged, the rest is lost: it comes again, a packet first. */
+    acknowledge(seq, base + PEER_MSS, 7004);
+    (void)take_segments(base, &largest);
+    memset(at_peer, 0, sizeof(at_peer));
+    for (int i = 0; i < 3; i++)
+        acknowledge(seq, base + PEER_MSS, 7004);
+    CHECK_EQ(take_segments(base, &largest), 2 * PEER_MSS); /* by fast retransmission */
+    CHECK_EQ(largest, PEER_MSS);
+    CHECK(!memcmp(at_peer + PEER_MSS, to_peer + PEER_MSS, PEER_MSS));
+    memset(at_peer, 0, sizeof(at_peer));
+    net_world_advance(4 * NSEC_PER_SEC);
+    answer_arp();
+    CHECK_EQ(take_segments(base, &largest), 2 * PEER_MSS); /* by the timer */
+    memset(at_peer, 0, PEER_MSS);
+    memcpy(at_peer, to_peer, PEER_MSS);
+    /* Odd acknowledgements, until all is there. */
+    for (end = 2 * PEER_MSS; end < sizeof(to_peer); end = take_segments(base, &largest)) {
+        acknowledge(seq, base + end - (end < sizeof(to_peer) - 1 ? 1 : 0), 7004);
+        longest = MAX(longest, largest);
+    }
+    CHECK(longest > 2 * PEER_MSS);
+    CHECK(!memcmp(at_peer, to_peer, sizeof(to_peer)));
+    acknowledge(seq, base + sizeof(to_peer), 7004);
+    send_segment(seq, 0, TCP_RST, 8080, 7004, "", 0);
+    sys_close(fd);
+    (void)take_segments(base, &largest);
+}
+
 static void test_connect_timeout(void)
 {
     struct abi_sockaddr_in address = at(WORLD_PEER, 9);
@@ -564,6 +649,7 @@ int main(void)
     test_bad_memory();
     test_device();
     test_time_wait();
+    test_segmentation();
     test_connect_timeout();
     test_full_ring();
     test_deferred_kicks();

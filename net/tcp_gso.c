@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Segmentation by the device (virtio 1.2, 5.1.6.2: gso_type, gso_size).
+ *
+ * lwIP's queues hold segments of several MSS (net/tcp_send.c makes them); to lwIP a segment's length is only a number.
+ * Before one is sent, tcp_gso_fit() looks at it:
+ *
+ *   It does not fit into the window: it is cut at a multiple of the MSS, unless so much is under way that
+ *   acknowledgements will soon make room for all of it (cutting copies the rest).
+ *   It is sent again: what was acknowledged of it is taken off; by fast retransmission goes only its first MSS, since
+ *   that is lost, and the rest counts as sent.
+ *   The device cannot cut (the route has changed), or it carries an urgent pointer, which is relative to the
+ *   segment's beginning and would be copied to each part: it is cut here.
+ *
+ * The device learns the MSS from the connection when the packet comes to it (net/netdev.c).
+ */
+#include "net/tcp_gso.h"
+
+#include <string.h>
+
+#include "lwip/memp.h"
+#include "lwip/priv/tcp_priv.h"
+#include "net/net.h"
+#include "net/netdev.h"
+
+bool tcp_gso_is_possible(const struct tcp_pcb *pcb)
+{
+    const struct netif *netif = pcb->netif_idx != NETIF_NO_INDEX
+                                    ? netif_get_by_index(pcb->netif_idx)
+                                    : ip_route(&pcb->local_ip, &pcb->remote_ip);
+    return netif && netdev_can_segment(netif, IP_IS_V6_VAL(pcb->remote_ip));
+}
+
+void tcp_gso_set_header(const struct tcp_pcb *pcb, struct tcp_seg *seg, uint32_t seqno,
+                        uint8_t flags)
+{
+    pbuf_add_header(seg->p, TCP_HLEN); /* PBUF_TRANSPORT left the room */
+    struct tcp_hdr *header = seg->p->payload;
+    seg->tcphdr = header;
+    header->src = lwip_htons(pcb->local_port);
+    header->dest = lwip_htons(pcb->remote_port);
+    header->seqno = lwip_htonl(seqno);
+    TCPH_HDRLEN_FLAGS_SET(header, 5, flags); /* the rest is set when it is sent */
+    header->urgp = 0;
+}
+
+/* ---- Shortening ---------------------------------------------------------------------- */
+
+/* Takes the first n bytes of data off, in place: the header moves on. */
+static void drop_front(struct tcp_pcb *pcb, struct tcp_seg *seg, u16_t n)
+{
+    struct pbuf *p = seg->p;
+    u8_t *header = (u8_t *)seg->tcphdr;
+    u16_t lower =
+        (u16_t)(header - (u8_t *)p->payload); /* IP's and the link's, from the last time */
+
+    memmove(header + n, header, TCPH_HDRLEN_BYTES(seg->tcphdr));
+    p->payload = header + n;
+    p->len = p->tot_len = (u16_t)(p->len - lower - n);
+    seg->tcphdr = (struct tcp_hdr *)(header + n);
+    seg->tcphdr->seqno = lwip_htonl(lwip_ntohl(seg->tcphdr->seqno) + n);
+    seg->len = (u16_t)(seg->len - n);
+    pcb->snd_buf += n;
+}
+
+/* The flags that belong to the end move to the rest; the urgent pointer counts from the rest's beginning. */
+static void share_flags(struct tcp_seg *seg, struct tcp_seg *rest)
+{
+    u16_t urgent = lwip_ntohs(seg->tcphdr->urgp);
+    u8_t flags = (u8_t)(TCPH_FLAGS(seg->tcphdr) & (TCP_PSH | TCP_FIN));
+
+    TCPH_UNSET_FLAG(seg->tcphdr, TCP_PSH | TCP_FIN);
+    if ((TCPH_FLAGS(seg->tcphdr) & TCP_URG) && urgent > seg->len) {
+        flags |= TCP_URG;
+        rest->tcphdr->urgp = lwip_htons((u16_t)(urgent - seg->len));
+    }
+    TCPH_SET_FLAG(rest->tcphdr, flags);
+}
+
+/* Cuts seg behind its first n bytes of data; the rest, or NULL: no memory. */
+static struct tcp_seg *cut(struct tcp_pcb *pcb, struct tcp_seg *seg, u16_t n)
+{
+    u16_t left = (u16_t)(seg->len - n);
+    struct pbuf *p = pbuf_alloc(PBUF_TRANSPORT, left, PBUF_RAM);
+    struct tcp_seg *rest = p ? memp_malloc(MEMP_TCP_SEG) : NULL;
+
+    if (!rest) {
+        if (p)
+            pbuf_free(p);
+        return NULL;
+    }
+    pbuf_copy_partial(seg->p, p->payload, left, (u16_t)(seg->p->tot_len - left));
+    *rest = (struct tcp_seg){ .p = p, .len = left, .flags = seg->flags };
+    pbuf_realloc(seg->p, (u16_t)(seg->p->tot_len - left));
+    seg->len = n;
+    tcp_gso_set_header(pcb, rest, lwip_ntohl(seg->tcphdr->seqno) + n, 0);
+    share_flags(seg, rest);
+    pcb->snd_queuelen++;
+    return rest;
+}
+
+/* ---- Deciding -------------------------------------------------------------------------- */
+
+/* How much of seg may go now; 0: nothing, or nothing can be done about it. */
+static u16_t allowed(const struct tcp_pcb *pcb, const struct tcp_seg *seg, u32_t window,
+                     const struct netif *netif, bool is_lost)
+{
+    u32_t under_way = lwip_ntohl(seg->tcphdr->seqno) - pcb->lastack;
+    u32_t room = window > under_way ? window - under_way : 0;
+    u32_t most = seg->len;
+
+    if (is_lost || (TCPH_FLAGS(seg->tcphdr) & TCP_URG) ||
+        !netdev_can_segment(netif, IP_IS_V6_VAL(pcb->remote_ip)))
+        most = pcb->mss;
+    if (most <= room)
+        return (u16_t)most;
+    if (pcb->unacked && most <= window / 2)
+        return 0;
+    return (u16_t)(room / pcb->mss * pcb->mss);
+}
+
+/* Queues what was cut off: behind seg, or among the sent ones, of which it is the first. */
+static void queue_rest(struct tcp_pcb *pcb, struct tcp_seg *seg, struct tcp_seg *rest, bool is_sent)
+{
+    if (is_sent) {
+        rest->next = pcb->unacked;
+        pcb->unacked = rest;
+        return;
+    }
+    rest->next = seg->next;
+    seg->next = rest;
+    if (!rest->next)
+        pcb->unsent_oversize = 0;
+}
+
+void tcp_gso_fit(struct tcp_pcb *pcb, struct tcp_seg *seg, u32_t window, struct netif *netif)
+{
+    assert_held(&net_lock);
+    if (seg->len <= pcb->mss || seg->p->ref != 1 || seg->p->next)
+        return;
+    u32_t seqno = lwip_ntohl(seg->tcphdr->seqno);
+    bool is_again = TCP_SEQ_LT(seqno, pcb->snd_nxt);
+    bool is_urgent = TCPH_FLAGS(seg->tcphdr) & TCP_URG;
+    if (TCP_SEQ_LT(seqno, pcb->lastack) && pcb->lastack - seqno < seg->len && !is_urgent)
+        drop_front(pcb, seg, (u16_t)(pcb->lastack - seqno));
+    bool is_lost = is_again && (pcb->flags & TF_INFR);
+    u16_t most = allowed(pcb, seg, window, netif, is_lost);
+    if (most && most < seg->len) {
+        struct tcp_seg *rest = cut(pcb, seg, most);
+        if (rest)
+            queue_rest(pcb, seg, rest, is_lost);
+    }
+    if (seg->len > pcb->mss)
+        seg->p->flags |= TCP_GSO_FLAG;
+    else
+        seg->p->flags &= (u8_t)~TCP_GSO_FLAG;
+}
