@@ -55,6 +55,13 @@
 #define ABI_F_SETLEASE      1024
 #define ABI_F_GETLEASE      1025
 #define ABI_F_NOTIFY        1026
+#define ABI_DN_ACCESS       0x00000001u
+#define ABI_DN_MODIFY       0x00000002u
+#define ABI_DN_CREATE       0x00000004u
+#define ABI_DN_DELETE       0x00000008u
+#define ABI_DN_RENAME       0x00000010u
+#define ABI_DN_ATTRIB       0x00000020u
+#define ABI_DN_MULTISHOT    0x80000000u
 #define ABI_F_DUPFD_CLOEXEC 1030
 #define ABI_F_SETPIPE_SZ    1031
 #define ABI_F_GETPIPE_SZ    1032

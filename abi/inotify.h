@@ -17,15 +17,17 @@
 #define ABI_IN_MOVE_SELF     0x00000800u
 #define ABI_IN_ALL_EVENTS    0x00000fffu
 #define ABI_IN_UNMOUNT       0x00002000u
-#define ABI_IN_Q_OVERFLOW    0x00004000u
-#define ABI_IN_IGNORED       0x00008000u
-#define ABI_IN_ONLYDIR       0x01000000u
-#define ABI_IN_DONT_FOLLOW   0x02000000u
-#define ABI_IN_EXCL_UNLINK   0x04000000u
-#define ABI_IN_MASK_CREATE   0x10000000u
-#define ABI_IN_MASK_ADD      0x20000000u
-#define ABI_IN_ISDIR         0x40000000u
-#define ABI_IN_ONESHOT       0x80000000u
+#define ABI_IN_RENAMED                                                                             \
+    0x00001000u /* inside the kernel: with IN_MOVED_FROM, and stayed in the directory */
+#define ABI_IN_Q_OVERFLOW  0x00004000u
+#define ABI_IN_IGNORED     0x00008000u
+#define ABI_IN_ONLYDIR     0x01000000u
+#define ABI_IN_DONT_FOLLOW 0x02000000u
+#define ABI_IN_EXCL_UNLINK 0x04000000u
+#define ABI_IN_MASK_CREATE 0x10000000u
+#define ABI_IN_MASK_ADD    0x20000000u
+#define ABI_IN_ISDIR       0x40000000u
+#define ABI_IN_ONESHOT     0x80000000u
 
 /* Followed by len bytes of the name, NUL-padded. */
 struct abi_inotify_event {

@@ -25,6 +25,7 @@ enum reason { REASON_IN = 1, REASON_OUT, REASON_MSG, REASON_ERR, REASON_PRI, REA
 static const unsigned bands[REASONS] = {
     [REASON_IN] = ABI_POLLIN | ABI_POLLRDNORM,
     [REASON_OUT] = ABI_POLLOUT | ABI_POLLWRNORM | ABI_POLLWRBAND,
+    [REASON_MSG] = ABI_POLLIN | ABI_POLLRDNORM | ABI_POLLMSG,
     [REASON_ERR] = ABI_POLLERR,
     [REASON_PRI] = ABI_POLLPRI | ABI_POLLRDBAND,
     [REASON_HUP] = ABI_POLLHUP | ABI_POLLERR,
@@ -61,18 +62,18 @@ static enum reason reason_of(const struct file *file, unsigned events)
     return events & ABI_POLLOUT ? REASON_OUT : 0;
 }
 
-static void tell(const struct file_async *async, enum reason reason)
+static void tell(const struct file *file, int fd, enum reason reason)
 {
-    int signo = READ_ONCE(async->file->owner.signo);
+    int signo = READ_ONCE(file->owner.signo);
     struct abi_siginfo info = { .si_signo = signo,
                                 .si_code = reason,
-                                .poll = { .si_band = bands[reason], .si_fd = async->fd } };
+                                .poll = { .si_band = bands[reason], .si_fd = fd } };
 
     /* Those that have codes of their own. */
     if (signo == ABI_SIGILL || signo == ABI_SIGFPE || signo == ABI_SIGSEGV || signo == ABI_SIGBUS ||
         signo == ABI_SIGTRAP || signo == ABI_SIGCHLD || signo == ABI_SIGSYS)
         info.si_code = ABI_SI_SIGIO;
-    file_owner_tell(&async->file->owner, signo, signo ? &info : NULL, ABI_SIGIO);
+    file_owner_tell(&file->owner, signo, signo ? &info : NULL, ABI_SIGIO);
 }
 
 static void async_notify(struct poll_watcher *watcher, unsigned events)
@@ -83,10 +84,15 @@ static void async_notify(struct poll_watcher *watcher, unsigned events)
         return;
     /* SIGURG has its own way; with a signal of its own, O_ASYNC tells it besides. */
     if (events & ABI_POLLPRI && READ_ONCE(async->file->owner.signo))
-        tell(async, REASON_PRI);
+        tell(async->file, async->fd, REASON_PRI);
     enum reason reason = reason_of(async->file, events);
     if (reason)
-        tell(async, reason);
+        tell(async->file, async->fd, reason);
+}
+
+void file_async_message(struct file *file, int fd)
+{
+    tell(file, fd, REASON_MSG);
 }
 
 static int async_begin(struct file *file, int fd)

@@ -10,5 +10,7 @@ struct file;
 /* F_SETFL and FIOASYNC by descriptor fd, which the signal will name.  -ENOTTY: this kind of file does not do it;
  * -ENOMEM. */
 int file_async_set(struct file *file, int fd, bool on) __must_check;
+/* F_NOTIFY: something happened in the directory.  Any context. */
+void file_async_message(struct file *file, int fd);
 /* The last reference is gone. */
 void file_async_release(struct file *file);

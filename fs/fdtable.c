@@ -15,6 +15,7 @@
 #include "abi/errno.h"
 #include "abi/fcntl.h"
 #include "fs/file.h"
+#include "fs/inotify.h"
 #include "fs/locks.h"
 #include "kernel/call.h"
 #include "kernel/mm/heap.h"
@@ -334,6 +335,7 @@ static void close_file(struct fdtable *files, struct file *file)
     if (!(file->flags & ABI_O_PATH)) {
         if (file->ops->flush)
             file->ops->flush(file);
+        dnotify_closed(file, files);
         locks_release(file->inode, files);
     }
     file_put(file);

@@ -301,6 +301,7 @@ static void file_release(struct file *file)
     if (file->is_writer)
         inode_end_write(file->inode);
     if (!(file->flags & ABI_O_PATH)) {
+        dnotify_closed(file, NULL);
         locks_release(file->inode, file);
         inotify_file_event(file,
                            wants_write(file->flags) ? ABI_IN_CLOSE_WRITE : ABI_IN_CLOSE_NOWRITE);

@@ -8,16 +8,23 @@
  * Locking: one spinlock covers all lists and queues.  Reports come with inode locks held, so nothing here may
  * sleep; events are allocated from the reserve, and when that fails the queue says that it overflowed.
  * References to inodes are dropped outside of the lock.
+ *
+ * dnotify (F_NOTIFY of fcntl(2)) is a watch without an inotify descriptor: the owner of the directory's open file gets
+ * a signal.  It ends when the descriptor table that asked for it closes a descriptor of the file, or with the file,
+ * if another thread closed it meanwhile.
  */
 #include "fs/inotify.h"
 
 #include <string.h>
 
+#include "abi/errno.h"
 #include "abi/fcntl.h"
 #include "abi/poll.h"
 #include "abi/termios.h"
+#include "fs/async.h"
 #include "fs/dcache_internal.h"
 #include "kernel/mm/heap.h"
+#include "kernel/process.h"
 #include "kernel/usercopy.h"
 #include "kernel/wait.h"
 #include "lib/format.h"
@@ -47,10 +54,12 @@ struct inotify {
 struct inotify_watch {
     struct list inode_node;
     struct list owner_node;
-    struct inotify *owner;
-    struct inode *inode; /* with a reference */
-    int number;
+    struct inotify *owner; /* NULL: dnotify */
+    struct inode *inode;   /* with a reference */
+    int number;            /* dnotify: the descriptor */
     unsigned mask;
+    struct file *file;           /* dnotify: whose owner is signalled */
+    const struct fdtable *table; /* dnotify: whose close ends it */
 };
 
 struct inotify_event {
@@ -149,7 +158,8 @@ static void watch_end_locked(struct inotify_watch *watch, struct list *dead)
     list_remove(&watch->owner_node);
     list_push_back(dead, &watch->owner_node);
     __atomic_sub_fetch(&inotify_nwatches, 1, __ATOMIC_RELAXED);
-    queue_put_locked(watch->owner, watch->number, ABI_IN_IGNORED, 0, "");
+    if (watch->owner)
+        queue_put_locked(watch->owner, watch->number, ABI_IN_IGNORED, 0, "");
 }
 
 /* Frees ended watches, without the lock. */
@@ -162,14 +172,24 @@ static void watches_free(struct list *dead)
     }
 }
 
+static void watch_tell_locked(struct inotify_watch *watch, const char *name, unsigned mask,
+                              unsigned cookie)
+{
+    if (watch->owner)
+        queue_put_locked(watch->owner, watch->number, mask & ~ABI_IN_RENAMED, cookie, name);
+    else
+        file_async_message(watch->file, watch->number);
+}
+
 static void report_to_locked(struct inode *inode, const char *name, unsigned mask, unsigned cookie,
                              unsigned unwanted, struct list *dead)
 {
     struct inotify_watch *watch, *following;
     list_for_each_safe (watch, following, &inode->watches, inode_node) {
-        if (!(watch->mask & mask & ABI_IN_ALL_EVENTS) || watch->mask & unwanted)
+        unsigned known = ABI_IN_ALL_EVENTS | (watch->owner ? 0 : ABI_IN_RENAMED);
+        if (!(watch->mask & mask & known) || watch->mask & unwanted)
             continue;
-        queue_put_locked(watch->owner, watch->number, mask, cookie, name);
+        watch_tell_locked(watch, name, mask, cookie);
         if (watch->mask & ABI_IN_ONESHOT)
             watch_end_locked(watch, dead);
     }
@@ -286,6 +306,90 @@ int inotify_remove(struct file *file, int number)
     spin_unlock(&inotify_lock);
     watches_free(&dead);
     return err;
+}
+
+/* ---- dnotify ---------------------------------------------------------------------------------- */
+
+static unsigned dnotify_mask(unsigned events)
+{
+    static const struct {
+        unsigned from, to;
+    } table[] = {
+        { ABI_DN_ACCESS, ABI_IN_ACCESS },
+        { ABI_DN_MODIFY, ABI_IN_MODIFY },
+        { ABI_DN_CREATE, ABI_IN_CREATE | ABI_IN_MOVED_TO },
+        { ABI_DN_DELETE, ABI_IN_DELETE | ABI_IN_MOVED_FROM },
+        { ABI_DN_RENAME, ABI_IN_RENAMED },
+        { ABI_DN_ATTRIB, ABI_IN_ATTRIB },
+    };
+    unsigned mask = events & ABI_DN_MULTISHOT ? 0 : ABI_IN_ONESHOT;
+    for (unsigned i = 0; i < ARRAY_SIZE(table); i++)
+        mask |= events & table[i].from ? table[i].to : 0;
+    return mask;
+}
+
+static struct inotify_watch *dnotify_find_locked(const struct file *file,
+                                                 const struct fdtable *table)
+{
+    struct inotify_watch *watch;
+    list_for_each (watch, &file->inode->watches, inode_node) {
+        if (watch->file == file && (!table || watch->table == table))
+            return watch;
+    }
+    return NULL;
+}
+
+void dnotify_end(struct file *file, const struct fdtable *table)
+{
+    struct list dead = LIST_INIT(dead);
+    spin_lock(&inotify_lock);
+    struct inotify_watch *watch;
+    while ((watch = dnotify_find_locked(file, table)) != NULL)
+        watch_end_locked(watch, &dead);
+    spin_unlock(&inotify_lock);
+    watches_free(&dead);
+}
+
+static int dnotify_add(struct file *file, int fd, const struct fdtable *table, unsigned mask)
+{
+    struct inotify_watch *fresh = kzalloc(sizeof(*fresh), ALLOC_WAIT);
+    int err = 0;
+    if (!fresh)
+        return -ENOMEM;
+    spin_lock(&inotify_lock);
+    struct inotify_watch *watch = dnotify_find_locked(file, table);
+    if (watch) {
+        unsigned oneshot = watch->mask & mask & ABI_IN_ONESHOT;
+        watch->mask = ((watch->mask | mask) & ~ABI_IN_ONESHOT) | oneshot;
+        watch->number = fd;
+    } else if (inotify_nwatches >= WATCHES_MAX) {
+        err = -ENOSPC;
+    } else {
+        *fresh = (struct inotify_watch){ .inode = inode_get(file->inode),
+                                         .number = fd,
+                                         .mask = mask,
+                                         .file = file,
+                                         .table = table };
+        list_init(&fresh->owner_node);
+        list_push_back(&file->inode->watches, &fresh->inode_node);
+        __atomic_add_fetch(&inotify_nwatches, 1, __ATOMIC_RELAXED);
+        fresh = NULL;
+    }
+    spin_unlock(&inotify_lock);
+    kfree(fresh);
+    return err;
+}
+
+long dnotify_set(struct file *file, int fd, const struct fdtable *table, unsigned events)
+{
+    if (!(events & ~ABI_DN_MULTISHOT)) {
+        dnotify_end(file, table);
+        return 0;
+    }
+    if (!inode_is_dir(file->inode))
+        return -ENOTDIR;
+    int err = file_owner_set_default(&file->owner, process_current()->pid);
+    return err ? err : dnotify_add(file, fd, table, dnotify_mask(events));
 }
 
 /* ---- The descriptor ------------------------------------------------------------------------- */

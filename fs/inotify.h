@@ -41,6 +41,16 @@ static inline void inotify_dentry_event(struct dentry *dentry, unsigned mask)
 
 unsigned inotify_next_cookie(void); /* joins IN_MOVED_FROM and IN_MOVED_TO */
 
+/* F_NOTIFY: DN_* events in the directory file are told to its owner; none of them: no more.  -ENOTDIR, -ENOMEM. */
+long dnotify_set(struct file *file, int fd, const struct fdtable *table, unsigned events);
+void dnotify_end(struct file *file, const struct fdtable *table);
+/* table closes a descriptor of file; NULL: the file ends. */
+static inline void dnotify_closed(struct file *file, const struct fdtable *table)
+{
+    if (__atomic_load_n(&inotify_nwatches, __ATOMIC_RELAXED) != 0 && inode_is_dir(file->inode))
+        dnotify_end(file, table);
+}
+
 int inotify_create(unsigned flags, struct file **out) __must_check;
 bool file_is_inotify(const struct file *file);
 /* inotify_add_watch(2) and inotify_rm_watch(2): the watch number or 0; -errno. */

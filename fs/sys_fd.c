@@ -5,6 +5,7 @@
 #include "abi/fcntl.h"
 #include "abi/signal.h"
 #include "fs/async.h"
+#include "fs/inotify.h"
 #include "fs/locks.h"
 #include "fs/memfd.h"
 #include "fs/pipe.h"
@@ -216,10 +217,12 @@ static long fcntl_file(struct file *file, int fd, int command, unsigned long arg
         return memfd_add_seals(file, (unsigned)arg);
     case ABI_F_GET_SEALS:
         return memfd_get_seals(file);
+    case ABI_F_NOTIFY:
+        return dnotify_set(file, fd, files_current(), (unsigned)arg);
     case ABI_F_GETLEASE:
         return ABI_F_UNLCK;
     default:
-        return -EINVAL; /* leases, directory notification, write hints: as without them */
+        return -EINVAL; /* leases, write hints: as without them */
     }
 }
 

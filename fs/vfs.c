@@ -308,9 +308,15 @@ static int rename_check(const struct rename *r)
     return err;
 }
 
+static unsigned moved_from(const struct rename *r)
+{
+    bool is_same = r->from_dir->dentry == r->to_dir->dentry;
+    return ABI_IN_MOVED_FROM | (is_same ? ABI_IN_RENAMED : 0);
+}
+
 static void rename_report_exchange(const struct rename *r, unsigned cookie)
 {
-    inotify_notify(r->to_dir->dentry->inode, r->to->inode, r->to->name, ABI_IN_MOVED_FROM, cookie);
+    inotify_notify(r->to_dir->dentry->inode, r->to->inode, r->to->name, moved_from(r), cookie);
     inotify_notify(r->from_dir->dentry->inode, r->to->inode, r->from->name, ABI_IN_MOVED_TO,
                    cookie);
     inotify_notify(NULL, r->to->inode, NULL, ABI_IN_MOVE_SELF, 0);
@@ -322,7 +328,7 @@ static void rename_report(const struct rename *r)
     if (likely(__atomic_load_n(&inotify_nwatches, __ATOMIC_RELAXED) == 0))
         return;
     unsigned cookie = inotify_next_cookie();
-    inotify_notify(r->from_dir->dentry->inode, r->from->inode, r->from->name, ABI_IN_MOVED_FROM,
+    inotify_notify(r->from_dir->dentry->inode, r->from->inode, r->from->name, moved_from(r),
                    cookie);
     inotify_notify(r->to_dir->dentry->inode, r->from->inode, r->to->name, ABI_IN_MOVED_TO, cookie);
     inotify_notify(NULL, r->from->inode, NULL, ABI_IN_MOVE_SELF, 0);

@@ -478,6 +478,16 @@ REPLACEABLE void inotify_report_dentry(struct dentry *dentry, unsigned mask)
 {
 }
 
+REPLACEABLE long dnotify_set(struct file *file, int fd, const struct fdtable *table,
+                             unsigned events)
+{
+    return -EINVAL;
+}
+
+REPLACEABLE void dnotify_end(struct file *file, const struct fdtable *table)
+{
+}
+
 REPLACEABLE unsigned inotify_next_cookie(void)
 {
     return 1;
