@@ -264,6 +264,21 @@ static void name_keep(struct ninep_fs *fs, struct dentry *dentry)
     dentry_put(oldest);
 }
 
+void ninep_forget_name(struct dentry *dentry)
+{
+    struct ninep_fs *fs = ninep_fs_of(dentry->sb);
+    unsigned i = 0;
+
+    spin_lock(&fs->client->lock);
+    while (i < NINEP_NAMES && fs->names[i] != dentry)
+        i++;
+    if (i < NINEP_NAMES)
+        fs->names[i] = NULL;
+    spin_unlock(&fs->client->lock);
+    if (i < NINEP_NAMES)
+        dentry_put(dentry);
+}
+
 void ninep_forget_names(struct superblock *sb)
 {
     struct ninep_fs *fs = ninep_fs_of(sb);

@@ -145,6 +145,7 @@ static void name_lost(struct dentry *dentry)
     else if (inode->nlink > 0)
         inode->nlink--;
     inode_touch(inode, false, false, true);
+    ninep_forget_name(dentry);
 }
 
 static int remove(struct inode *dir, struct dentry *dentry, bool is_dir)

@@ -59,6 +59,8 @@ struct ninep_fid *ninep_inode_fid(struct inode *inode); /* with a reference */
 int ninep_refresh(struct inode *inode) __must_check;
 int ninep_lookup(struct inode *dir, struct dentry *dentry);
 bool ninep_revalidate(struct dentry *dentry);
+/* It was removed: whoever watches the file is to hear when its last user is gone.  The caller has a reference. */
+void ninep_forget_name(struct dentry *dentry);
 void ninep_forget_names(struct superblock *sb);
 int ninep_getattr_op(struct inode *inode);
 long ninep_readlink_op(struct inode *inode, char *buf, size_t size);

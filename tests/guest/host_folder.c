@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -210,6 +211,20 @@ static void test_listing(void)
     CHECK(!rmdir("many"));
 }
 
+/* The events come with the last user, not later. */
+static void test_watching(void)
+{
+    struct inotify_event event;
+    int watcher = inotify_init1(IN_NONBLOCK);
+
+    close(file_with("watched", "w"));
+    CHECK(inotify_add_watch(watcher, "watched", IN_DELETE_SELF) > 0);
+    CHECK_ERRNO(read(watcher, &event, sizeof(event)), EAGAIN);
+    CHECK(!unlink("watched"));
+    CHECK(read(watcher, &event, sizeof(event)) == sizeof(event) && event.mask == IN_DELETE_SELF);
+    close(watcher);
+}
+
 static void *worker(void *arg)
 {
     char name[32], text[64];
@@ -248,6 +263,7 @@ int main(void)
     test_mappings();
     test_times();
     test_listing();
+    test_watching();
     test_threads();
     return check_end();
 }
