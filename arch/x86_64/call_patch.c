@@ -24,6 +24,8 @@
  * has happened but rcx and r11 being lost, as the syscall instruction does it, so there it found it right before
  * that.  Signal frames, restarts and single steps know only the site.
  *
+ * A single step over the jump itself is one that the program does not make: it goes on to the next one.
+ *
  * What is no such site: text that is not a private mapping of a file (JITs write theirs), an immediate that is not
  * the number that the call came with, or the tail of a longer instruction.  The flags are lost in a patched call:
  * the status flags, which no compiler keeps over one, and DF, which the ABI has clear.
@@ -70,8 +72,9 @@ struct stub_page {
 
 /* The bytes before a call's syscall instruction. */
 struct call_site {
-    uintptr_t start; /* of the instruction that loads the number */
-    size_t size;     /* from there to the syscall instruction */
+    uintptr_t start;           /* of the instruction that is replaced */
+    size_t size;               /* from there to the syscall instruction */
+    uintptr_t operand, branch; /* of is_tested_read(), else 0 */
     uint8_t code[PREFIX_MAX];
 };
 
@@ -162,6 +165,51 @@ static bool are_movable(const uint8_t *code, size_t n)
     return true;
 }
 
+/*
+ * glibc's read() has its number by xor %eax, %eax, which is too short for a jump, in two places.  In one the jump
+ * takes the place of mov 0x10(%rsp), %rsi, and what follows is moved; in the other that of
+ * cmpb $0, __libc_single_threaded(%rip), so the stub has this and the je behind it in longer forms.
+ */
+static const uint8_t restored_read[] = { 0x48, 0x8b, 0x74, 0x24, 0x10, 0x41, 0x89,
+                                         0xc0, 0x8b, 0x7c, 0x24, 0x08, 0x31, 0xc0 };
+#define TESTED_READ_SIZE 11
+#define TESTED_READ_STUB 15
+#define TEST_SIZE        7
+#define BRANCH_SIZE      2
+#define BRANCH_STUB_SIZE 6
+
+static bool is_tested_read(const uint8_t *code)
+{
+    return code[0] == 0x80 && code[1] == 0x3d && code[6] == 0 && code[7] == 0x74 &&
+           code[9] == 0x31 && code[10] == 0xc0;
+}
+
+static size_t read_site(const uint8_t *end, uintptr_t instruction, struct call_site *site)
+{
+    const uint8_t *code = end - TESTED_READ_SIZE;
+    int32_t distance;
+    if (memcmp(end - sizeof(restored_read), restored_read, sizeof(restored_read)) == 0)
+        return sizeof(restored_read);
+    if (!is_tested_read(code))
+        return 0;
+    memcpy(&distance, code + 2, sizeof(distance));
+    uintptr_t behind = instruction - TESTED_READ_SIZE + TEST_SIZE;
+    site->operand = behind + (uintptr_t)(intptr_t)distance;
+    site->branch = behind + BRANCH_SIZE + (uintptr_t)(intptr_t)(int8_t)code[TEST_SIZE + 1];
+    return TESTED_READ_SIZE;
+}
+
+/* How many bytes before the syscall instruction make up the site, or 0. */
+static size_t site_size(const uint8_t *end, uint64_t nr)
+{
+    for (size_t size = JUMP_SIZE; size <= PREFIX_MAX; size++) {
+        size_t load = number_load(end - size, nr);
+        if (load > 0 && load <= size && are_movable(end - size + load, size - load))
+            return size;
+    }
+    return 0;
+}
+
 /* The call that came with number nr by the instruction at `instruction`. */
 static bool site_find(uintptr_t instruction, uint64_t nr, struct call_site *site)
 {
@@ -169,17 +217,15 @@ static bool site_find(uintptr_t instruction, uint64_t nr, struct call_site *site
     const void *from = (const void *)(instruction - sizeof(code));
     if (instruction < APP_MIN + sizeof(code) || arch_app_copy(code, from, sizeof(code)) != 0)
         return false;
-    for (size_t size = JUMP_SIZE; size <= PREFIX_MAX; size++) {
-        const uint8_t *start = code + sizeof(code) - size;
-        size_t load = number_load(start, nr);
-        if (load == 0 || load > size || !are_movable(start + load, size - load))
-            continue;
-        site->start = instruction - size;
-        site->size = size;
-        memcpy(site->code, start, size);
-        return site->start / PAGE_SIZE == (site->start + JUMP_SIZE - 1) / PAGE_SIZE;
-    }
-    return false;
+    const uint8_t *end = code + sizeof(code);
+    *site = (struct call_site){ 0 };
+    size_t size = site_size(end, nr);
+    if (size == 0 && nr == SYS_read)
+        size = read_site(end, instruction, site);
+    site->start = instruction - size;
+    site->size = size;
+    memcpy(site->code, end - size, size);
+    return size > 0 && site->start / PAGE_SIZE == (site->start + JUMP_SIZE - 1) / PAGE_SIZE;
 }
 
 /* ---- Stubs -------------------------------------------------------------------------------- */
@@ -252,13 +298,28 @@ static size_t copy_value(uint8_t *to, int64_t value)
     return sizeof(narrow);
 }
 
+/* What stands before the tail; its size. */
+static size_t prefix_write(uint8_t *code, uintptr_t stub, const struct call_site *site)
+{
+    memcpy(code, site->code, site->size);
+    if (!site->operand)
+        return site->size;
+    copy_value(code + 2, (int64_t)(site->operand - (stub + TEST_SIZE)));
+    code[TEST_SIZE] = 0x0f;
+    code[TEST_SIZE + 1] = 0x84;
+    copy_value(code + TEST_SIZE + 2,
+               (int64_t)(site->branch - (stub + TEST_SIZE + BRANCH_STUB_SIZE)));
+    memcpy(code + TEST_SIZE + BRANCH_STUB_SIZE, site->code + TEST_SIZE + BRANCH_SIZE,
+           site->size - TEST_SIZE - BRANCH_SIZE);
+    return TESTED_READ_STUB;
+}
+
 static void stub_write(uint8_t code[STUB_SIZE], uintptr_t stub, const struct call_site *site)
 {
     static const uint8_t lea[] = { 0x48, 0x8d, 0x0d }, mov[] = { 0x49, 0xc7, 0xc3 },
                          jmp[] = { 0x41, 0xff, 0xe3 };
-    size_t at = site->size;
     memset(code, 0xcc, STUB_SIZE);
-    memcpy(code, site->code, site->size);
+    size_t at = prefix_write(code, stub, site);
     memcpy(code + at, lea, sizeof(lea));
     at += sizeof(lea) + 4;
     copy_value(code + at - 4, (int64_t)(site->start + site->size + 2 - (stub + at)));
@@ -273,7 +334,8 @@ static uintptr_t stub_in(struct stub_page *page, const struct call_site *site)
 {
     uint8_t code[STUB_SIZE];
     size_t nused = MIN(__atomic_load_n(&page->nused, __ATOMIC_ACQUIRE), NSTUBS);
-    if (!is_within_reach(page->start, site->start) ||
+    uintptr_t far = site->operand ? site->operand : site->start;
+    if (!is_within_reach(page->start, site->start) || !is_within_reach(page->start, far) ||
         !is_within_reach(page->start + PAGE_SIZE, site->start))
         return 0;
     for (size_t i = 0; i < nused; i++) {
@@ -354,32 +416,37 @@ static const uint8_t *stub_find(const struct stub_page *page, uintptr_t pc)
     return is_it ? code : NULL;
 }
 
-static void settle_in(const struct stub_page *page, struct regs *regs)
+/* Where in the site it is that far into the stub. */
+static size_t offset_in_site(const uint8_t *code, size_t offset, size_t size)
+{
+    if (code[0] != 0x80) /* not is_tested_read(): the bytes are the site's */
+        return MIN(offset, size);
+    if (offset >= TESTED_READ_STUB)
+        return size;
+    return offset > TEST_SIZE ? offset - (BRANCH_STUB_SIZE - BRANCH_SIZE) : offset;
+}
+
+static bool settle_in(const struct stub_page *page, struct regs *regs, bool is_step)
 {
     const uint8_t *code = stub_find(page, regs->rip);
     size_t offset = regs->rip % STUB_SIZE, i = (regs->rip - page->start) / STUB_SIZE;
     if (!code)
-        return;
-    if (offset == 0) {
-        /* A single step came over the jump: what it took the place of is done. */
-        uint32_t nr;
-        offset = code[0] == LOAD_SHORT ? LOAD_SHORT_SIZE : LOAD_LONG_SIZE;
-        memcpy(&nr, code + offset - sizeof(nr), sizeof(nr));
-        regs->rax = nr;
-    }
-    regs->rip = page->site[i].start + MIN(offset, page->site[i].size);
+        return true;
+    if (offset == 0 && is_step)
+        return false;
+    regs->rip = page->site[i].start + offset_in_site(code, offset, page->site[i].size);
+    return true;
 }
 
-void call_patch_settle(struct regs *regs)
+bool call_patch_settle(struct regs *regs, bool is_step)
 {
     const struct vmspace *vm = thread_current()->vmspace;
     for (size_t i = 0; i < ARRAY_SIZE(vm->arch.stubs); i++) {
         const struct stub_page *page = __atomic_load_n(&vm->arch.stubs[i], __ATOMIC_ACQUIRE);
         if (!page)
             break;
-        if (regs->rip - page->start < PAGE_SIZE) {
-            settle_in(page, regs);
-            break;
-        }
+        if (regs->rip - page->start < PAGE_SIZE)
+            return settle_in(page, regs, is_step);
     }
+    return true;
 }

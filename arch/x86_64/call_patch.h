@@ -25,8 +25,9 @@ extern uint32_t call_patch_limit;
 void call_patch_init(void);
 /* Tries to turn the call that regs came with into a jump.  Takes vm->lock. */
 void call_patch(const struct regs *regs);
-/* The application's registers as they are if it was interrupted in a stub: in the site that it stands for. */
-void call_patch_settle(struct regs *regs);
+/* The application's registers as they are if it was interrupted in a stub: in the site that it stands for.  False: a
+ * single step has only gone over the jump to the stub, and is no step. */
+bool call_patch_settle(struct regs *regs, bool is_step);
 
 /* Counts a call that returns to pc; true: it is time to patch it, or to try again. */
 static inline bool call_patch_is_due(uintptr_t pc)

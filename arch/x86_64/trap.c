@@ -234,8 +234,7 @@ static void exception(struct regs *regs, unsigned vector, unsigned error, bool i
 void trap_dispatch(struct regs *regs, unsigned vector, unsigned error)
 {
     bool is_app = regs_are_app(regs);
-    if (is_app)
-        call_patch_settle(regs);
+    bool is_event = !is_app || call_patch_settle(regs, vector == VECTOR_DEBUG);
     if (vector >= FIRST_INTERRUPT) {
         arch_percpu()->interrupted_app = is_app;
         arch_irq_dispatch(vector);
@@ -243,7 +242,7 @@ void trap_dispatch(struct regs *regs, unsigned vector, unsigned error)
             arch_irq_enable();
             halt_check(regs);
         }
-    } else {
+    } else if (is_event) {
         exception(regs, vector, error, is_app);
     }
     if (is_app) {
