@@ -52,8 +52,9 @@ struct abi_timex {
 };
 _Static_assert(sizeof(struct abi_timex) == 208, "struct timex");
 
-#define ABI_ADJ_SETOFFSET      0x0100u
-#define ABI_ADJ_NANO           0x2000u
-#define ABI_ADJ_OFFSET_SS_READ 0xa001u
-#define ABI_STA_UNSYNC         0x0040
-#define ABI_TIME_ERROR         5
+#define ABI_ADJ_SETOFFSET         0x0100u
+#define ABI_ADJ_NANO              0x2000u
+#define ABI_ADJ_OFFSET_SINGLESHOT 0x8001u
+#define ABI_ADJ_OFFSET_SS_READ    0xa001u
+#define ABI_STA_UNSYNC            0x0040
+#define ABI_TIME_ERROR            5

@@ -83,6 +83,14 @@ void arch_msi_free(int vector);
 int arch_irq_connect(unsigned gsi, bool level, bool active_low, irq_handler handler,
                      void *arg) __must_check;
 /* The global system interrupt behind an ISA interrupt line, and its electrical nature. */
+/* The rows of /proc/interrupts: the devices' vectors, then what processors send themselves and each other.  False:
+ * there are no more.  An empty label: this one is not in use. */
+struct arch_irq_row {
+    char label[8];
+    const char *description;
+};
+bool arch_irq_row(unsigned row, struct arch_irq_row *out) __must_check;
+uint64_t arch_irq_count(unsigned row, unsigned cpu);
 unsigned arch_isa_irq(unsigned irq, bool *level, bool *active_low);
 
 /* What the firmware's tables say about the machine (lib/firmware_info.h); after arch_init(). */
@@ -266,6 +274,13 @@ unsigned long arch_hwcap(void);
 unsigned long arch_hwcap2(void);
 /* The text of /proc/cpuinfo for one CPU; the length, as format_string() counts. */
 int arch_cpuinfo(unsigned cpu, char *buf, size_t size);
+/* A processor's cache, in the order that Linux numbers them; false: there is none of this index. */
+struct arch_cache {
+    unsigned level;
+    char kind; /* 'D'ata, 'I'nstruction, 'U'nified */
+    unsigned line_size, npartitions, nways, nsets;
+};
+bool arch_cpu_cache(unsigned index, struct arch_cache *cache) __must_check;
 /* arch_prctl(2): 0 or -errno; what ring 0 cannot give is refused by name. */
 long arch_prctl(int code, unsigned long address);
 /* iopl, modify_ldt and the like have no place here. */

@@ -3,7 +3,7 @@
 /*
  * Between the files of /proc: procfs.c (the root), procfs_pid.c and procfs_stat.c (processes), procfs_maps.c
  * (their memory), procfs_fd.c (their descriptors), procfs_locks.c, procfs_mounts.c, procfs_ipc.c,
- * procfs_slab.c, procfs_sys.c (settings).
+ * procfs_slab.c, procfs_irq.c, procfs_sys.c (settings).
  */
 #include "fs/procfs.h"
 #include "fs/pseudo.h"
@@ -48,6 +48,15 @@ int proc_pid_maps(const struct pseudo_ref *ref, struct text *text);
 int proc_pid_smaps(const struct pseudo_ref *ref, struct text *text);
 int proc_pid_smaps_rollup(const struct pseudo_ref *ref, struct text *text);
 extern const struct file_ops proc_pid_mem_ops;
+int proc_pid_mem_open(struct inode *inode, struct file *file);
+int64_t proc_pid_mem_seek(struct file *file, int64_t offset, int whence);
+
+/* ---- procfs_pagemap.c ---- */
+extern const struct file_ops proc_pid_pagemap_ops;
+
+/* ---- procfs_irq.c ---- */
+int proc_interrupts(const struct pseudo_ref *ref, struct text *text);
+int proc_softirqs(const struct pseudo_ref *ref, struct text *text);
 
 /* ---- procfs_fd.c ---- */
 int proc_fd_find(const struct pseudo_ref *dir, const char *name, size_t len,

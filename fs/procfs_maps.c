@@ -113,37 +113,51 @@ static void map_line(struct text *text, const struct map_info *map, char *path)
     text_append(text, "\n", 1);
 }
 
+/* Bytes. */
 struct memory_use {
-    uint64_t size, resident, shared_clean, private_dirty, anonymous;
+    uint64_t size, resident, anonymous, referenced;
+    uint64_t shared[2], own[2], share[2]; /* clean, dirty; share: divided by the number of users */
 };
 
-/* Pages of a private mapping count as its own, those of a shared one as shared. */
+#define PAGES_AT_A_TIME 16
+
+/* A page that several page tables have is shared, whatever the mapping says. */
+static void use_add_page(struct memory_use *use, const struct vmspace_page *page)
+{
+    bool is_dirty = page->is_dirty || !page->has_cache;
+    use->resident += page->size;
+    use->anonymous += page->has_cache ? 0 : page->size;
+    use->referenced += page->is_accessed ? page->size : 0;
+    *(page->nsharers > 1 ? &use->shared[is_dirty] : &use->own[is_dirty]) += page->size;
+    use->share[is_dirty] += page->size / page->nsharers;
+}
+
 static void use_add(struct memory_use *use, struct vmspace *vm, const struct map_info *map)
 {
-    uint64_t resident = vmspace_resident_in(vm, map->start, map->end) * PAGE_SIZE / 1024;
-    bool is_own =
-        !map->has_cache || ((map->prot & ABI_PROT_WRITE) && !(map->flags & ABI_MAP_SHARED));
-    use->size += (map->end - map->start) / 1024;
-    use->resident += resident;
-    use->shared_clean += is_own ? 0 : resident;
-    use->private_dirty += is_own ? resident : 0;
-    use->anonymous += map->has_cache ? 0 : resident;
+    struct vmspace_page page[PAGES_AT_A_TIME];
+    uintptr_t at = map->start;
+    use->size += map->end - map->start;
+    while (at < map->end) {
+        unsigned n = vmspace_look(vm, &at, map->end, page, PAGES_AT_A_TIME);
+        for (unsigned i = 0; i < n; i++)
+            use_add_page(use, &page[i]);
+    }
 }
 
 static void use_print(struct text *text, const struct memory_use *use, bool is_single)
 {
     const struct {
         const char *name;
-        unsigned long long kib;
+        unsigned long long nbytes;
     } lines[] = {
         { "Rss:", use->resident },
-        { "Pss:", use->resident },
-        { "Pss_Dirty:", use->private_dirty },
-        { "Shared_Clean:", use->shared_clean },
-        { "Shared_Dirty:", 0 },
-        { "Private_Clean:", 0 },
-        { "Private_Dirty:", use->private_dirty },
-        { "Referenced:", use->resident },
+        { "Pss:", use->share[0] + use->share[1] },
+        { "Pss_Dirty:", use->share[1] },
+        { "Shared_Clean:", use->shared[0] },
+        { "Shared_Dirty:", use->shared[1] },
+        { "Private_Clean:", use->own[0] },
+        { "Private_Dirty:", use->own[1] },
+        { "Referenced:", use->referenced },
         { "Anonymous:", use->anonymous },
         { "LazyFree:", 0 },
         { "AnonHugePages:", 0 },
@@ -157,10 +171,10 @@ static void use_print(struct text *text, const struct memory_use *use, bool is_s
     };
     if (is_single)
         text_printf(text, "%-16s%8llu kB\n%-16s%8u kB\n%-16s%8u kB\n",
-                    "Size:", (unsigned long long)use->size, "KernelPageSize:", 4u,
+                    "Size:", (unsigned long long)use->size / 1024, "KernelPageSize:", 4u,
                     "MMUPageSize:", 4u);
     for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
-        text_printf(text, "%-16s%8llu kB\n", lines[i].name, lines[i].kib);
+        text_printf(text, "%-16s%8llu kB\n", lines[i].name, lines[i].nbytes / 1024);
 }
 
 static void flags_print(struct text *text, const struct map_info *map)
@@ -278,7 +292,7 @@ static long mem_write(struct file *file, struct io *io, int64_t *pos)
     return mem_move(file, io, pos, true);
 }
 
-static int64_t mem_seek(struct file *file, int64_t offset, int whence)
+int64_t proc_pid_mem_seek(struct file *file, int64_t offset, int whence)
 {
     if (whence != ABI_SEEK_SET && whence != ABI_SEEK_CUR)
         return -EINVAL;
@@ -287,16 +301,16 @@ static int64_t mem_seek(struct file *file, int64_t offset, int whence)
     return position;
 }
 
-static int mem_open(struct inode *inode, struct file *file)
+int proc_pid_mem_open(struct inode *inode, struct file *file)
 {
     file->position_lock.rank = RANK_PSEUDO_POSITION;
     return 0;
 }
 
 const struct file_ops proc_pid_mem_ops = {
-    .open = mem_open,
+    .open = proc_pid_mem_open,
     .read = mem_read,
     .write = mem_write,
-    .seek = mem_seek,
+    .seek = proc_pid_mem_seek,
     .kind = "mem",
 };

@@ -145,6 +145,35 @@ static int pid_oom_score(const struct pseudo_ref *ref, struct text *text)
     return 0;
 }
 
+static int pid_coredump_filter(const struct pseudo_ref *ref, struct text *text)
+{
+    text_printf(text, "%08x\n", READ_ONCE(ref->process->coredump_filter));
+    return 0;
+}
+
+static unsigned digit_of(char c)
+{
+    return c >= '0' && c <= '9'                 ? (unsigned)(c - '0')
+           : (c | 32) >= 'a' && (c | 32) <= 'f' ? (unsigned)((c | 32) - 'a' + 10)
+                                                : UINT32_MAX;
+}
+
+static int pid_coredump_filter_store(const struct pseudo_ref *ref, char *buf, size_t len)
+{
+    bool is_hex = buf[0] == '0' && (buf[1] | 32) == 'x';
+    unsigned base = is_hex ? 16 : buf[0] == '0' ? 8 : 10; /* as C */
+    const char *at = buf + (is_hex ? 2 : 0);
+    unsigned long value = 0;
+    for (unsigned digit; (digit = digit_of(*at)) < base && value <= UINT32_MAX; at++)
+        value = value * base + digit;
+    if (at == buf + (is_hex ? 2 : 0) || (at[0] && strcmp(at, "\n") != 0))
+        return -EINVAL;
+    if (value > UINT32_MAX)
+        return -ERANGE;
+    WRITE_ONCE(ref->process->coredump_filter, (unsigned)value & COREDUMP_FILTER_MASK);
+    return 0;
+}
+
 static int pid_personality(const struct pseudo_ref *ref, struct text *text)
 {
     text_printf(text, "%08x\n", ref->process->personality);
@@ -278,7 +307,10 @@ static const struct pseudo_entry namespace_entries[] = {
 
 /* The first entries are a process's alone; the others it has in common with its threads. */
 static const struct pseudo_entry pid_entries[] = {
-    { .name = "coredump_filter", .mode = PROC_FILE, .show = proc_fixed_text, .data = "00000033\n" },
+    { .name = "coredump_filter",
+      .mode = ABI_S_IFREG | 0644,
+      .show = pid_coredump_filter,
+      .store = pid_coredump_filter_store },
     { .name = "task", .mode = PROC_DIR, .find = task_find, .next = task_next },
     { .name = "timerslack_ns", .mode = PROC_FILE, .show = proc_fixed_text, .data = "50000\n" },
     { .name = "attr", .mode = PROC_DIR },
@@ -309,6 +341,7 @@ static const struct pseudo_entry pid_entries[] = {
       .mode = ABI_S_IFREG | 0644,
       .show = pid_oom_adjust,
       .store = pid_oom_adjust_store },
+    { .name = "pagemap", .mode = ABI_S_IFREG | 0400, .ops = &proc_pid_pagemap_ops },
     { .name = "personality", .mode = ABI_S_IFREG | 0400, .show = pid_personality },
     { .name = "root", .mode = PROC_LINK, .show = proc_link_root, .follow = proc_follow_root },
     { .name = "schedstat", .mode = PROC_FILE, .show = pid_schedstat },

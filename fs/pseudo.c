@@ -221,6 +221,9 @@ static void emit_dynamic(struct file *file, struct dir_context *context,
         else
             format_string(name, sizeof(name), "%ld", ref.number);
         int64_t next_pos = FIRST_DYNAMIC + ref.number + 1;
+        struct pseudo_ref child;
+        if (ref.entry->name && dir->entry->find(dir, name, strlen(name), &child) == 0)
+            ref = child; /* may have another number; never about a process */
         if (!emit_entry(context, file->inode->ino, &ref, name, next_pos))
             return;
         context->pos = next_pos;

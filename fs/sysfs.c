@@ -2,7 +2,8 @@
 /*
  * /sys: the CPUs, the one memory node and large pages, as glibc, libuv, Go and the JVM read them.
  *
- * Each CPU shows as a core of its own in one package: the machine's true topology is the host's affair.
+ * Each CPU shows as a core of its own in one package, with caches of its own below level 3: the machine's true
+ * topology is the host's affair.
  */
 #include "fs/sysfs.h"
 
@@ -95,7 +96,133 @@ static const struct pseudo_entry topology_entries[] = {
     { 0 },
 };
 
+/* ---- A CPU's caches: number is the CPU and, above it, the cache's index ---- */
+
+#define CACHE_SHIFT  8
+#define SHARED_LEVEL 3
+#define CACHES_MAX   8
+
+enum cache_value { CACHE_LINE, CACHE_LEVEL, CACHE_SETS, CACHE_PARTITIONS, CACHE_SIZE, CACHE_WAYS };
+
+static int cache_of(const struct pseudo_ref *ref, struct arch_cache *cache, long *cpu)
+{
+    *cpu = ref->number & ((1 << CACHE_SHIFT) - 1);
+    return arch_cpu_cache((unsigned)(ref->number >> CACHE_SHIFT), cache) ? 0 : -ENOENT;
+}
+
+static int show_cache_value(const struct pseudo_ref *ref, struct text *text)
+{
+    struct arch_cache c;
+    long cpu;
+    int err = cache_of(ref, &c, &cpu);
+    if (err)
+        return err;
+    const unsigned values[] = {
+        [CACHE_LINE] = c.line_size,
+        [CACHE_LEVEL] = c.level,
+        [CACHE_SETS] = c.nsets,
+        [CACHE_PARTITIONS] = c.npartitions,
+        [CACHE_SIZE] = c.line_size * c.npartitions * c.nways * c.nsets / 1024,
+        [CACHE_WAYS] = c.nways,
+    };
+    text_printf(text, ref->entry->value == CACHE_SIZE ? "%uK\n" : "%u\n",
+                values[ref->entry->value]);
+    return 0;
+}
+
+static int show_cache_kind(const struct pseudo_ref *ref, struct text *text)
+{
+    struct arch_cache c;
+    long cpu;
+    int err = cache_of(ref, &c, &cpu);
+    if (!err)
+        text_printf(text, "%s\n",
+                    c.kind == 'D'   ? "Data"
+                    : c.kind == 'I' ? "Instruction"
+                                    : "Unified");
+    return err;
+}
+
+static int show_cache_list(const struct pseudo_ref *ref, struct text *text)
+{
+    struct arch_cache c;
+    long cpu;
+    int err = cache_of(ref, &c, &cpu);
+    if (!err && c.level >= SHARED_LEVEL)
+        return show_online(ref, text);
+    if (!err)
+        text_printf(text, "%ld\n", cpu);
+    return err;
+}
+
+static int show_cache_mask(const struct pseudo_ref *ref, struct text *text)
+{
+    struct arch_cache c;
+    long cpu;
+    int err = cache_of(ref, &c, &cpu);
+    return err ? err : print_mask(text, c.level >= SHARED_LEVEL ? all_cpus() : 1ULL << cpu);
+}
+
+static int show_cache_id(const struct pseudo_ref *ref, struct text *text)
+{
+    struct arch_cache c;
+    long cpu;
+    int err = cache_of(ref, &c, &cpu);
+    if (!err)
+        text_printf(text, "%ld\n", c.level >= SHARED_LEVEL ? 0 : cpu);
+    return err;
+}
+
+#define CACHE(name_, value_)                                                                       \
+    {                                                                                              \
+        .name = (name_), .mode = FILE_MODE, .show = show_cache_value, .value = (value_)            \
+    }
+
+static const struct pseudo_entry cache_entries[] = {
+    CACHE("coherency_line_size", CACHE_LINE),
+    SHOW("id", show_cache_id),
+    CACHE("level", CACHE_LEVEL),
+    CACHE("number_of_sets", CACHE_SETS),
+    CACHE("physical_line_partition", CACHE_PARTITIONS),
+    SHOW("shared_cpu_list", show_cache_list),
+    SHOW("shared_cpu_map", show_cache_mask),
+    CACHE("size", CACHE_SIZE),
+    SHOW("type", show_cache_kind),
+    CACHE("ways_of_associativity", CACHE_WAYS),
+    { 0 },
+};
+
+static const struct pseudo_entry cache_entry = { .name = "index",
+                                                 .mode = DIR_MODE,
+                                                 .entries = cache_entries };
+
+static bool cache_exists(long index)
+{
+    struct arch_cache c;
+    return index >= 0 && index < CACHES_MAX && arch_cpu_cache((unsigned)index, &c);
+}
+
+static int cache_find(const struct pseudo_ref *dir, const char *name, size_t len,
+                      struct pseudo_ref *child)
+{
+    if (len < 6 || memcmp(name, "index", 5) != 0)
+        return -ENOENT;
+    long index = pseudo_number(name + 5, len - 5);
+    if (!cache_exists(index))
+        return -ENOENT;
+    *child =
+        (struct pseudo_ref){ .entry = &cache_entry, .number = dir->number | index << CACHE_SHIFT };
+    return 0;
+}
+
+static long cache_next(const struct pseudo_ref *dir, long from, const struct pseudo_entry **entry)
+{
+    *entry = &cache_entry;
+    return cache_exists(from) ? from : -1;
+}
+
 static const struct pseudo_entry one_cpu_entries[] = {
+    { .name = "cache", .mode = DIR_MODE, .find = cache_find, .next = cache_next },
     FIXED("online", "1\n"),
     DIRECTORY("topology", topology_entries),
     { 0 },

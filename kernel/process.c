@@ -154,6 +154,7 @@ static void process_inherit(struct process *process, struct process *parent)
     memcpy(process->comm, parent->comm, sizeof(process->comm));
     process->is_dumpable = parent->is_dumpable;
     process->personality = parent->personality;
+    process->coredump_filter = READ_ONCE(parent->coredump_filter);
     process->oom_score_adj = READ_ONCE(parent->oom_score_adj);
     process->oom_score_adj_min = READ_ONCE(parent->oom_score_adj_min);
     mutex_unlock(&parent->lock);
@@ -194,6 +195,7 @@ int process_create(struct process *model, struct process **out)
         credentials_init(&process->creds);
         rlimit_table_init(&process->limits);
         process->is_dumpable = true;
+        process->coredump_filter = COREDUMP_FILTER_DEFAULT;
         memcpy(process->comm, "init", 5);
     }
 

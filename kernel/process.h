@@ -46,6 +46,9 @@ struct process_attachment {
 
 enum process_state { PROCESS_ALIVE, PROCESS_ZOMBIE, PROCESS_REAPED };
 
+#define COREDUMP_FILTER_DEFAULT 0x33u
+#define COREDUMP_FILTER_MASK    0x1ffu
+
 struct process {
     unsigned refcount;        /* [a] */
     int pid;                  /* [i] */
@@ -95,6 +98,8 @@ struct process {
     bool was_over_limit; /* [a] it became a user with more than RLIMIT_NPROC: execve looks again */
     int pdeath_signal;
     unsigned personality;
+    unsigned
+        coredump_filter; /* [a] /proc/PID/coredump_filter: kept, as by a Linux without ELF_CORE */
     int oom_score_adj,
         oom_score_adj_min; /* [a] /proc/PID/oom_score_adj; how far down without CAP_SYS_RESOURCE */
     nsec_t oom_killed_at;  /* [a] 0: it is not a victim (kernel/mm/oom.c) */

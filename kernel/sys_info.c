@@ -102,6 +102,7 @@ long sys_sysinfo(void __app *to)
     frame_get_stats(&stats);
     info.uptime = clock_monotonic() / NSEC_PER_SEC;
     info.totalram = stats.total_pages * PAGE_SIZE;
+    info.sharedram = stats.shmem_pages * PAGE_SIZE;
     info.freeram = stats.free_pages * PAGE_SIZE;
     info.procs = (uint16_t)process_count();
     unsigned long load[3];

@@ -170,14 +170,18 @@ long sys_settimeofday(const void __app *tv_from, const void __app *zone_from)
  * The clock is the hypervisor's, so nothing here disciplines it: the state is that of a Linux whose clock
  * nobody has synchronised, and only a step can be asked for.
  */
-static int adjust(unsigned modes, const struct abi_timeval *step)
+static int adjust(const struct abi_timex *timex)
 {
+    unsigned modes = timex->modes;
+    const struct abi_timeval *step = &timex->time;
     nsec_t unit = modes & ABI_ADJ_NANO ? 1 : 1000;
 
     if (modes == 0 || modes == ABI_ADJ_OFFSET_SS_READ)
         return 0;
     if (!process_is_capable(ABI_CAP_SYS_TIME))
         return -EPERM;
+    if (modes == ABI_ADJ_OFFSET_SINGLESHOT && timex->offset == 0)
+        return 0; /* adjtime(3) that ends what is left of an adjustment: there is none */
     if ((modes & ~ABI_ADJ_NANO) != ABI_ADJ_SETOFFSET) {
         log_warning_once("adjtimex: the clock cannot be slewed (modes 0x%x)", modes);
         return -EOPNOTSUPP;
@@ -202,7 +206,7 @@ long sys_clock_adjtime(int clock, void __app *timex_at)
     }
     int err = copy_from_app(&timex, timex_at, sizeof(timex));
     if (!err)
-        err = adjust(timex.modes, &timex.time);
+        err = adjust(&timex);
     if (err)
         return err;
     nsec_t now = clock_realtime();

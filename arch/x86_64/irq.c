@@ -15,6 +15,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/percpu.h"
 #include "kernel/spinlock.h"
+#include "lib/format.h"
 
 struct irq_action {
     irq_handler handler;
@@ -26,10 +27,15 @@ struct irq_vector {
     struct irq_action *actions; /* [a] NULL: free */
     struct irq_action first;
     uint64_t count;
+    unsigned cpu; /* that took the last one: a vector goes to one processor */
 };
+
+enum own_interrupt { OWN_TIMER, OWN_RESCHEDULE, OWN_CALL, OWN_COUNT };
 
 static struct spinlock irq_lock = SPINLOCK_INIT(RANK_IRQ);
 static struct irq_vector vectors[VECTOR_DEVICE_LAST + 1 - VECTOR_DEVICE_FIRST];
+
+static uint64_t own_counts[CPUS_MAX][OWN_COUNT]; /* each row written by its processor alone */
 
 static struct irq_vector *vector_slot(unsigned vector)
 {
@@ -46,6 +52,7 @@ static void device_interrupt(unsigned vector)
         log_warning_once("interrupt on vector %x, which nobody handles", vector);
     } else {
         __atomic_fetch_add(&slot->count, 1, __ATOMIC_RELAXED);
+        WRITE_ONCE(slot->cpu, cpu_current());
         for (; action; action = __atomic_load_n(&action->next, __ATOMIC_ACQUIRE))
             action->handler(action->arg);
     }
@@ -54,15 +61,20 @@ static void device_interrupt(unsigned vector)
 
 static void dispatch(unsigned vector)
 {
+    uint64_t *own = own_counts[cpu_current()];
+
     switch (vector) {
     case VECTOR_TIMER:
+        own[OWN_TIMER]++;
         apic_eoi();
         apic_timer_interrupt();
         break;
     case VECTOR_RESCHEDULE: /* the return to the application looks at need_resched */
+        own[OWN_RESCHEDULE]++;
         apic_eoi();
         break;
     case VECTOR_CALL:
+        own[OWN_CALL]++;
         apic_eoi();
         smp_call_interrupt();
         break;
@@ -146,4 +158,31 @@ uint64_t irq_vector_count(unsigned vector)
 {
     struct irq_vector *slot = vector_slot(vector);
     return slot ? __atomic_load_n(&slot->count, __ATOMIC_RELAXED) : 0;
+}
+
+bool arch_irq_row(unsigned row, struct arch_irq_row *out)
+{
+    static const struct arch_irq_row own[OWN_COUNT] = {
+        [OWN_TIMER] = { "LOC", "Local timer interrupts" },
+        [OWN_RESCHEDULE] = { "RES", "Rescheduling interrupts" },
+        [OWN_CALL] = { "CAL", "Function call interrupts" },
+    };
+
+    if (row >= ARRAY_SIZE(vectors) + OWN_COUNT)
+        return false;
+    if (row >= ARRAY_SIZE(vectors)) {
+        *out = own[row - ARRAY_SIZE(vectors)];
+        return true;
+    }
+    *out = (struct arch_irq_row){ .description = "APIC  device" };
+    if (READ_ONCE(vectors[row].actions))
+        (void)format_string(out->label, sizeof(out->label), "%u", VECTOR_DEVICE_FIRST + row);
+    return true;
+}
+
+uint64_t arch_irq_count(unsigned row, unsigned cpu)
+{
+    if (row >= ARRAY_SIZE(vectors))
+        return READ_ONCE(own_counts[cpu][row - ARRAY_SIZE(vectors)]);
+    return READ_ONCE(vectors[row].cpu) == cpu ? READ_ONCE(vectors[row].count) : 0;
 }

@@ -429,7 +429,9 @@ void frame_get_stats(struct frame_stats *stats)
 
     for (unsigned i = 0; i < CPUS_MAX; i++)
         stats->free_pages += READ_ONCE(caches[i].count);
-    stats->cache_pages = __atomic_load_n(&kind_pages[FRAME_CACHE], __ATOMIC_RELAXED);
+    stats->shmem_pages = __atomic_load_n(&kind_pages[FRAME_SHMEM], __ATOMIC_RELAXED);
+    stats->cache_pages =
+        __atomic_load_n(&kind_pages[FRAME_CACHE], __ATOMIC_RELAXED) + stats->shmem_pages;
     stats->app_pages = __atomic_load_n(&kind_pages[FRAME_APP], __ATOMIC_RELAXED);
     stats->slab_pages = __atomic_load_n(&kind_pages[FRAME_SLABS], __ATOMIC_RELAXED);
     stats->kernel_pages = __atomic_load_n(&kind_pages[FRAME_KERNEL], __ATOMIC_RELAXED);

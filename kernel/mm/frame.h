@@ -23,7 +23,7 @@ struct slab_cache;
 #define ALLOC_NORECLAIM 8u /* fail rather than reclaim: worth it only if memory is ample */
 
 /* What a frame is used for: only counted. */
-enum frame_kind { FRAME_KERNEL, FRAME_APP, FRAME_CACHE, FRAME_SLABS, FRAME_KINDS };
+enum frame_kind { FRAME_KERNEL, FRAME_APP, FRAME_CACHE, FRAME_SHMEM, FRAME_SLABS, FRAME_KINDS };
 
 struct frame {
     uint32_t refcount; /* [a] 0: free */
@@ -84,6 +84,7 @@ struct frame_stats {
     uint64_t total_pages;
     uint64_t free_pages;
     uint64_t cache_pages; /* in page caches, adopted ones included */
+    uint64_t shmem_pages; /* those of them that no device has, too */
     uint64_t app_pages;   /* anonymous */
     uint64_t slab_pages;
     uint64_t kernel_pages; /* the rest: tables, stacks, buffers */

@@ -125,7 +125,7 @@ static int insert_locked(struct pagecache *cache, uint64_t index, struct frame *
         return err;
     frame->cache = cache;
     frame->index = index;
-    frame_set_kind(frame, FRAME_CACHE);
+    frame_set_kind(frame, can_refill(cache) ? FRAME_CACHE : FRAME_SHMEM);
     cache->npages++;
     if (can_refill(cache))
         reclaim_list_add(frame);

@@ -25,6 +25,7 @@
 #include "kernel/process_files.h"
 #include "kernel/rlimit.h"
 
+#define LOOK_MAX          16u
 #define STACK_RANDOM_SIZE (16UL << 30) /* as Linux: what the stack's place may vary by */
 #define MMAP_RANDOM_BITS  28           /* pages */
 #define NEAR_DISTANCE     (1UL << 30)
@@ -436,6 +437,37 @@ void vmspace_for_each(struct vmspace *vm, bool (*visit)(const struct mapping *ma
     while (mapping && visit(mapping, arg))
         mapping = mapping_next(mapping);
     read_unlock(&vm->lock);
+}
+
+static struct vmspace_page page_seen(const struct arch_pt_page *page, uintptr_t end)
+{
+    struct frame *frame = page->pte.prot & PT_SPECIAL ? NULL : frame_of(page->pte.paddr);
+    uint32_t nrefs = frame ? __atomic_load_n(&frame->refcount, __ATOMIC_RELAXED) : 1;
+    struct pagecache *cache = frame ? READ_ONCE(frame->cache) : NULL;
+    uintptr_t in_page = page->address & (page->pte.size - 1);
+
+    return (struct vmspace_page){
+        .address = page->address,
+        .size = MIN(page->pte.size - in_page, end - page->address),
+        .paddr = page->pte.paddr + in_page,
+        .nsharers = MAX(nrefs - (cache != NULL), 1U), /* a cache has a reference, too */
+        .has_cache = cache != NULL,
+        .is_dirty = page->pte.is_dirty || (frame && frame->flags & FRAME_DIRTY),
+        .is_accessed = page->pte.is_accessed,
+    };
+}
+
+unsigned vmspace_look(struct vmspace *vm, uintptr_t *address, uintptr_t end,
+                      struct vmspace_page *pages, unsigned max)
+{
+    struct arch_pt_page found[LOOK_MAX];
+
+    mutex_lock(&vm->table_lock);
+    unsigned n = arch_pt_scan(&vm->table, address, end, PT_SCAN_LOOK, found, MIN(max, LOOK_MAX));
+    for (unsigned i = 0; i < n; i++)
+        pages[i] = page_seen(&found[i], end);
+    mutex_unlock(&vm->table_lock);
+    return n;
 }
 
 uint64_t vmspace_resident_in(struct vmspace *vm, uintptr_t start, uintptr_t end)

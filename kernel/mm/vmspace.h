@@ -151,5 +151,17 @@ void vmspace_for_each(struct vmspace *vm, bool (*visit)(const struct mapping *ma
                       void *arg);
 /* Whether all of [start, end) is mapped: 0 or -ENOMEM. */
 int vmspace_check_mapped(struct vmspace *vm, uintptr_t start, uintptr_t end) __must_check;
-/* Resident pages of a range, for smaps.  Lock held for reading (vmspace_for_each). */
+/* Resident pages of a range, for /proc: the next of [*address, end), up to max of them, in order.  How many; *address
+ * is where to go on, and end or more when there is nothing left. */
+struct vmspace_page {
+    uintptr_t address;
+    size_t size; /* bytes from address on */
+    paddr_t paddr;
+    unsigned nsharers; /* page tables that have it, at least 1 */
+    bool has_cache;    /* of a file, or shared */
+    bool is_dirty, is_accessed;
+};
+unsigned vmspace_look(struct vmspace *vm, uintptr_t *address, uintptr_t end,
+                      struct vmspace_page *pages, unsigned max);
+/* How many there are. */
 uint64_t vmspace_resident_in(struct vmspace *vm, uintptr_t start, uintptr_t end);

@@ -19,7 +19,7 @@ static int adjtimex_call(struct timex *timex)
 int main(void)
 {
     struct timex timex = { 0 };
-    struct timeval left = { 1, 1 };
+    struct timeval left = { 1, 1 }, none = { 0, 0 };
     int state;
 
     CHECK((state = adjtimex_call(&timex)) == TIME_ERROR || state == TIME_OK);
@@ -28,6 +28,7 @@ int main(void)
     memset(&timex, 0, sizeof timex);
     CHECK(clock_adjtime(CLOCK_REALTIME, &timex) == state);
     CHECK(!adjtime(NULL, &left) && left.tv_sec == 0 && left.tv_usec == 0);
+    CHECK(!adjtime(&none, &left) && left.tv_sec == 0 && left.tv_usec == 0);
     CHECK_ERRNO(clock_adjtime(CLOCK_MONOTONIC, &timex), EOPNOTSUPP);
     CHECK_ERRNO(clock_adjtime(77, &timex), EINVAL);
     CHECK_ERRNO(adjtimex_call((struct timex *)1), EFAULT);
