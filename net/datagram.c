@@ -96,7 +96,7 @@ static void put_pktinfo(const struct inet_socket *inet, const struct datagram *d
     }
 }
 
-static void put_time(const struct socket *sock, nsec_t time, struct message *message)
+void datagram_put_time(const struct socket *sock, nsec_t time, struct message *message)
 {
     if (sock->timestamp_ns) {
         struct abi_timespec ts = timespec_from_nsec(time);
@@ -114,7 +114,7 @@ static void put_control(const struct inet_socket *inet, const struct datagram *d
     int ttl = datagram->ttl;
     int tos = datagram->tos;
 
-    put_time(&inet->base, datagram->time, message);
+    datagram_put_time(&inet->base, datagram->time, message);
     if (inet->want_pktinfo)
         put_pktinfo(inet, datagram, message);
     if (inet->want_ttl)

@@ -41,6 +41,9 @@ static inline bool datagram_queue_is_empty(const struct datagram_queue *queue)
     return __atomic_load_n(&queue->count, __ATOMIC_ACQUIRE) == 0;
 }
 
+/* The control message with the time of an arrival (CLOCK_REALTIME), if the socket wants it. */
+void datagram_put_time(const struct socket *sock, nsec_t time, struct message *message);
+
 /* The source address and interface that a message's control part (IP_PKTINFO) asks for; those
  * that it leaves out are unchanged.  -EINVAL. */
 struct datagram_route {

@@ -33,6 +33,7 @@
 #include "lwip/prot/ip6.h"
 #include "net/lwip_port.h"
 #include "net/net.h"
+#include "net/packet_tap.h"
 #include "net/tcp_gso.h"
 #include "net/tcp_table.h"
 #include "net/timers.h"
@@ -254,6 +255,7 @@ static err_t link_output(struct netif *netif, struct pbuf *p)
     timers_note_activity();
     if (!port->dev->is_link_up)
         return ERR_IF;
+    packet_tap(netif, p, true);
     pbuf_ref(p);
     return transmit(port, p);
 }
@@ -397,6 +399,7 @@ void netdev_deliver(struct netdev *dev, struct netdev_buffer *packet,
         dev->rx_dropped++;
         return;
     }
+    packet_tap(&port->netif, p, false);
     bool is_checked = offload && (offload->checksum_ok || offload->needs_checksum);
     if (is_checked)
         port->netif.chksum_flags &= (u16_t)~CHECK_TRANSPORT;
@@ -486,6 +489,16 @@ static void deliver_loopback(struct netif *netif, struct pbuf *p)
         *ip_2_ip4(&netif->ip_addr) = own;
 }
 
+static void tap_looped(const struct pbuf *p)
+{
+    struct netif *netif = packet_tap_users ? netdev_find("lo") : NULL;
+
+    if (netif) {
+        packet_tap(netif, p, true);
+        packet_tap(netif, p, false);
+    }
+}
+
 static void poll_looped(struct netif *netif)
 {
     u16_t checks = netif->chksum_flags;
@@ -498,6 +511,7 @@ static void poll_looped(struct netif *netif)
         if (!netif->loop_first)
             netif->loop_last = NULL;
         p->next = NULL;
+        tap_looped(p);
         deliver_loopback(netif, p);
     }
     netif->chksum_flags = checks;

@@ -261,6 +261,8 @@ int socket_create(int family, int type, int protocol, struct socket **out)
         return unix_socket_create(family, type, protocol, out);
     case ABI_AF_NETLINK:
         return netlink_create(family, type, protocol, out);
+    case ABI_AF_PACKET:
+        return packet_socket_create(type, protocol, out);
     default:
         log_warning_once("socket: address family %d is not supported", family);
         return -EAFNOSUPPORT;

@@ -160,6 +160,7 @@ int tcp_socket_create(int family, int type, int protocol, struct socket **out) _
 int udp_socket_create(int family, int type, int protocol, struct socket **out) __must_check;
 int raw_socket_create(int family, int type, int protocol, struct socket **out) __must_check;
 int unix_socket_create(int family, int type, int protocol, struct socket **out) __must_check;
+int packet_socket_create(int type, int protocol, struct socket **out) __must_check;
 int netlink_create(int family, int type, int protocol, struct socket **out) __must_check;
 /* socketpair(2): two connected sockets of AF_UNIX. */
 int unix_socket_pair(int type, struct socket *pair[2]) __must_check;
