@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Twenty stressors of stress-ng for a second each; tests/slow/test_stress_ng.py runs them all for longer."""
+"""Twenty stressors of stress-ng for a second each; tests/slow/test_suites.py runs them all for longer."""
 from stress import run_stressors
 
 # First those with the most threads at a time: their kernel stacks are kept for the next ones.

@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Runs the test suites of CPython and Go on Linux and in Stout, and compares test by test.
+"""Runs the test suites of CPython and Go and the stressors of stress-ng on Linux and in Stout, and compares test by test.
 
     suite.py SUITE [UNIT...] [--on linux|stout|both] [--again] [--list] [--shard I/N] [--text]
 
-SUITE is cpython or go, a UNIT a module or package of it (all when none is named).  The results are kept one file
+SUITE is cpython, go or stress-ng, a UNIT a module, package or stressor of it (all when none is named).  The results are kept one file
 per unit in build/suites/SUITE/linux and .../stout; a unit whose results are there is not run again (--again
 runs it), so that a run that was stopped goes on where it was.
 
@@ -33,14 +33,16 @@ PYTHON_LIB = "/usr/lib/python3.11"
 ZONES = "/usr/share/zoneinfo"
 COMMANDS = ("sh", "cat", "echo", "true", "false", "sleep", "ls", "env", "uname", "kill", "rm", "mkdir", "pwd", "id", "tty",
             "stty", "head", "grep", "ps", "bash", "sort", "touch", "ln", "chmod", "date", "hostname")
-TIMEOUT = {"linux": 120, "stout": 400}
-UNIT_TIMEOUT = 3600
 
 
 class Suite:
     """What a suite adds to the image, which units it has, how a unit is prepared."""
 
     memory, cpus = "1536M", 2  # the size of both sides' file systems, too
+    timeout = {"linux": 120, "stout": 400}  # seconds without progress that end a test
+    silence = 3600  # and that end a machine
+    linux = "linux_root.py"  # what runs the command on Linux
+    plan = {}  # more for the driver
 
     def __init__(self):
         self.folder = os.path.join(BUILD, self.name)
@@ -144,7 +146,24 @@ class Go(Suite):
         os.rename(path + ".part", path)
 
 
-SUITES = {"cpython": CPython, "go": Go}
+class StressNg(Suite):
+    """Linux is a machine of its own here: stressors run as root, and some would change the host."""
+
+    name = "stress-ng"
+    memory = "2560M"  # the largest file of a stressor, 1 GiB, fits into half of it
+    timeout = {"linux": 60, "stout": 60}
+    silence = 240
+    linux = "linux_machine.py"
+    plan = {"seconds": {"linux": 2, "stout": 10}}
+
+    def adds(self):
+        return [shutil.which("stress-ng")]
+
+    def units(self):
+        return subprocess.run(["stress-ng", "--stressors"], capture_output=True, text=True, check=True).stdout.split()
+
+
+SUITES = {"cpython": CPython, "go": Go, "stress-ng": StressNg}
 
 
 class Store:
@@ -210,12 +229,13 @@ class Run:
         image = re.search(r"-initrd (\S+)", plan).group(1)
         env = ["/usr/bin/env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root",
                *re.findall(r"(?<=-e )\S+", " ".join(run))]
-        return [sys.executable, os.path.join(HERE, "linux_root.py"), image, self.suite.memory, "/tmp", *env, *self.suite.command()]
+        return [sys.executable, os.path.join(HERE, self.suite.linux), image, self.suite.memory, "/tmp", *env, *self.suite.command()]
 
     def follow(self, process, todo):
         """None when the driver came to its end, else the reason why not."""
-        plan = {"timeout": TIMEOUT[self.place],
-                "units": [{"name": unit, "done": sorted(self.lines.get(unit, {}))} for unit in todo]}
+        plan = {name: values[self.place] for name, values in self.suite.plan.items()}
+        plan |= {"timeout": self.suite.timeout[self.place],
+                 "units": [{"name": unit, "done": sorted(self.lines.get(unit, {}))} for unit in todo]}
         process.stdin.write(json.dumps(plan).encode())
         process.stdin.close()
         ended = False
@@ -223,9 +243,10 @@ class Run:
         reader = process.stderr and threading.Thread(target=lambda: errors.append(process.stderr.read()))
         if reader:
             reader.start()
-        watchdog = threading.Timer(UNIT_TIMEOUT, process.kill)
-        watchdog.start()
+        watchdog = self.watch(process)
         for data in process.stdout:
+            watchdog.cancel()
+            watchdog = self.watch(process)
             try:
                 line = json.loads(data)
             except ValueError:
@@ -245,6 +266,11 @@ class Run:
             reader.join()
         text = errors[0].decode("utf-8", "replace") if errors else ""
         return None if ended else f"status {process.returncode}\n{text}"
+
+    def watch(self, process):
+        watchdog = threading.Timer(self.suite.silence, process.kill)
+        watchdog.start()
+        return watchdog
 
     def add(self, unit, line):
         self.lines.setdefault(unit, {})[line["t"]] = line
@@ -271,7 +297,7 @@ def listed():
     if os.path.exists(LIST):
         with open(LIST, encoding="utf-8") as file:
             for line in file:
-                heading = re.match(r"## (CPython|Go)\b", line)
+                heading = re.match(r"## (CPython|Go|stress-ng)\b", line)
                 if line.startswith("## "):
                     suite = heading.group(1).lower() if heading else None
                 row = re.match(r"\| `([^`]+)` \| (.+) \|$", line)
@@ -281,6 +307,8 @@ def listed():
 
 
 def name_of(unit, test):
+    if test == unit:
+        return unit
     return test.removeprefix("test.") if test.startswith("test.") else f"{unit}: {test}"
 
 
@@ -310,7 +338,7 @@ class Comparison:
             judged.add(name_of(unit, test))
             self.judge(name_of(unit, test), stout.get(test, {"s": usual}), is_test(test))
         for suite, name in self.rows:
-            if suite == self.suite.name and name.startswith((unit + ".", unit + ":")) and name not in judged:
+            if suite == self.suite.name and f"{name}:".startswith((unit + ".", unit + ":")) and name not in judged:
                 self.problems.append(f"{name}: it does not pass on Linux; take its row off docs/compatibility.md")
 
     def judge(self, name, result, counts):

@@ -3,7 +3,7 @@
 
     driver.py SUITE <PLAN
 
-PLAN is JSON: {"timeout": seconds for one test, "units": [{"name": ..., "done": [tests]}, ...]}.  The
+PLAN is JSON: {"timeout": seconds for one test, more that a suite wants, "units": [{"name": ..., "done": [tests]}, ...]}.  The
 lines printed are {"u": unit, "t": test, "s": status, "d": seconds, "text": ...}, with status ok, skip, fail, error,
 crash or timeout; {"u": unit, "begin": test} before each test, so that the host knows what ran when the whole
 machine stopped; and {"u": unit, "done": status} at a unit's end.  A test that hangs or takes its
@@ -30,8 +30,8 @@ def tell(**line):
 class Unit:
     """One module or package; subclasses know how to start it and how to read what it tells."""
 
-    def __init__(self, name, done, timeout):
-        self.name, self.done, self.timeout = name, set(done), timeout
+    def __init__(self, name, done, plan):
+        self.name, self.done, self.plan, self.timeout = name, set(done), plan, plan["timeout"]
         self.running = self.ended = None
         self.output = os.path.join(WORK, "output")
         self.position = 0
@@ -186,7 +186,44 @@ class GoUnit(Unit):
             self.begin(test)
 
 
-UNITS = {"cpython": PythonUnit, "go": GoUnit}
+class StressUnit(Unit):
+    """A stressor, which is its unit's only test."""
+
+    skips = re.compile(r"skipping stress|will be skipped|skipped, |No stress workers invoked|--pathological option")
+    SKIPPED = (3, 4)  # EXIT_NO_RESOURCE, EXIT_NOT_IMPLEMENTED
+
+    def run(self):
+        if self.name not in self.done:
+            os.makedirs(WORK, exist_ok=True)
+            self.begin(self.name)
+            self.finish(self.name, *self.run_process())
+            subprocess.run(["rm", "-rf", WORK], check=False)
+        tell(u=self.name, done="ok")
+
+    def run_process(self):
+        begun = time.monotonic()
+        with open(self.output, "wb") as output:
+            process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+                                       start_new_session=True, cwd=WORK, env=self.environment())
+        try:
+            status = self.judge(process.wait(self.plan["seconds"] + self.timeout))
+        except subprocess.TimeoutExpired:
+            status = "timeout"
+        text = self.tail()
+        kill_session(process)
+        return status, round(time.monotonic() - begun), "" if status == "ok" else text
+
+    def command(self):
+        return ["stress-ng", f"--{self.name}", "1", "-t", str(self.plan["seconds"]), "--verify", "--oomable",
+                "--no-rand-seed"]
+
+    def judge(self, returncode):
+        if returncode in self.SKIPPED or self.skips.search(self.tail()):
+            return "skip"
+        return "fail" if returncode else "ok"
+
+
+UNITS = {"cpython": PythonUnit, "go": GoUnit, "stress-ng": StressUnit}
 
 
 def kill_session(process):
@@ -207,7 +244,7 @@ def main():
     suite, plan = sys.argv[1], json.load(sys.stdin)
     os.makedirs(WORK, exist_ok=True)
     for unit in plan["units"]:
-        UNITS[suite](unit["name"], unit.get("done", ()), plan["timeout"]).run()
+        UNITS[suite](unit["name"], unit.get("done", ()), plan).run()
     tell(end=True)
 
 
