@@ -2,6 +2,7 @@
 """stout build: gather and pack as for run, then write an image; same input, same bytes."""
 import os
 
+from . import images
 from .disk import FORMS, make_disk
 from .errors import usage
 from .image import Image
@@ -22,6 +23,7 @@ def build(kind, output, **values):
                     "it with --add.")
     source_epoch()  # a bad one is told before the work
     options = RunOptions(boot="mb2", stdio=STREAMS, **values)
+    options.keep_reasons = True
     if options.net == "user":
         options.net_manifest = "dhcp"
     suffix = FORMS[kind][0] if kind in FORMS else ".iso"
@@ -37,6 +39,7 @@ def build(kind, output, **values):
         else:
             make_disk(kind, *what)
         publish(made, path)
+    images.record(path, kind, options.program)
     print(path)
     return 0
 

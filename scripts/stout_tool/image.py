@@ -58,32 +58,39 @@ class Image:
 
     def gather(self):
         """Fills the tree; the order matters: what the user adds wins over defaults."""
-        if self.package:
-            from .packages.launch import fill_tree
-            fill_tree(self.package, self.tree)
-        elif self.options.root:
-            self.tree.add_folder(self.root.top, "/")
+        with self.tree.because(self.place):
+            if self.package:
+                from .packages.launch import fill_tree
+                fill_tree(self.package, self.tree)
+            elif self.options.root:
+                self.tree.add_folder(self.root.top, "/")
         self.env.update(self.options.env)
         path = self._locate_program(self.options.program)
-        self._add_program(path)
-        self._add_user_files()
+        with self.tree.because("the program and its script"):
+            self._add_program(path)
+            self._add_user_files()
         items = [split_item(item) for item in self.options.add]
         for path, _ in items:  # what programs bring; the user's own files come after and win
             if os.path.isfile(path) and is_linked(path):
                 self._add_recipe(recipes.for_interpreter(path), path)
         for path, guest in items:
-            self._add_item(path, guest)
+            with self.tree.because(f"--add {path}"):
+                self._add_item(path, guest)
         if self.user.name and self.user.name != "root":
             self.env.setdefault("USER", self.user.name)
         if self.package and "HOME" not in self.options.env:
             self.env["HOME"] = home_of(self.uid, self.root)
-        defaults.add_defaults(self.tree, self.hostname, self.users, self.net != "none")
-        if not self.options.root:
-            self._add_merged_folders()
-        self._add_loader_config()
-        if not self.options.root or self.tree.follow(self.cwd) not in self.tree:
-            self._add_cwd()
+        with self.tree.because("every image has it"):
+            defaults.add_defaults(self.tree, self.hostname, self.users, self.net != "none")
+            if not self.options.root:
+                self._add_merged_folders()
+            self._add_loader_config()
+            if not self.options.root or self.tree.follow(self.cwd) not in self.tree:
+                self._add_cwd()
         self.tree.add_bytes(manifest.PATH, manifest.make_manifest(self), 0o600)
+        if self.options.keep_reasons:
+            from .images import REASONS, pack_reasons
+            self.tree.add_bytes(REASONS, pack_reasons(self.tree), 0o600)
         self.private.tell()
 
     def _add_merged_folders(self):
@@ -229,7 +236,8 @@ class Image:
         self.patches_code |= recipe.patches_code
         if self.options.root:
             return
-        recipes.take_files(recipe, path, self.tree, self._on_elf, self.say)
+        with self.tree.because(f"{recipe.name} needs it"):
+            recipes.take_files(recipe, path, self.tree, self._on_elf, self.say)
         users = [find_user(name, self.root) for name in recipe.users if is_user(name, self.root)]
         self.users += users
         for directory in recipe.directories:
@@ -302,7 +310,8 @@ class Image:
             if self.options.root:
                 continue
             if library != path:
-                self.tree.add_host(library)
+                with self.tree.because(f"a library of {path}"):
+                    self.tree.add_host(library)
             if library not in self.resolver.by_name.values() and ".so" in os.path.basename(library):
                 self.resolver.by_name.setdefault(os.path.basename(library), library)
 

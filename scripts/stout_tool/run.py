@@ -26,6 +26,7 @@ class RunOptions:
         self.package = values.get("package")
         self.image = values.get("image")
         self.entrypoint = values.get("entrypoint")
+        self.keep_reasons = False  # in the image, for stout image inspect
         self.secrets = values.get("secrets", False)
         self.user_files = []  # those of this host that are named as arguments of a package
         self.workdir = values.get("workdir")

@@ -5,6 +5,7 @@ An entry is keyed by its absolute path in the image.  Adding a path of the host 
 the symbolic links on the way too (/lib -> usr/lib), so that the image looks as the host does.
 The entries, with sizes and times, are also the key under which the finished archive is cached.
 """
+import contextlib
 import hashlib
 import os
 import stat
@@ -15,13 +16,14 @@ FILE, DIRECTORY, SYMLINK, BYTES = "file", "dir", "link", "bytes"
 
 
 class Entry:
-    __slots__ = ("kind", "mode", "mtime", "uid", "gid", "source", "data", "size", "stamp", "keep_time")
+    __slots__ = ("kind", "mode", "mtime", "uid", "gid", "source", "data", "size", "stamp", "keep_time", "why")
 
     def __init__(self, kind, mode=0o755, mtime=0, uid=0, gid=0, source=None, data=None, size=0,
                  stamp=0, keep_time=False):
         self.kind, self.mode, self.mtime = kind, mode, mtime
         self.uid, self.gid = uid, gid
         self.source, self.data, self.size, self.stamp = source, data, size, stamp
+        self.why = ""
         self.keep_time = keep_time  # a directory's; else it is that of the newest file in it
 
 
@@ -32,6 +34,15 @@ class Tree:
         self.entries = {}
         self._keep_owner = keep_owner
         self.total = 0
+        self.why = ""  # for the entries that are put now: stout image inspect shows it
+
+    @contextlib.contextmanager
+    def because(self, why):
+        before, self.why = self.why, why
+        try:
+            yield
+        finally:
+            self.why = before
 
     def __contains__(self, path):
         return path in self.entries
@@ -153,6 +164,7 @@ class Tree:
     def put(self, path, entry):
         old = self.entries.get(path)
         self.total += entry.size - (old.size if old else 0)
+        entry.why = self.why
         self.entries[path] = entry
 
     def key(self):
