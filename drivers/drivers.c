@@ -13,6 +13,7 @@
 #include "drivers/virtio_net.h"
 #include "drivers/virtio_pci.h"
 #include "drivers/virtio_rng.h"
+#include "drivers/vmxnet3.h"
 #include "kernel/console.h"
 #include "kernel/driver.h"
 #include "kernel/log.h"
@@ -24,6 +25,7 @@ const struct driver *const drivers[] = {
     &virtio_net_driver,     /* QEMU, most clouds */
     &e1000_driver,          /* VirtualBox, VMware */
     &e1000e_driver,         /* VMware, QEMU's q35 */
+    &vmxnet3_driver,        /* VMware, where one asks for it */
     &virtio_9p_driver,      /* folders of the host */
 };
 const unsigned ndrivers = ARRAY_SIZE(drivers);

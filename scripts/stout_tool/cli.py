@@ -95,7 +95,7 @@ machine_options = with_options([
     click.option("-i", "--interactive", is_flag=True, help="Pass standard input to the program."),
     click.option("--accel", type=click.Choice(["kvm", "tcg"]), help="Default: KVM where it works."),
     click.option("--machine", type=click.Choice(["microvm", "q35", "pc"]), help="Default: microvm."),
-    click.option("--nic", type=click.Choice(["virtio", "e1000", "e1000e"]),
+    click.option("--nic", type=click.Choice(["virtio", "e1000", "e1000e", "vmxnet3"]),
                  help="The network card (default virtio); another hypervisor's needs a machine with PCI (default q35)."),
     click.option("--boot", type=click.Choice(["pvh", "mb2", "mb1", "uefi"]), default="pvh",
                  help="Start directly (pvh) or from a GRUB disc: multiboot 2 or 1 under BIOS, or UEFI."),

@@ -143,7 +143,7 @@ def exercise(vm, udp):
 
 @pytest.mark.parametrize("cpus", ["1", "2"])
 @pytest.mark.parametrize("machine_name", ["pc", "q35"])
-@pytest.mark.parametrize("nic", ["e1000", "e1000e"])
+@pytest.mark.parametrize("nic", ["e1000", "e1000e", "vmxnet3"])
 def test_card(machine, server, nic, machine_name, cpus):
     udp = free_port()
     vm = machine(server, guest_port=8083,
@@ -151,7 +151,7 @@ def test_card(machine, server, nic, machine_name, cpus):
     exercise(vm, udp)
 
 
-@pytest.mark.parametrize("nic", ["e1000", "e1000e"])
+@pytest.mark.parametrize("nic", ["e1000", "e1000e", "vmxnet3"])
 def test_pulled_cable(machine, server, tmp_path, nic):
     """Without a link nothing comes; with it the same connection goes on."""
     path = str(tmp_path / "monitor")

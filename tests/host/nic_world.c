@@ -7,8 +7,10 @@
 #include "abi/errno.h"
 #include "kernel/log.h"
 #include "kernel/mm/frame.h"
+#include "kernel/mm/heap.h"
 #include "kernel/spinlock.h"
 #include "tests/host/check.h"
+#include "tests/host/nic_mmio.h"
 
 struct host_frame {
     struct frame frame;
@@ -25,6 +27,7 @@ void *nic_arg;
 bool nic_has_msi, nic_has_msix;
 unsigned nic_nwakes, nic_nready;
 void (*nic_on_pause)(void);
+uint32_t (*nic_on_read)(unsigned bar, unsigned offset);
 long nic_frames, nic_frames_max = 100000;
 struct nic_packet nic_packets[1024];
 unsigned nic_npackets;
@@ -41,6 +44,13 @@ uint32_t nic_reg(unsigned bar, unsigned offset)
 void nic_set_reg(unsigned bar, unsigned offset, uint32_t value)
 {
     memcpy(&nic_window[bar][offset], &value, sizeof(value));
+}
+
+uint32_t nic_mmio_read32(const volatile void *address)
+{
+    size_t at = (size_t)((const volatile char *)address - nic_window[0]);
+    unsigned bar = (unsigned)(at / NIC_WINDOW_SIZE), offset = (unsigned)(at % NIC_WINDOW_SIZE);
+    return nic_on_read ? nic_on_read(bar, offset) : nic_reg(bar, offset);
 }
 
 /* ---- Machine ----------------------------------------------------------------------------- */
@@ -221,4 +231,17 @@ void nic_release_packets(void)
             buffer = next;
         }
     }
+}
+
+void nic_forget(void)
+{
+    while (all_frames) {
+        struct host_frame *frame = all_frames;
+        all_frames = frame->next;
+        free(frame->memory);
+        free(frame);
+    }
+    nic_frames = 0;
+    kfree(nic_arg);
+    nic_arg = NULL;
 }

@@ -17,8 +17,10 @@ extern void *nic_arg;
 extern bool nic_has_msi, nic_has_msix;
 extern unsigned nic_nwakes, nic_nready;
 extern void (*nic_on_pause)(void); /* the card's turn while the driver waits */
-extern long nic_frames;            /* page frames in use */
-extern long nic_frames_max;        /* beyond these there are none */
+extern uint32_t (*nic_on_read)(unsigned bar,
+                               unsigned offset); /* of drivers with nic_mmio.h; NULL: the array */
+extern long nic_frames;                          /* page frames in use */
+extern long nic_frames_max;                      /* beyond these there are none */
 
 /* What net got, oldest first; the test owns it and has to release it. */
 struct nic_packet {
@@ -28,6 +30,8 @@ struct nic_packet {
 extern struct nic_packet nic_packets[1024];
 extern unsigned nic_npackets;
 void nic_release_packets(void);
+/* The driver's memory goes, as if the machine ended. */
+void nic_forget(void);
 
 uint32_t nic_reg(unsigned bar, unsigned offset);
 void nic_set_reg(unsigned bar, unsigned offset, uint32_t value);
