@@ -1,16 +1,25 @@
 # SPDX-License-Identifier: MIT
 """stout build: gather and pack as for run, then write an image; same input, same bytes."""
 import os
+import re
+import sys
 
 from . import images
+from .bundle import pack
 from .disk import FORMS, make_disk
 from .errors import usage
 from .image import Image
 from .iso import make_iso
 from .kernel import image_path
 from .output import publish, source_epoch, workshop
+from .qemu import default_memory
 from .run import RunOptions, kernel_command_line
 
+BUNDLES = ("qemu", "xen")
+NOTICES = {
+    "aws": "EC2's card (ENA) has no driver yet: the image boots there, but without a network.",
+    "azure": "Azure's card (Hyper-V's netvsc) has no driver yet: the image boots there, but without a network.",
+}
 STREAMS = ["stream", "stream", "stream"]  # whatever this terminal is
 
 
@@ -26,22 +35,43 @@ def build(kind, output, **values):
     options.keep_reasons = True
     if options.net == "user":
         options.net_manifest = "dhcp"
-    suffix = FORMS[kind][0] if kind in FORMS else ".iso"
-    path = os.path.abspath(output or default_name(options) + suffix)
+    path = os.path.abspath(output or default_name(options) + suffix_of(kind))
     with workshop(path) as folder:
         image = Image(options, lambda text: None)
         image.gather()
         archive = image.write()
-        made = os.path.join(folder, "image")
-        what = (image_path(options), archive, kernel_command_line(options), made, folder)
-        if kind == "iso":
-            make_iso("mb2", *what)
-        else:
-            make_disk(kind, *what)
-        publish(made, path)
-    images.record(path, kind, options.program)
-    print(path)
+        paths = []
+        for suffix, made in make(kind, name_of(path), options, archive, folder):
+            paths.append(path if not paths else os.path.splitext(path)[0] + suffix)
+            publish(made, paths[-1])
+            images.record(paths[-1], kind, options.program)
+    for text in filter(None, (NOTICES.get(kind),)):
+        sys.stderr.write(f"stout: {text}\n")
+    print("\n".join(paths))
     return 0
+
+
+def suffix_of(kind):
+    return ".iso" if kind == "iso" else ".tar" if kind in BUNDLES else FORMS[kind][0]
+
+
+def name_of(path):
+    """What a machine made of it is called: for descriptors, configurations and the names of files in them."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", os.path.splitext(os.path.basename(path))[0]).strip(".-") or "stout"
+
+
+def make(kind, name, options, archive, folder):
+    """[(suffix, finished file)] in the folder."""
+    kernel, words = image_path(options), kernel_command_line(options)
+    memory = default_memory(os.stat(archive).st_size)
+    path = os.path.join(folder, "image")
+    if kind == "iso":
+        make_iso("mb2", kernel, archive, words, path, folder)
+    elif kind in BUNDLES:
+        pack(kind, name, kernel, archive, words, memory, path)
+    else:
+        return make_disk(kind, name, kernel, archive, words, memory, folder)
+    return [(suffix_of(kind), path)]
 
 
 def default_name(options):

@@ -9,7 +9,7 @@ import click
 from . import __version__
 from .errors import STATUS_TOOL, StoutError
 
-IMAGE_KINDS = ["iso", "raw", "qcow2", "vmdk", "vdi", "virtualbox", "vhd", "gcp"]
+IMAGE_KINDS = ["iso", "raw", "qcow2", "vmdk", "vdi", "vhd", "ova", "virtualbox", "aws", "azure", "gcp", "qemu", "xen"]
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
@@ -120,8 +120,9 @@ def run(context, config, **values):
 
 @main.command(context_settings=dict(CONTEXT, allow_interspersed_args=False))
 @click.option("-t", "--type", "kind", metavar="KIND", type=click.Choice(IMAGE_KINDS),
-              help="iso (a disc), raw, qcow2, vmdk, vdi, virtualbox (a vdi), vhd (fixed) or gcp (disk.raw in a tar.gz); all "
-                   "boot by GRUB under BIOS and UEFI.")
+              help="A disc: iso.  A disk: raw, qcow2, vmdk, vdi, vhd (fixed).  A machine: ova, virtualbox (vdi and ova).  A cloud's: "
+                   "aws (raw), azure (vhd), gcp (tar.gz).  All of these boot by GRUB under BIOS and UEFI.  Kernel and archive in a "
+                   "tar: qemu (with a script), xen (with a domain).")
 @click.option("-o", "--output", metavar="FILE", help="Default: the program's name.")
 @click.option("-v", "folders", multiple=True, hidden=True)
 @image_options()
@@ -132,6 +133,7 @@ def build(context, config, kind, output, **values):
     \b
     stout build -t iso -o hello.iso /bin/echo hello
     stout build server.js -t virtualbox
+    stout build -t qemu -o hello.tar /bin/echo hello && tar -xf hello.tar && hello/run
     """
     if kind is None and len(values["args"]) >= 2 and values["args"][-2] == "-t" and values["args"][-1] in IMAGE_KINDS:
         *values["args"], _, kind = values["args"]  # as users of ops write it

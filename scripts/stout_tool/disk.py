@@ -13,10 +13,12 @@ import zlib
 from .errors import StoutError
 from .grub import LIBRARY, SECTOR, Boot, make_fat, room_for, run_tool
 from .output import source_epoch
+from .ova import pack_ova
 
 MIB = 1 << 20
 GIB = 1 << 30
-# Kind -> suffix, qemu-img's format (None: as it is) and options.
+# Kind -> suffix, qemu-img's format (None: as it is) and options.  What EC2 and Azure import is what their forms are here already:
+# an MBR with one primary partition from 1 MiB on, and whole MiB.
 FORMS = {
     "raw": (".raw", None, None),
     "qcow2": (".qcow2", "qcow2", None),
@@ -24,26 +26,52 @@ FORMS = {
     "vdi": (".vdi", "vdi", None),
     "virtualbox": (".vdi", "vdi", None),
     "vhd": (".vhd", "vpc", "subformat=fixed,force_size=on"),
+    "aws": (".raw", None, None),
+    "azure": (".vhd", "vpc", "subformat=fixed,force_size=on"),
     "gcp": (".tar.gz", None, None),
+    "ova": (".ova", "vmdk", "subformat=streamOptimized"),
 }
 
 
-def make_disk(kind, kernel, archive, options, path, folder):
-    """Writes the disk to path; folder is for what is made on the way."""
-    _, form, more = FORMS[kind]
-    boot = Boot("mb2", kernel, archive, options, folder)
-    raw = os.path.join(folder, "disk.raw")
-    make_raw(boot, raw, GIB if kind == "gcp" else MIB)
-    if kind == "gcp":
-        pack_gcp(folder, path)
-    elif form is None:
-        os.rename(raw, path)
-    else:
-        run_tool("qemu-img", "convert", "-f", "raw", "-O", form, *(["-o", more] if more else []), raw, path)
+class Disk:
+    """One disk, in as many forms as are asked for; folder is for what is made on the way."""
+
+    def __init__(self, kernel, archive, options, folder, unit=MIB):
+        self._folder = folder
+        self._boot = Boot("mb2", kernel, archive, options, folder)
+        self._raw = os.path.join(folder, "disk.raw")
+        make_raw(self._boot, self._raw, unit)
+        self.capacity = os.stat(self._raw).st_size
+
+    def write(self, kind, path):
+        _, form, more = FORMS[kind]
+        if kind == "gcp":
+            pack_gcp(self._folder, path)
+        elif form is None:
+            os.rename(self._raw, path)
+        else:
+            self._convert(form, more, path)
+
+    def _convert(self, form, more, path):
+        run_tool("qemu-img", "convert", "-f", "raw", "-O", form, *(["-o", more] if more else []), self._raw, path)
         steady = {"vmdk": settle_vmdk, "vdi": settle_vdi, "vpc": settle_vhd}.get(form)
         if steady:
             with open(path, "r+b") as file:
-                steady(file, boot.digest.digest())
+                steady(file, self._boot.digest.digest())
+
+
+def make_disk(kind, name, kernel, archive, options, memory, folder):
+    """[(suffix, the finished file in the folder)], the one that was asked for first."""
+    disk = Disk(kernel, archive, options, folder, GIB if kind == "gcp" else MIB)
+    made = []
+    for form in ("virtualbox", "ova") if kind == "virtualbox" else (kind,):
+        path = os.path.join(folder, f"image-{form}")
+        disk.write(form, path)
+        if form == "ova":
+            pack_ova(name, path, disk.capacity, memory, path + ".ova")
+            path += ".ova"
+        made.append((FORMS[form][0], path))
+    return made
 
 
 def make_raw(boot, path, unit):

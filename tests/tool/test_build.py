@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
 """stout build: the same bytes from the same input, and nothing half-written."""
+import hashlib
 import io
 import os
 import re
 import signal
+import struct
 import subprocess
+import tarfile
 import time
+import xml.etree.ElementTree
 
 import pytest
 from stout_tool.disk import settle_vmdk
@@ -34,15 +38,17 @@ def refused(result, status, *words):
         assert word in text, text
 
 
-@pytest.mark.parametrize("kind", ["iso", "raw", "qcow2", "vmdk", "vdi", "vhd", "gcp"])
+@pytest.mark.parametrize("kind", ["iso", "raw", "qcow2", "vmdk", "vdi", "vhd", "gcp", "ova", "qemu", "xen"])
 def test_same_input_same_bytes(build, tmp_path, kind):
     """In other seconds, with nothing cached, and with a new file beside one that is packed."""
-    first = build(tmp_path / "a", kind=kind, env={"STOUT_CACHE": str(tmp_path / "cache-a")})
-    assert (first.returncode, first.stdout.decode()) == (0, f"{tmp_path}/a\n"), first.stderr
+    (tmp_path / "1").mkdir()
+    (tmp_path / "2").mkdir()
+    first = build(tmp_path / "1" / "a", kind=kind, env={"STOUT_CACHE": str(tmp_path / "cache-a")})
+    assert (first.returncode, first.stdout.decode()) == (0, f"{tmp_path}/1/a\n"), first.stderr
     time.sleep(2.1)  # FAT counts two seconds
     (tmp_path / "beside").write_text("")
-    assert build(tmp_path / "b", kind=kind, env={"STOUT_CACHE": str(tmp_path / "cache-b")}).returncode == 0
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert build(tmp_path / "2" / "a", kind=kind, env={"STOUT_CACHE": str(tmp_path / "cache-b")}).returncode == 0
+    assert (tmp_path / "1" / "a").read_bytes() == (tmp_path / "2" / "a").read_bytes()
 
 
 @pytest.mark.parametrize("cid", ["7", "c001d00d"])
@@ -58,12 +64,13 @@ def test_vmdk_descriptor(cid):
     assert found != cid and data == bytes(SECTOR) + area(found) + b"grains"
 
 
-@pytest.mark.parametrize("kind, form", [("raw", "raw"), ("qcow2", "qcow2"), ("vmdk", "vmdk"), ("vdi", "vdi"), ("vhd", "vpc")])
+@pytest.mark.parametrize("kind, form", [("raw", "raw"), ("qcow2", "qcow2"), ("vmdk", "vmdk"), ("vdi", "vdi"), ("vhd", "vpc"), ("azure", "vpc"),
+                                        ("aws", "raw")])
 def test_disks_hold_the_same(build, tmp_path, kind, form):
     """qemu-img finds nothing wrong, and the same bytes as in the raw disk; the VHD's footer adds up."""
     assert build(tmp_path / "raw", kind="raw").returncode == build(tmp_path / "disk", kind=kind).returncode == 0
     subprocess.run(["qemu-img", "compare", "-f", "raw", "-F", form, str(tmp_path / "raw"), str(tmp_path / "disk")], check=True)
-    if kind == "vhd":
+    if form == "vpc":
         data = (tmp_path / "disk").read_bytes()
         footer, size = data[-512:], len(data) - 512
         assert footer[:8] == b"conectix" and size % (1 << 20) == 0
@@ -71,10 +78,62 @@ def test_disks_hold_the_same(build, tmp_path, kind, form):
         assert int.from_bytes(footer[48:56], "big") == size
 
 
+def test_partition(build, tmp_path):
+    """One primary partition, active, from 1 MiB on, and whole MiB: as EC2 and Azure want it."""
+    assert build(tmp_path / "disk", kind="aws").returncode == 0
+    data = (tmp_path / "disk").read_bytes()
+    entries = [data[at:at + 16] for at in range(0x1be, 0x1fe, 16)]
+    assert data[0x1fe:0x200] == b"\x55\xaa" and entries[1:] == [bytes(16)] * 3 and entries[0][0] == 0x80
+    start, count = struct.unpack("<II", entries[0][8:])
+    assert (start, (start + count) * SECTOR) == (2048, len(data)) and len(data) % (1 << 20) == 0
+
+
+OVF = "{http://schemas.dmtf.org/ovf/envelope/1}"
+RASD = "{http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData}"
+VSSD = "{http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_VirtualSystemSettingData}"
+
+
+def test_appliance(build, tmp_path):
+    """What VirtualBox and VMware look at: order, sums, references, hardware; and the disk is the raw one."""
+    assert build(tmp_path / "raw", kind="raw").returncode == build(tmp_path / "a b.ova", kind="ova").returncode == 0
+    with tarfile.open(tmp_path / "a b.ova") as tar:
+        assert tar.getnames() == ["a-b.ovf", "a-b.mf", "a-b-disk1.vmdk"]
+        assert {(entry.mode, entry.uid, entry.uname, entry.mtime) for entry in tar} == {(0o644, 0, "", 315532800)}
+        tar.extractall(tmp_path)
+    lines = (tmp_path / "a-b.mf").read_text().splitlines()
+    for name in ("a-b.ovf", "a-b-disk1.vmdk"):
+        assert f"SHA256({name})= {hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()}" in lines
+    disk = tmp_path / "a-b-disk1.vmdk"
+    assert disk.read_bytes()[:8] == b"KDMV\3\0\0\0" and b'createType="streamOptimized"' in disk.read_bytes()[:16384]
+    subprocess.run(["qemu-img", "compare", "-f", "raw", "-F", "vmdk", str(tmp_path / "raw"), str(disk)], check=True)
+    root = xml.etree.ElementTree.parse(tmp_path / "a-b.ovf").getroot()
+    file, image = root.find(f"{OVF}References/{OVF}File"), root.find(f"{OVF}DiskSection/{OVF}Disk")
+    assert (file.get(OVF + "href"), int(file.get(OVF + "size"))) == (disk.name, disk.stat().st_size)
+    assert image.get(OVF + "fileRef") == file.get(OVF + "id")
+    assert int(image.get(OVF + "capacity")) == (tmp_path / "raw").stat().st_size
+    hardware = root.find(f"{OVF}VirtualSystem/{OVF}VirtualHardwareSection")
+    assert hardware.find(f"{OVF}System/{VSSD}VirtualSystemType").text == "vmx-07"
+    items = {item.find(RASD + "ResourceType").text: item for item in hardware.findall(OVF + "Item")}
+    assert items["10"].find(RASD + "ResourceSubType").text == "E1000"
+    assert items["17"].find(RASD + "HostResource").text == "ovf:/disk/" + image.get(OVF + "diskId")
+    assert items["17"].find(RASD + "Parent").text == items["5"].find(RASD + "InstanceID").text
+    assert items["4"].find(RASD + "VirtualQuantity").text == "512"
+    for item in items.values():
+        names = [child.tag for child in item]
+        assert names == sorted(names)
+
+
+def test_where_there_is_no_driver_yet(build, tmp_path):
+    for kind, word in (("aws", b"ENA"), ("azure", b"netvsc")):
+        result = build(tmp_path / kind, kind=kind)
+        assert result.returncode == 0 and word in result.stderr
+
+
 def test_kind_where_users_of_ops_put_it(stout, kernel, compiled, tmp_path):
     program = compiled("int main(void) { return 0; }")
     result = stout("build", "--kernel", kernel, program, "-t", "virtualbox", cwd=tmp_path)
-    assert (result.returncode, result.stdout.decode()) == (0, f"{tmp_path}/program.vdi\n"), result.stderr
+    expected = f"{tmp_path}/program.vdi\n{tmp_path}/program.ova\n"
+    assert (result.returncode, result.stdout.decode()) == (0, expected), result.stderr
     refused(stout("build", "--kernel", kernel, program, "-t", "floppy", cwd=tmp_path), 2, "-t")
 
 
