@@ -108,8 +108,11 @@ int tty_console_start(bool has_input, enum console_channel output)
     output_channel = output;
     if (window && control_numbers(window, 'x', UINT16_MAX, size, 2))
         tty_console_set_size(size[0], size[1]);
-    if (!has_input)
+    if (!has_input) {
+        console_tty.termios.c_oflag &=
+            ~(uint32_t)ABI_ONLCR; /* the host's terminal is not raw, and does it */
         return 0;
+    }
     console_tty.is_at_end = false;
     struct thread *thread = thread_create_kernel("tty-input", input_thread, NULL);
     if (!thread)

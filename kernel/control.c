@@ -5,16 +5,19 @@
  */
 #include "kernel/control.h"
 
+#include <stdarg.h>
 #include <string.h>
 
 #include "abi/errno.h"
 #include "abi/signal.h"
 #include "kernel/console.h"
 #include "kernel/log.h"
+#include "kernel/mm/frame.h"
 #include "kernel/panic.h"
 #include "kernel/process.h"
 #include "kernel/signal.h"
 #include "kernel/thread.h"
+#include "lib/format.h"
 
 #define COMMANDS_MAX 8
 #define LINE_MAX     256
@@ -51,6 +54,18 @@ bool control_numbers(const char *text, char separator, unsigned max, unsigned *v
     return true;
 }
 
+void control_answer(const char *format, ...)
+{
+    char line[LINE_MAX];
+    va_list args;
+    va_start(args, format);
+    int len = format_string_va(line, sizeof(line) - 1, format, args);
+    va_end(args);
+    len = MIN(len, (int)sizeof(line) - 2);
+    line[len++] = '\n';
+    (void)console_write(CONSOLE_CONTROL, line, (size_t)len, false); /* the tool may have gone */
+}
+
 static bool handle_signal(const char *rest)
 {
     unsigned signo;
@@ -60,6 +75,16 @@ static bool handle_signal(const char *rest)
     if (!first) /* it has not begun, and is not wanted any more */
         process_end_machine((int)signo);
     (void)signal_send_process(first, (int)signo, NULL); /* it is dying already */
+    return true;
+}
+
+static bool handle_memory(const char *rest)
+{
+    struct frame_stats stats;
+    frame_get_stats(&stats);
+    control_answer("memory %llu %llu",
+                   (unsigned long long)(stats.total_pages - stats.free_pages) * PAGE_SIZE,
+                   (unsigned long long)stats.total_pages * PAGE_SIZE);
     return true;
 }
 
@@ -97,6 +122,7 @@ static void control_thread(void *arg)
 int control_start(void)
 {
     control_register("signal", handle_signal);
+    control_register("memory", handle_memory);
     if (!console_has_device(CONSOLE_CONTROL))
         return 0;
     struct thread *thread = thread_create_kernel("control", control_thread, NULL);

@@ -5,6 +5,8 @@
  * registered the word.
  *
  *   signal N                      to pid 1, as `docker stop` does
+ *   memory                        answered by "memory USED TOTAL", in bytes
+ *   host, hosts, network          net/net_control.c
  *   winsize ROWS COLUMNS          the console terminal's window (fs/tty_console.c)
  */
 #include "lib/compiler.h"
@@ -12,6 +14,8 @@
 /* Before control_start().  handle() runs in the control thread; rest is what follows the blank, "" if nothing
  * does.  False: it makes no sense. */
 void control_register(const char *word, bool (*handle)(const char *rest));
+/* A line to the tool, without newline.  In the control thread: waits until the host has taken it. */
+void control_answer(const char *format, ...) __printf(1, 2);
 /* Starts the thread that reads, if there is a channel.  -ENOMEM. */
 int control_start(void) __must_check;
 

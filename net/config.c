@@ -3,13 +3,14 @@
  * The network settings of the manifest:
  *
  *   net=static:ADDRESS/BITS[:GATEWAY[:DNS[,DNS...]]]   the first interface; IPv4
+ *   net=ITEM;ITEM...                                   eth0, eth1, ...: each static:..., dhcp or none
  *   net=dhcp                                           every interface (also if net is not given)
  *   net=none                                           loopback only
  *
- * IPv6 configures itself: a link-local address, and others as routers announce them.  The name
- * servers become /etc/resolv.conf and the names of this machine /etc/hosts, unless the image
- * brings its own.  DHCP does not hold up the program's start; its name servers are written when
- * they arrive.
+ * The default route is that of the first interface.  IPv6 configures itself: a link-local address, and
+ * others as routers announce them.  The name servers become /etc/resolv.conf and the names of this machine
+ * /etc/hosts (net/etc.c), unless the image brings its own.  DHCP does not hold up the program's start; its name
+ * servers are written when they arrive.
  */
 #include "net/config.h"
 
@@ -17,18 +18,20 @@
 
 #include "abi/errno.h"
 #include "abi/fcntl.h"
-#include "fs/file.h"
 #include "kernel/log.h"
 #include "kernel/manifest.h"
 #include "lib/format.h"
 #include "lwip/dhcp.h"
 #include "lwip/dns.h"
 #include "lwip/netif.h"
+#include "net/etc.h"
 #include "net/net.h"
+#include "net/net_control.h"
 #include "net/netdev.h"
 #include "net/timers.h"
 
 #define RESOLV_CONF "/etc/resolv.conf"
+#define ITEM_MAX    160 /* an address, a gateway and DNS_MAX_SERVERS servers */
 
 static ip_addr_t servers[DNS_MAX_SERVERS]; /* [n] */
 static bool servers_changed;               /* [a] */
@@ -57,50 +60,7 @@ const ip_addr_t *dns_getserver(u8_t numdns)
     return numdns < DNS_MAX_SERVERS ? &servers[numdns] : IP_ADDR_ANY;
 }
 
-/* ---- Files ------------------------------------------------------------------------------ */
-
-/* /etc, for an image without one. */
-static void make_etc(void)
-{
-    struct path dir;
-    struct dentry *last;
-
-    if (path_walk_parent(ABI_AT_FDCWD, "/etc", 0, &dir, &last))
-        return;
-    struct inode *inode = dir.dentry->inode;
-    if (!last->inode && inode->ops->mkdir && inode->ops->mkdir(inode, last, 0755))
-        log_warning("net: /etc could not be made");
-    path_end_parent(&dir, last);
-}
-
-static int write_file(const char *name, unsigned flags, const char *text, size_t len)
-{
-    struct file *file;
-    struct io io;
-
-    int err = file_open(ABI_AT_FDCWD, name, ABI_O_WRONLY | flags, 0644, &file);
-    if (err)
-        return err;
-    io_init_kernel(&io, text, len);
-    long n = file_write(file, &io, NULL);
-    io_fini(&io);
-    file_put(file);
-    return n < 0 ? (int)n : 0;
-}
-
-static void write_hosts(const char *hostname)
-{
-    char text[256];
-    int len = format_string(text, sizeof(text),
-                            "127.0.0.1\tlocalhost\n127.0.1.1\t%s\n"
-                            "::1\tlocalhost ip6-localhost ip6-loopback\n",
-                            hostname);
-
-    int err = write_file("/etc/hosts", ABI_O_CREAT | ABI_O_EXCL, text,
-                         MIN((size_t)len, sizeof(text) - 1));
-    if (err && err != -EEXIST)
-        log_warning("net: /etc/hosts could not be written: %d", err);
-}
+/* ---- Name servers ---------------------------------------------------------------------- */
 
 static void write_resolv_conf(void)
 {
@@ -117,8 +77,8 @@ static void write_resolv_conf(void)
     net_end();
     if (len == 0)
         return;
-    int err = write_file(RESOLV_CONF, ABI_O_CREAT | (owns_resolv_conf ? ABI_O_TRUNC : ABI_O_EXCL),
-                         text, len);
+    int err = etc_write(RESOLV_CONF, ABI_O_CREAT | (owns_resolv_conf ? ABI_O_TRUNC : ABI_O_EXCL),
+                        text, len);
     if (!err)
         owns_resolv_conf = true;
     else if (err != -EEXIST)
@@ -211,28 +171,45 @@ static void interface_up(struct netif *netif, const char *hostname)
     netif_set_up(netif);
 }
 
-static void apply_locked(const char *net, const char *hostname)
+/* One item for an interface; false: it makes no sense. */
+static bool apply_item(const char *item, struct netif *netif)
 {
     struct static_config config;
-    struct netif *netif;
-    bool is_static = strncmp(net, "static:", 7) == 0;
 
-    if (is_static && !parse_static(net + 7, &config)) {
-        log_error("net: \"%s\" is not static:ADDRESS/BITS:GATEWAY:DNS; no network", net);
-        return;
-    }
+    if (strcmp(item, "none") == 0)
+        return true;
+    bool is_dhcp = strcmp(item, "dhcp") == 0;
+    if (!is_dhcp && (strncmp(item, "static:", 7) != 0 || !parse_static(item + 7, &config)))
+        return false;
+    if (!netif)
+        log_warning("net: there is no network device for %s", item);
+    else if (is_dhcp)
+        dhcp_start(netif);
+    else
+        netif_set_addr(netif, &config.address, &config.mask, &config.gateway);
+    return true;
+}
+
+static void apply_locked(const char *net, const char *hostname)
+{
+    bool is_for_all = strcmp(net, "dhcp") == 0;
+    struct netif *netif;
+
     NETIF_FOREACH(netif)
     {
         if (!netdev_of(netif))
             continue;
         interface_up(netif, hostname);
-        if (!is_static)
+        if (is_for_all)
             dhcp_start(netif);
-        else if (netif == netif_default)
-            netif_set_addr(netif, &config.address, &config.mask, &config.gateway);
     }
-    if (is_static && !netif_default)
-        log_warning("net: there is no network device for %s", net);
+    for (unsigned n = 0; net && !is_for_all; n++) {
+        char item[ITEM_MAX], name[16];
+        net = next_field(net, ";", item, sizeof(item));
+        format_string(name, sizeof(name), "eth%u", n);
+        if (!apply_item(item, netdev_find(name)))
+            log_error("net: \"%s\" is none of static:ADDRESS/BITS:GATEWAY:DNS, dhcp, none", item);
+    }
     timers_note_activity();
     timers_look_again();
 }
@@ -242,16 +219,13 @@ void config_apply(const struct manifest *manifest)
     const char *net = manifest->net ? manifest->net : "dhcp";
 
     if (strcmp(net, "none") != 0) {
-        if (strcmp(net, "dhcp") != 0 && strncmp(net, "static:", 7) != 0)
-            log_error("net: \"%s\" is none of static:..., dhcp, none", net);
-        else {
-            net_begin();
-            apply_locked(net, manifest->hostname);
-            net_end();
-        }
+        net_begin();
+        apply_locked(net, manifest->hostname);
+        net_end();
     }
-    make_etc();
-    write_hosts(manifest->hostname);
+    etc_make();
+    etc_make_hosts(manifest->hostname);
+    net_control_await_hosts();
     __atomic_store_n(&is_applied, true, __ATOMIC_RELEASE);
     config_settle();
 }

@@ -29,6 +29,7 @@
 #include "kernel/wait.h"
 #include "lwip/init.h"
 #include "net/config.h"
+#include "net/net_control.h"
 #include "net/netdev.h"
 #include "net/proc_net.h"
 #include "net/socket.h"
@@ -244,6 +245,7 @@ void net_init(void)
     netdev_init();
     mutex_unlock(&net_lock);
     socket_init();
+    net_control_init();
     timer_init(&watch_timer, watch_timer_fire);
     wait_before_sleep = poll_before_sleep;
 

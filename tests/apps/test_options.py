@@ -130,6 +130,20 @@ def test_shell_on_a_terminal():
         process.wait()
 
 
+def test_lines_on_a_terminal_without_input():
+    """The host's terminal is not raw then and ends the lines itself: one carriage return and not two."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen([STOUT, "run", "--accel", ACCEL, "/bin/sh", "-c", "echo one; echo two; test -t 1 && echo tty"],
+                               stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+    os.close(slave)
+    try:
+        assert read_until(master, b"tty\r\n") == b"one\r\ntwo\r\ntty\r\n"
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_three_interrupts_stop_a_deaf_program(compiled):
     deaf = "#include <signal.h>\n#include <stdio.h>\n#include <unistd.h>\nint main(void) { signal(SIGINT, SIG_IGN);\n" \
            "puts(\"deaf\"); for (;;) pause(); }\n"

@@ -21,12 +21,13 @@ def qmp():
     for line in sock.makefile('rb'):
         request = json.loads(line)
         sock.sendall(json.dumps({"event": "NOISE"}).encode() + b'\n')
-        sock.sendall(json.dumps({"return": {}, "id": request["id"]}).encode() + b'\n')
+        sock.sendall(json.dumps({"return": {"status": "running"}, "id": request["id"]}).encode() + b'\n')
         if request["execute"] == "quit":
             os._exit(0)
 threading.Thread(target=qmp, daemon=True).start()
+lines = channel['control'].makefile('rb')
 def control():
-    return channel['control'].makefile('rb').readline()
+    return lines.readline()
 def say(text, name='stdout'):
     channel[name].sendall(text.encode())
 def end(status):
@@ -43,9 +44,10 @@ class Tool:
                                 PATH=fake_qemu + ":" + os.environ["PATH"])
 
     def popen(self, *args, script="", **more):
-        if args[0] == "create":
+        if args[0] == "create":  # of an instance
             args = ("create", "--kernel", self.kernel, "--accel", "tcg", *args[1:])
-        return subprocess.Popen(["/usr/bin/python3", "-m", "stout_tool", "instance", *args], text=True, errors="replace",
+        group = () if args[0] == "network" else ("instance",)
+        return subprocess.Popen(["/usr/bin/python3", "-m", "stout_tool", *group, *args], text=True, errors="replace",
                                 env=dict(self.environment, FAKE_QEMU=QMP + script), stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE, **more)
 
@@ -345,3 +347,188 @@ def test_remains_of_a_killed_create_are_removed(tool):
     (tool.home / "stout/instances/.stout-unfinished-abc/archive").write_text("x")
     tool.create("x", FOREVER)
     assert sorted(os.listdir(tool.home / "stout/instances")) == ["x"]
+
+
+def test_stats(tool):
+    tool.create("x", "while True:\n    line = control()\n    if line == b'memory\\n': say('memory 5 20\\n', 'control')\n"
+                     "    elif line == b'network\\n': say('network 7 8\\n', 'control')\n    else: end(0); break")
+    tool.create("silent", DEAF)
+    items = {item["name"]: item for item in json.loads(tool("stats", "--json"))}
+    expected = {"guest_memory_used": 5, "guest_memory_total": 20, "network_received": 7, "network_sent": 8}
+    assert expected.items() <= items["x"].items()
+    assert items["x"]["memory_host"] > 1 << 20 and items["x"]["cpu_percent"] >= 0 and items["x"]["pid"] == tool.state("x")["qemu"]["pid"]
+    assert not expected.keys() & items["silent"].keys()  # the guest said nothing: no figures are made up
+    assert re.search(r"^x .* 5 bytes of 20 bytes +7 bytes +8 bytes", tool("stats", "--once", "x"), re.M)
+    tool("stop", "-t", "0", "silent")
+    tool.refused("stats", "silent", words=["silent is not running"])
+    tool.refused("stats", "nothere", words=["no instance nothere"])
+
+
+def test_attach(tool):
+    script = "say('ready\\n')\ndata = channel['stdin'].recv(100)\nsay(repr(data))\nassert channel['stdin'].recv(1) == b''\nend(9)"
+    tool.create("x", script, "-i")
+    process = tool.popen("attach", "x", stdin=subprocess.PIPE)
+    out, err = process.communicate("hello", timeout=20)
+    assert (out, err, process.returncode) == ("b'hello'", "", 9)
+    tool.refused("attach", "x", words=["x is not running"])
+    tool.refused("attach", "nothere", words=["no instance nothere"])
+
+
+def test_interrupted_attach_leaves_the_instance(tool):
+    tool.create("x", FOREVER, "-i")
+    process = tool.popen("attach", "x", stdin=subprocess.PIPE)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=10) == ("", "") and process.returncode == 130
+    assert tool.state("x")["status"] == "running"
+
+
+def test_attach_on_a_terminal(tool):
+    import pty
+    import termios
+    script = "say('ready')\nseen = control()\ndata = channel['stdin'].recv(100)\nsay(repr((seen, data)))\ncontrol()\nend(0)"
+    tool.create("x", script, "-t")
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (33, 44))
+    before = termios.tcgetattr(slave)
+    process = subprocess.Popen(["/usr/bin/python3", "-m", "stout_tool", "instance", "attach", "x"], env=tool.environment,
+                               stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+    seen = os.read(master, 1000)
+    while b"running" not in seen:
+        seen += os.read(master, 1000)
+    time.sleep(0.3)
+    os.write(master, b"\x03")
+    while b"x03" not in seen:
+        seen += os.read(master, 1000)
+    assert b"winsize 33 44" in seen
+    os.write(master, b"\x10\x11")
+    assert process.wait(10) == 0 and termios.tcgetattr(slave) == before
+    assert tool.state("x")["status"] == "running"
+
+
+def test_resume_after_the_host_was_restarted(tool):
+    for name, policy in (("no", "no"), ("always", "always"), ("unless", "unless-stopped"), ("stopped", "unless-stopped")):
+        tool.create(name, FOREVER, "--restart", policy)
+        tool("stop", name)
+        path = tool.home / "stout/instances" / name / "state.json"
+        state = json.loads(path.read_text())
+        if name != "stopped":
+            state.update(status="running", supervisor=dict(state["supervisor"], boot="another"))
+        path.write_text(json.dumps(state))
+    assert sorted(tool("resume", script=FOREVER).split()) == ["always", "unless"]
+    assert {item["name"]: item["status"] for item in json.loads(tool("list", "--json"))} == {
+        "no": "lost", "always": "running", "unless": "running", "stopped": "stopped"}
+
+
+# The machine on a network sends a frame to all with its own address, and one with another; then says what it gets.
+FRAMES = r"""
+mine, theirs = re.search(r"local.path=([^,]+),remote.type=unix,remote.path=([^, ]+)", " ".join(sys.argv)).groups()
+if os.path.exists(mine): os.unlink(mine)
+port = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+port.bind(mine)
+mac = bytes.fromhex(os.path.basename(mine))
+words = []
+while not words or words[-1] != b'hosts\n': words.append(control())
+say(repr(words) + '\n')
+port.settimeout(0.2)
+for n in range(100):
+    port.sendto(b'\xff' * 6 + mac + b'hello', theirs)
+    port.sendto(b'\xff' * 6 + bytes(6) + b'false', theirs)
+    try:
+        frame = port.recv(2000)
+    except TimeoutError:
+        continue
+    say(f'{frame[6:12].hex()} {frame[12:]}\n')
+    port.sendto(frame[6:12] + mac + b'reply', theirs)
+    if b'reply' in frame: break
+control()
+end(0)
+"""
+
+
+def test_network(tool):
+    tool.refused("create", "--network", "back", tool.program, words=["no network back", "stout network create back"])
+    assert tool("network", "create", "back") == "back\n"
+    tool.refused("network", "create", "back", words=["network back already"])
+    tool.create("a", FRAMES, "--network", "back")
+    tool.create("b", FRAMES, "--network", "back", "--net", "none")
+    assert json.loads(tool("network", "list", "--json"))[0]["instances"] == {"a": "10.89.0.2", "b": "10.89.0.3"}
+    deadline = time.monotonic() + 20
+    while "reply" not in tool("logs", "a") + tool("logs", "b"):
+        assert time.monotonic() < deadline, tool("logs", "a") + tool("logs", "b")
+        time.sleep(0.1)
+    text = tool("logs", "a")
+    assert "52540a590003 b'" in text and "false" not in text
+    assert "host 10.89.0.2 a" in tool("logs", "b") and "host 10.89.0.3 b" in tool("logs", "b")
+    command = " ".join(json.loads(tool("inspect", "b"))[0]["command"])
+    assert "mac=52:54:0a:59:00:03" in command and "user," not in command
+    tool.refused("network", "delete", "back", words=["instances a, b"])
+    tool("delete", "-f", "a", "b")
+    assert os.listdir(tool.home / "stout/networks/back/ports") == []
+    tool("network", "delete", "back")
+    assert json.loads(tool("network", "list", "--json")) == []
+    tool.refused("network", "delete", "back", words=["no network back"])
+
+
+def test_subnets(tool):
+    tool("network", "create", "a")
+    tool("network", "create", "b", "--subnet", "192.168.7.0/29")
+    tool("network", "create", "c")
+    assert [item["subnet"] for item in json.loads(tool("network", "list", "--json"))] == ["10.89.0.0/24", "192.168.7.0/29", "10.89.1.0/24"]
+    for subnet, word in (("10.89.0.128/25", "network a"), ("10.0.0.0/8", "10.0.2.0/24"), ("1.2.3.4/24", "not a network"), ("x", "not a"),
+                         ("192.168.9.0/30", "8 to 29 bits")):
+        tool.refused("network", "create", "d", "--subnet", subnet, words=[word])
+    for n in range(5):
+        tool("create", "--no-start", "--name", f"n{n}", "--network", "b", tool.program)
+    tool.refused("create", "--no-start", "--network", "b", tool.program, words=["no free address"])
+    tool("delete", "n2")
+    tool("create", "--no-start", "--name", "again", "--network", "b", tool.program)
+    assert "again=192.168.7.4" in tool("network", "list")
+
+
+def test_qmp():
+    sys.path.insert(0, os.path.join(TOP, "scripts"))
+    from stout_tool.instances.qmp import Qmp, QmpError
+    greeting = b'{"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 9}}}}\n'
+
+    def client(*lines):
+        ours, theirs = socket.socketpair()
+        theirs.sendall(b"".join(lines))
+        return Qmp(ours), theirs
+
+    qmp, other = client(greeting, b'{"event": "A"}\n{"return": {}, "id": 1}\n')
+    qmp.negotiate(1)
+    assert qmp.version == "7.2.9"
+    other.sendall(b'{"return": "late answer", "id": 1}\n{"event": "B"}\n{"error": {"desc": "no such thing"}, "id": 2}\n')
+    with pytest.raises(QmpError, match="frobnicate: no such thing"):
+        qmp.execute("frobnicate")
+    other.sendall(b'{"event": "C"}\n')
+    assert [event["event"] for event in qmp.events()] == ["A", "B", "C"] and not qmp.is_closed
+    with pytest.raises(QmpError, match="in time"):
+        qmp.execute("query-status", timeout=0.05)
+    other.close()
+    with pytest.raises(QmpError):
+        qmp.execute("query-status", timeout=1)
+    for lines in ([b"HTTP/1.1 200 OK\n"], [b"[]\n"], [b'{"QMP": 3}\n']):
+        with pytest.raises(QmpError):
+            client(*lines)[0].negotiate(1)
+
+
+def test_switch_leaves_out_who_does_not_read(tmp_path):
+    sys.path.insert(0, os.path.join(TOP, "scripts"))
+    from stout_tool.instances.switch import Switch
+    os.chdir(tmp_path)
+    switch = Switch(".", "520000000001")
+    sockets = {}
+    for name in ("520000000001", "520000000002", "520000000003"):
+        sockets[name] = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        sockets[name].bind(name)
+        sockets[name].settimeout(5)
+    frame = bytes.fromhex("ffffffffffff520000000001") + b"data"
+    start = time.monotonic()
+    for n in range(300):
+        sockets["520000000001"].sendto(frame, "520000000001.out")
+        assert sockets["520000000003"].recv(100) == frame  # 2 never reads
+    assert time.monotonic() - start < 3 and switch.dropped > 100
+    switch.close()
+    assert sorted(os.listdir()) == ["520000000002", "520000000003"]

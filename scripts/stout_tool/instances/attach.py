@@ -1,31 +1,119 @@
 # SPDX-License-Identifier: MIT
-"""The frames between a supervisor and `stout instance attach`: a kind, a length, the bytes."""
-import struct
+"""stout instance attach: this terminal becomes the program's, from now on.
 
-STDIN, STDOUT, STDERR, WINDOW, END, NOTICE = range(6)
-KINDS = {"stdout": STDOUT, "stderr": STDERR}
-HEAD = struct.Struct("!BI")
+With a terminal (create -t) keys go to the program as they are, and Ctrl-P Ctrl-Q leaves it alone again, as with docker;
+without one Ctrl-C does.  When the instance ends for good, its exit status becomes ours.
+"""
+from __future__ import annotations
 
+import json
+import os
+import select
+import signal
+import socket
+import sys
+from typing import Any
 
-def frame(kind: int, data: bytes) -> bytes:
-    return HEAD.pack(kind, len(data)) + data
+from ..errors import StoutError
+from ..terminal import RawTerminal, window_size
+from ..vm import write_all
+from . import frames
+from .instance import Instance, NotRunning
 
-
-def split(buffer: bytes) -> tuple[list[tuple[int, bytes]], bytes]:
-    """The complete frames, and what is left."""
-    frames = []
-    while len(buffer) >= HEAD.size:
-        kind, length = HEAD.unpack_from(buffer)
-        if len(buffer) < HEAD.size + length:
-            break
-        frames.append((kind, buffer[HEAD.size:HEAD.size + length]))
-        buffer = buffer[HEAD.size + length:]
-    return frames, buffer
-
-
-def window(rows: int, columns: int) -> bytes:
-    return frame(WINDOW, struct.pack("!HH", rows, columns))
+DETACH = b"\x10\x11"  # Ctrl-P Ctrl-Q
+CHUNK = 1 << 15
 
 
-def parse_window(data: bytes) -> tuple[int, int]:
-    return struct.unpack("!HH", data) if len(data) == 4 else (0, 0)
+class Attachment:
+    def __init__(self, name: str):
+        self.name = name
+        try:
+            self.sock = Instance(name).connect()
+            self.sock.sendall(b'{"command": "attach"}\n')
+            self.buffer = self.sock.recv(CHUNK)
+            while b"\n" not in self.buffer:
+                self.buffer += self.sock.recv(CHUNK) or b"{}\n"
+        except OSError:
+            Instance(name).config()  # is there one?
+            raise NotRunning(f"{name} is not running; start it with: stout instance start {name}") from None
+        line, self.buffer = self.buffer.split(b"\n", 1)
+        answer = json.loads(line)
+        if not answer.get("ok"):
+            raise StoutError(f"{name}: {answer.get('error', 'the supervisor went away')}.")
+        self.is_tty = bool(answer["tty"]) and os.isatty(0)
+        self.takes_input = bool(answer["stdin"])
+        self._keys = b""
+
+    def run(self) -> int:
+        if not self.is_tty:
+            return self._pump(None)
+        with RawTerminal(0):
+            return self._pump(self._watch_window())
+
+    def _watch_window(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        theirs.setblocking(False)
+        self._signals = theirs
+        signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGWINCH, lambda *_: None)
+        self._tell_window()
+        return ours
+
+    def _tell_window(self) -> None:
+        self.sock.sendall(frames.window(*window_size(0)))
+
+    def _pump(self, window: socket.socket | None) -> int:
+        watched: list[Any] = [self.sock] + [0] * self.takes_input + [window] * (window is not None)
+        while True:
+            found, self.buffer = frames.split(self.buffer)
+            for kind, data in found:
+                if kind == frames.END:
+                    return self._end(json.loads(data))
+                self._show(kind, data)
+            ready, _, _ = select.select(watched, [], [])
+            if window in ready and window is not None:
+                window.recv(100)
+                self._tell_window()
+            if 0 in ready and not self._read_keys(watched):
+                return 0
+            if self.sock in ready:
+                data = self.sock.recv(1 << 16)
+                if not data:
+                    raise StoutError(f"The supervisor of {self.name} went away; stout instance list says more.")
+                self.buffer += data
+
+    def _read_keys(self, watched: list[Any]) -> bool:
+        """False: leave."""
+        data = os.read(0, CHUNK)
+        if not data:
+            watched.remove(0)
+            self.sock.sendall(frames.frame(frames.STDIN, b""))
+            return True
+        if self.is_tty:
+            self._keys = (self._keys + data)[-len(DETACH):]
+            if self._keys == DETACH:
+                return False
+        self.sock.sendall(frames.frame(frames.STDIN, data))
+        return True
+
+    def _show(self, kind: int, data: bytes) -> None:
+        if kind == frames.NOTICE:
+            sys.stderr.write(f"stout: {data.decode('utf-8', 'replace')}\n")
+            return
+        view = memoryview(data)
+        while view:
+            view = view[write_all(1 if kind == frames.STDOUT else 2, view):]
+
+    def _end(self, state: dict[str, Any]) -> int:
+        if state["exit"] is None:
+            raise StoutError(f"{self.name} has ended: {state['reason']}.")
+        return int(state["exit"])
+
+
+def attach(name: str) -> int:
+    attachment = Attachment(name)
+    if attachment.is_tty:
+        sys.stderr.write("stout: Ctrl-P Ctrl-Q leaves the program running.\n")
+    return attachment.run()
+
+

@@ -32,6 +32,7 @@ def instance() -> None:
 @click.option("--stop-timeout", type=float, metavar="SECONDS", default=10, show_default=True,
               help="How long the program may take to end when it is stopped.")
 @click.option("-t", "--tty", is_flag=True, help="Give the program a terminal, for attach.")
+@click.option("--network", "networks", multiple=True, metavar="NAME", help="Join a network (stout network create).")
 @click.option("--no-start", is_flag=True, help="Only create it.")
 @machine_options
 @image_options()
@@ -99,3 +100,64 @@ def logs(**values: Any) -> None:
     """Print what the program wrote; its errors go to stderr."""
     from .commands import logs as show
     sys.exit(show(**values))
+
+
+@instance.command(context_settings=CONTEXT)
+@click.argument("name")
+def attach(name: str) -> None:
+    """Use this terminal as the program's: see what it writes, and with create -i or -t also type to it."""
+    from .attach import attach as connect
+    sys.exit(connect(name))
+
+
+@instance.command(context_settings=CONTEXT)
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+@JSON
+@click.option("--once", is_flag=True, help="Do not refresh; the default where stdout is no terminal.")
+def stats(names: tuple[str, ...], as_json: bool, once: bool) -> None:
+    """Show what instances use: processor, memory, network; all that run, or those that are named."""
+    from .stats import stats as show
+    sys.exit(show(names, as_json, once))
+
+
+@instance.command(context_settings=CONTEXT)
+def resume() -> None:
+    """Start again what ran when the host went down, as restart policies say; for the host's boot."""
+    from .commands import resume as begin
+    sys.exit(begin())
+
+
+@click.group(context_settings=CONTEXT)
+def network() -> None:
+    """Networks between instances of this host; no root is needed.
+
+    \b
+    stout network create backend
+    stout instance create --name db --network backend redis-server --protected-mode no
+    stout instance create --name web --network backend -p 8080 node server.js      # reaches it as "db"
+    """
+
+
+@network.command("create", context_settings=CONTEXT)
+@click.argument("name")
+@click.option("--subnet", "subnet_text", metavar="ADDRESS/BITS", help="Default: a free one of 10.89.0.0/16.")
+def network_create(name: str, subnet_text: str | None) -> None:
+    """Make a network."""
+    from .network import create as make
+    sys.exit(make(name, subnet_text))
+
+
+@network.command("list", context_settings=CONTEXT)
+@JSON
+def network_list(as_json: bool) -> None:
+    """List the networks, with the instances in them."""
+    from .network import list_networks
+    sys.exit(list_networks(as_json))
+
+
+@network.command("delete", context_settings=CONTEXT)
+@NAMES
+def network_delete(names: tuple[str, ...]) -> None:
+    """Delete networks that no instance is in."""
+    from .network import delete as remove
+    sys.exit(remove(names))

@@ -16,9 +16,11 @@ from ..output import UNFINISHED, remove_abandoned
 from ..paths import human_size
 from ..tables import print_json, print_table
 from . import log
-from .create import check_stop_timeout
-from .instance import ALIVE, CONFIG, Instance, all_instances, end_orphan
+from .instance import ALIVE, CONFIG, Instance, all_instances, check_stop_timeout, end_orphan
 from .state import read_json, state_dir
+
+
+PROGRAM_MAX = 50  # characters of a command in a table
 
 
 def each(names: tuple[str, ...], action: Callable[[Instance], None]) -> int:
@@ -47,6 +49,18 @@ def start(names: tuple[str, ...]) -> int:
     return each(names, action)
 
 
+def resume() -> int:
+    """`always` is started whatever it did, `unless-stopped` and `on-failure` if nobody stopped it."""
+    status = 0
+    for instance in all_instances():
+        state, policy = instance.state(), instance.config()["restart"].partition(":")[0]
+        ended_with_host = state["status"] == "lost" or state["status"] == "stopped" and not state.get("user_stopped")
+        wanted = policy == "always" and state["status"] != "created" or policy in ("unless-stopped", "on-failure") and ended_with_host
+        if wanted and not instance.is_running():
+            status = start((instance.name,)) or status
+    return status
+
+
 def stop(names: tuple[str, ...], seconds: float | None, signal_text: str) -> int:
     number = parse_signal(signal_text)
     if seconds is not None:
@@ -70,19 +84,24 @@ def parse_signal(text: str) -> int:
 
 
 def delete(names: tuple[str, ...], force: bool) -> int:
+    from .network import remove_ports, tell_members
     remove_abandoned(state_dir("instances"), UNFINISHED)
 
     def action(instance: Instance) -> None:
         with instance.locked():
+            networks = instance.config().get("networks", ())
             if instance.is_running():
                 if instance.state()["status"] in ALIVE and not force:
                     raise StoutError(f"{instance.name} is running; stop it, or use delete -f.")
                 instance.kill()
             end_orphan(instance.state())
+            for item in networks:
+                remove_ports(item)
             # The name is free at once; what a kill of this command leaves, the next delete removes.
             gone = os.path.join(state_dir("instances"), f"{UNFINISHED}{instance.name}-{os.getpid()}")
             os.rename(instance.folder, gone)
             shutil.rmtree(gone)
+        tell_members([item["name"] for item in networks], but=instance.name)
 
     return each(names, action)
 
@@ -122,7 +141,9 @@ def row(item: dict[str, Any]) -> tuple[str, ...]:
         status += f": {item['reason']}"
     if item["restarts"]:
         status += f" ({item['restarts']} restart{'s' * (item['restarts'] > 1)})"
-    return item["name"], status, " ".join(item["ports"]), human_size(item["memory"]), " ".join(item["program"])
+    program = "".join(c if c.isprintable() else " " for c in " ".join(item["program"]))
+    return (item["name"], status, " ".join(item["ports"]), human_size(item["memory"]),
+            program if len(program) <= PROGRAM_MAX else program[:PROGRAM_MAX - 1] + "…")
 
 
 def age(time: str) -> str:

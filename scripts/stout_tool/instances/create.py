@@ -2,6 +2,7 @@
 """stout instance create: what stout run would start, kept in a folder and started there."""
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -11,23 +12,17 @@ from typing import Any
 
 from ..errors import StoutError, usage
 from ..output import fresh_folder
-from .instance import CONFIG, LOCK, Instance
+from .instance import CONFIG, LOCK, Instance, check_stop_timeout
 from .log import now
+from .network import Network, device_arguments, static_text, tell_members
+from .restart import parse_restart
 from .state import lock_file, state_dir, write_json
-
-
-def parse_restart(text: str) -> str:
-    kind, colon, count = text.partition(":")
-    good = kind in ("no", "always", "unless-stopped") and not colon or kind == "on-failure" and (
-        not colon or count.isdigit() and int(count) > 0)
-    if not good:
-        raise usage(f"--restart {text} is none of no, on-failure, on-failure:N, always, unless-stopped.")
-    return text
 
 
 def free_name(values: dict[str, Any]) -> str:
     """After the program: redis-server, redis-server-2, ..."""
-    base = re.sub(r"[^a-zA-Z0-9_.-]+", "-", os.path.basename(values["program"] or values.get("package") or values.get("image") or "")).strip("-._")[:50] or "instance"
+    what = values["program"] or values.get("package") or values.get("image") or ""
+    base = re.sub(r"[^a-zA-Z0-9_.-]+", "-", os.path.basename(what)).strip("-._")[:50] or "instance"
     folder = state_dir("instances")
     name, number = base, 1
     while os.path.exists(os.path.join(folder, name)):
@@ -36,8 +31,8 @@ def free_name(values: dict[str, Any]) -> str:
     return name
 
 
-def create(name: str | None, restart: str, stop_timeout: float, tty: bool, start: bool, **values: Any) -> int:
-    from ..run import RunOptions, prepare
+def create(name: str | None, restart: str, stop_timeout: float, tty: bool, start: bool, networks: tuple[str, ...],
+           **values: Any) -> int:
     parse_restart(restart)
     check_stop_timeout(stop_timeout)
     name = free_name(values) if name is None else name
@@ -48,33 +43,55 @@ def create(name: str | None, restart: str, stop_timeout: float, tty: bool, start
     kinds = ["tty"] * 3 if tty else ["stream" if interactive else "null", "stream", "stream"]
     if tty:
         values["env"] = [f"TERM={os.environ.get('TERM', 'linux')}", *values.get("env", ())]
-    options = RunOptions(**{**values, "hostname": values.get("hostname") or name, "interactive": interactive, "stdio": kinds})
-    if options.boot != "pvh":
-        raise usage("An instance starts directly; leave out --boot.")
-    prepared = prepare(options, lambda text: None, notice)
-    with fresh_folder(state_dir("instances")) as folder:
-        take_file(prepared.archive, os.path.join(folder, "archive"), link=True)
-        take_file(prepared.kernel, os.path.join(folder, "kernel"), link=False)
-        config = {
-            "format": 1, "name": name, "created": now(), "program": prepared.image.program, "argv": prepared.image.argv,
-            "restart": restart, "stop_timeout": stop_timeout, "stdin": interactive, "tty": tty,
-            "publish": [forward.text for forward in options.forwards], "memory": options.memory, "cpus": options.cpus,
-            "hostname": options.hostname, "command": command_of(prepared, interactive, options),
-        }
-        write_json(os.path.join(folder, CONFIG), config)
-        lock = lock_file(os.path.join(folder, LOCK))
-        assert lock is not None
-        try:
+    values |= {"hostname": values.get("hostname") or name, "interactive": interactive, "stdio": kinds}
+    own = {"format": 1, "name": name, "created": now(), "restart": restart, "stop_timeout": stop_timeout, "tty": tty}
+    with contextlib.ExitStack() as stack:
+        with contextlib.ExitStack() as network_locks, fresh_folder(state_dir("instances")) as folder:
+            items = []
+            for network in [Network(text) for text in sorted(set(networks))]:
+                network_locks.enter_context(network.locked())
+                items.append(network.join())
+            fill(folder, values, items, own)
+            lock = lock_file(os.path.join(folder, LOCK))
+            assert lock is not None
+            stack.callback(os.close, lock)
             try:
                 os.rename(folder, instance.folder)
             except OSError:
                 raise taken(name) from None
-            if start:
-                start_or_remove(instance)
-        finally:
-            os.close(lock)
+        if start:
+            start_or_remove(instance)
+    tell_members(list(networks), but=name)
     print(name)
     return 0
+
+
+def fill(folder: str, values: dict[str, Any], items: list[dict[str, Any]], own: dict[str, Any]) -> None:
+    """What an instance starts with, and its config.json."""
+    from ..run import RunOptions, prepare
+    options = RunOptions(**values)
+    if options.boot != "pvh" or options.gdb or options.dry_run or options.count_calls:
+        raise usage("An instance starts directly; leave out --boot, --gdb, --dry-run and --count-calls.")
+    check_slots(options, items)
+    if items:
+        first = [options.net_manifest] if options.net == "user" else []
+        options.net_manifest = ";".join(first + [static_text(item) for item in items])
+        options.kernel_options.append("hosts=wait")
+    prepared = prepare(options, lambda text: None, notice)
+    take_file(prepared.archive, os.path.join(folder, "archive"), link=True)
+    take_file(prepared.kernel, os.path.join(folder, "kernel"), link=False)
+    write_json(os.path.join(folder, CONFIG), {
+        **own, "program": prepared.image.program, "argv": prepared.image.argv, "stdin": options.interactive, "networks": items,
+        "publish": [forward.text for forward in options.forwards], "memory": options.memory, "cpus": options.cpus,
+        "hostname": options.hostname, "command": command_of(prepared, options, items),
+    })
+
+
+def check_slots(options: Any, items: list[dict[str, Any]]) -> None:
+    """The machine microvm has eight places; the console, randomness, the network and each folder take one."""
+    used = 2 + (options.net == "user") + len(options.folders) + len(items)
+    if options.machine == "microvm" and used > 8:
+        raise usage("The machine microvm has no room for so many networks and folders; use --machine q35.")
 
 
 def start_or_remove(instance: Instance) -> None:
@@ -95,11 +112,6 @@ def taken(name: str) -> StoutError:
     return usage(f"There is an instance {name} already; delete it, or give another name with --name.")
 
 
-def check_stop_timeout(seconds: float) -> None:
-    if not 0 <= seconds <= 86400:
-        raise usage(f"A time of {seconds:g} seconds is out of range; give 0 to 86400.")
-
-
 def take_file(source: str, target: str, link: bool) -> None:
     """A link costs nothing, and stays when the cache drops its name."""
     try:
@@ -113,9 +125,10 @@ def take_file(source: str, target: str, link: bool) -> None:
             raise StoutError(f"The image cannot be kept in {os.path.dirname(target)}: {(error.strerror or '').lower()}.") from None
 
 
-def command_of(prepared: Any, has_stdin: bool, options: Any) -> list[str]:
+def command_of(prepared: Any, options: Any, items: list[dict[str, Any]]) -> list[str]:
     """QEMU's arguments with @NAME@ for the channels, and the files by their names in the instance's folder."""
     from ..run import boot_arguments
-    names = ["stdin"] * has_stdin + ["stdout", "stderr", "control", "log"]
+    names = ["stdin"] * options.interactive + ["stdout", "stderr", "control", "log"]
     words: list[str] = prepared.machine.command(boot_arguments(options, "kernel", "archive"), {name: f"@{name}@" for name in names})
+    words += device_arguments(items, "device" if prepared.machine.is_microvm else "pci")
     return [*words, "-chardev", "@qmp@,id=qmp", "-mon", "chardev=qmp,mode=control"]

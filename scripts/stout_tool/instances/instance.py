@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from ..errors import StoutError
+from ..errors import StoutError, usage
 from ..paths import TOOL
 from .state import boot_id, check_name, is_alive, is_locked, lock_file, read_json, state_dir
 
@@ -164,6 +164,11 @@ class Instance:
 
 class NotRunning(StoutError):
     pass
+
+
+def check_stop_timeout(seconds: float) -> None:
+    if not 0 <= seconds <= 86400:
+        raise usage(f"A time of {seconds:g} seconds is out of range; give 0 to 86400.")
 
 
 def no_instance(name: str) -> StoutError:

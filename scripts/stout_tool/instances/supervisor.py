@@ -5,7 +5,7 @@ It starts QEMU, keeps what the program writes, answers the commands of `stout in
 starts the machine again as the restart policy says, and writes `state.json` on every change.  It holds the lock of
 `supervisor.lock` all its life: that, and not a pid, tells whether an instance runs.  QEMU dies with it.
 
-A conversation is one JSON object a line and direction; "attach" goes on with frames (attach.py).  The answer to "stop" comes
+A conversation is one JSON object a line and direction; "attach" goes on with frames (frames.py).  The answer to "stop" comes
 when the machine has ended.
 """
 from __future__ import annotations
@@ -21,32 +21,22 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from . import attach
+from . import frames
 from ..errors import StoutError
 from .guest import Guest
 from .log import Appender, LogWriter, now
+from .network import Network, ports_of
+from .qmp import QmpError
+from .restart import Policy
 from .state import identify, lock_file, read_json, write_json
+from .switch import Switch
 
 CONTROL = "control"
 LOCK = "supervisor.lock"
 STATE = "state.json"
 CONFIG = "config.json"
-BACKOFF_FIRST, BACKOFF_MOST, RUNS_WELL = 0.1, 60.0, 10.0  # seconds; docker's
 KERNEL_LOG_LIMIT = 1 << 20
-STOP_SECONDS = 10.0
-
-
-class Policy:
-    """--restart no, on-failure[:N], always, unless-stopped."""
-
-    def __init__(self, text: str):
-        self.kind, _, count = text.partition(":")
-        self.most = int(count) if count else None
-
-    def wants(self, failed: bool, restarts: int) -> bool:
-        if self.kind == "on-failure":
-            return failed and (self.most is None or restarts < self.most)
-        return self.kind in ("always", "unless-stopped")
+STATS_SECONDS = 0.5  # for the guest to answer
 
 
 class Client:
@@ -57,6 +47,7 @@ class Client:
         self.buffer = b""
         self.is_attached = False
         self.waits_for_end = False
+        self.stats_until: float | None = None  # when it is answered without the guest
 
 
 class Supervisor:
@@ -71,11 +62,12 @@ class Supervisor:
         self.selector = selectors.DefaultSelector()
         self.clients: list[Client] = []
         self.guest: Guest | None = None
+        self.switches: list[Switch] = []
+        self.figures: dict[str, int] = {}  # of the guest, as it last said
         self.is_over = False
         self.user_stopped = False
         self.is_leaving = False
         self.restart_at: float | None = None
-        self.backoff = BACKOFF_FIRST
         self.state: dict[str, Any] = {"status": "starting", "supervisor": identify(os.getpid()), "restarts": 0}
 
     # ---- What the guest says (guest.Sink) ----
@@ -83,13 +75,20 @@ class Supervisor:
     def output(self, stream: str, data: bytes) -> None:
         self.log.write(stream, data)
         for client in [client for client in self.clients if client.is_attached]:
-            self._send(client, attach.frame(attach.KINDS[stream], data))
+            self._send(client, frames.frame(frames.KINDS[stream], data))
 
     def kernel_log(self, data: bytes) -> None:
         self.kernel.append(data)
 
     def control(self, words: list[str]) -> None:
-        pass
+        """Answers to "memory" and "network"; in this order, so the second completes them."""
+        if len(words) != 3 or not (words[1].isdigit() and words[2].isdigit()):
+            return
+        if words[0] == "memory":
+            self.figures |= {"guest_memory_used": int(words[1]), "guest_memory_total": int(words[2])}
+        elif words[0] == "network":
+            self.figures |= {"network_received": int(words[1]), "network_sent": int(words[2])}
+            self._answer_stats(float("inf"))
 
     # ---- Life ----
 
@@ -144,7 +143,8 @@ class Supervisor:
         self._stop(signal.SIGTERM, self.config["stop_timeout"])
 
     def _timeout(self) -> float | None:
-        times = [at for at in (self.restart_at, self.guest and self.guest.deadline) if at is not None]
+        times = [at for at in (self.restart_at, self.guest and self.guest.deadline, *(client.stats_until for client in self.clients))
+                 if at is not None]
         return max(min(times) - time.monotonic(), 0) if times else None
 
     def _look_at_clock(self) -> None:
@@ -154,9 +154,20 @@ class Supervisor:
             self._guest_ended()
         if self.restart_at is not None and at >= self.restart_at:
             self._restart()
+        self._answer_stats(at)
 
     def _start_guest(self) -> None:
         self.restart_at = None
+        self.figures = {}
+        self.switches = [Switch(ports_of(item), item["mac"]) for item in self.config.get("networks", ())]
+        try:
+            self._start_qemu()
+        except BaseException:
+            self._close_switches()
+            raise
+        self._tell_hosts()
+
+    def _start_qemu(self) -> None:
         guest = self.guest = Guest(self.config["command"], self.config["stdin"], self)
         for name in guest.channels():
             self._watch(guest.sockets[name], lambda name=name: self._read_guest(name))
@@ -180,11 +191,25 @@ class Supervisor:
         self.selector.unregister(guest.pidfd)
         outcome = guest.finish()
         self.guest = None
+        self._close_switches()
         for line in guest.report():
             self.log.write("kernel", line + b"\n")
-        if time.monotonic() - guest.started >= RUNS_WELL:
-            self.backoff = BACKOFF_FIRST
+        self.policy.ran(time.monotonic() - guest.started)
         return outcome
+
+    def _close_switches(self) -> None:
+        for switch in self.switches:
+            switch.close()
+        self.switches = []
+
+    def _tell_hosts(self) -> None:
+        """The names and addresses of the machines on its networks, itself included (net/net_control.c)."""
+        if self.guest is None or not self.config.get("networks", ()):
+            return
+        for item in self.config.get("networks", ()):
+            for name, address in Network(item["name"]).members().items():
+                self.guest.tell(f"host {address} {name}")
+        self.guest.tell("hosts")
 
     def _guest_ended(self) -> None:
         self._after(self._end_guest())
@@ -195,8 +220,7 @@ class Supervisor:
             status = "stopped" if self.is_leaving else "failed" if outcome["failed"] else "exited"
             self._over(status, outcome)
             return
-        self.restart_at = time.monotonic() + self.backoff
-        self.backoff = min(self.backoff * 2, BACKOFF_MOST)
+        self.restart_at = time.monotonic() + self.policy.next_wait()
         self._write_state("restarting", finished=now(), **outcome)
 
     def _restart(self) -> None:
@@ -215,7 +239,7 @@ class Supervisor:
             if client.waits_for_end:
                 self._answer(client, {"ok": True, "state": self.state})
             elif client.is_attached:
-                self._send(client, attach.frame(attach.END, json.dumps(self.state).encode()))
+                self._send(client, frames.frame(frames.END, json.dumps(self.state).encode()))
 
     def _write_state(self, status: str, **more: Any) -> None:
         self.state.update(more, status=status)
@@ -287,19 +311,45 @@ class Supervisor:
         self.user_stopped = True
         self._stop(int(request["signal"]), float(request["seconds"]))
 
+    def _do_hosts(self, client: Client, request: dict[str, Any]) -> None:
+        self._tell_hosts()
+        self._answer(client, {"ok": True})
+
+    def _do_stats(self, client: Client, request: dict[str, Any]) -> None:
+        client.stats_until = time.monotonic() + (STATS_SECONDS if self.guest else 0)
+        if self.guest:
+            self.guest.tell("memory")
+            self.guest.tell("network")
+
+    def _answer_stats(self, until: float) -> None:
+        for client in list(self.clients):
+            if client.stats_until is not None and client.stats_until <= until:
+                client.stats_until = None
+                self._answer(client, {
+                    "ok": True, "status": self._status_by_qmp(), "pid": self.guest.process.pid if self.guest else None,
+                    "restarts": self.state["restarts"], "guest": self.figures,
+                    "switch": [{"frames": switch.frames, "bytes": switch.bytes, "dropped": switch.dropped} for switch in self.switches]})
+
+    def _status_by_qmp(self) -> str:
+        """QEMU knows of a machine that is paused, or stopped on an error of its disk."""
+        if self.guest and self.state["status"] == "running":
+            with contextlib.suppress(QmpError, KeyError, TypeError):
+                return str(self.guest.qmp.execute("query-status")["status"])
+        return str(self.state["status"])
+
     def _do_attach(self, client: Client, request: dict[str, Any]) -> None:
         client.is_attached = True
         self._answer(client, {"ok": True, "stdin": self.config["stdin"], "tty": self.config["tty"]})
         self._read_frames(client)
 
     def _read_frames(self, client: Client) -> None:
-        frames, client.buffer = attach.split(client.buffer)
-        for kind, data in frames:
-            if kind == attach.WINDOW:
-                rows, columns = attach.parse_window(data)
+        found, client.buffer = frames.split(client.buffer)
+        for kind, data in found:
+            if kind == frames.WINDOW:
+                rows, columns = frames.parse_window(data)
                 if self.guest:
                     self.guest.tell(f"winsize {rows} {columns}")
-            elif kind == attach.STDIN:
+            elif kind == frames.STDIN:
                 self._write_stdin(client, data)
 
     def _write_stdin(self, client: Client, data: bytes) -> None:
@@ -313,7 +363,7 @@ class Supervisor:
             sock.settimeout(1)
             sock.sendall(data)
         except TimeoutError:
-            self._send(client, attach.frame(attach.NOTICE, b"the program does not read its input; some of it is lost"))
+            self._send(client, frames.frame(frames.NOTICE, b"the program does not read its input; some of it is lost"))
         except OSError:
             pass
 
