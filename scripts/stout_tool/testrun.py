@@ -10,6 +10,7 @@ by side.
 import concurrent.futures
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -61,6 +62,8 @@ def run_tests(labels=(), pattern=None, jobs=None, list_only=False, verbose=False
     wanted = labels or tuple(label for label in LABELS if label != "slow")
     set_up_tests()
     os.environ["STOUT_TESTING"] = "1"
+    # A shell starts its background jobs with SIGINT ignored, and what ignores it cannot be interrupted.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     results = Results(verbose)
     start = time.monotonic()
     for label in wanted:
