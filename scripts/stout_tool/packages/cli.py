@@ -43,6 +43,15 @@ def list_command(as_json: bool) -> None:
 
 
 @pkg.command(context_settings=CONTEXT)
+@click.argument("text")
+@json_option
+def search(text: str, as_json: bool) -> None:
+    """Find TEXT among the names of packages: in the store, Node.js's versions, Debian's."""
+    from .search import search as find
+    sys.exit(find(text, as_json))
+
+
+@pkg.command(context_settings=CONTEXT)
 @click.argument("name")
 @json_option
 def describe(name: str, as_json: bool) -> None:
