@@ -115,9 +115,9 @@ static void child_adopt(struct process *child, struct process *reaper, struct li
 static void children_reparent(struct process *process, struct list *reaped)
 {
     struct process *child, *following;
-    struct process *reaper = reaper_find(process);
     if (list_is_empty(&process->children))
         return;
+    struct process *reaper = reaper_find(process); /* walks up all ancestors */
     list_for_each_safe (child, following, &process->children, sibling_node) {
         bool is_alive = child->state == PROCESS_ALIVE;
         child_adopt(child, reaper, reaped);
