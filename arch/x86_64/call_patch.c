@@ -352,6 +352,18 @@ static uintptr_t stub_in(struct stub_page *page, const struct call_site *site)
     return page->start + i * STUB_SIZE;
 }
 
+/* The stub that pc is in, or NULL.  The application may have mapped something of its own there. */
+static const uint8_t *stub_find(const struct stub_page *page, uintptr_t pc)
+{
+    size_t i = (pc - page->start) / STUB_SIZE;
+    uint8_t there[STUB_SIZE];
+    const uint8_t *code = stub_code(page, i);
+    bool is_it = i < __atomic_load_n(&page->nused, __ATOMIC_ACQUIRE) &&
+                 arch_app_copy(there, (const void *)(pc - pc % STUB_SIZE), STUB_SIZE) == 0 &&
+                 memcmp(there, code, STUB_SIZE) == 0;
+    return is_it ? code : NULL;
+}
+
 static uintptr_t stub_make(struct vmspace *vm, const struct call_site *site)
 {
     uintptr_t stub = 0;
@@ -363,6 +375,8 @@ static uintptr_t stub_make(struct vmspace *vm, const struct call_site *site)
         if (!page)
             break;
         stub = stub_in(page, site);
+        if (stub && !stub_find(page, stub))
+            return 0; /* it has unmapped the page */
     }
     return stub;
 }
@@ -402,18 +416,6 @@ void call_patch(const struct regs *regs)
     copy_value(jump + 1, (int64_t)(stub - (site.start + JUMP_SIZE)));
     /* Whatever keeps it from being patched, the call works as it is. */
     (void)!vmspace_patch(vm, site.start, site.code, jump, JUMP_SIZE);
-}
-
-/* The stub that pc is in, or NULL.  The application may have mapped something of its own there. */
-static const uint8_t *stub_find(const struct stub_page *page, uintptr_t pc)
-{
-    size_t i = (pc - page->start) / STUB_SIZE;
-    uint8_t there[STUB_SIZE];
-    const uint8_t *code = stub_code(page, i);
-    bool is_it = i < __atomic_load_n(&page->nused, __ATOMIC_ACQUIRE) &&
-                 arch_app_copy(there, (const void *)(pc - pc % STUB_SIZE), STUB_SIZE) == 0 &&
-                 memcmp(there, code, STUB_SIZE) == 0;
-    return is_it ? code : NULL;
 }
 
 /* Where in the site it is that far into the stub. */

@@ -438,7 +438,7 @@ static void test_threads(void)
     }
 }
 
-extern char parents_site[], childs_site[];
+extern char parents_site[], childs_site[], late_site[];
 __asm__(".pushsection .text\n"
         ".balign 64\n"
         "parents_site: mov $102, %eax\n"
@@ -446,6 +446,10 @@ __asm__(".pushsection .text\n"
         "ret\n"
         ".balign 64\n"
         "childs_site: mov $39, %eax\n"
+        "syscall\n"
+        "ret\n"
+        ".balign 64\n"
+        "late_site: mov $102, %eax\n"
         "syscall\n"
         "ret\n"
         ".popsection\n");
@@ -478,6 +482,26 @@ static void test_fork(void)
     CHECK(waitpid(child, &status, 0) == child && status == 0);
 }
 
+/* A program that unmaps what it does not know gets no further calls patched there. */
+static void test_unmapped_stubs(void)
+{
+    int status;
+    bool works = true;
+
+    find_stubs();
+    pid_t child = fork();
+    NEED(child >= 0);
+    if (child == 0) {
+        for (int i = 0; i < nstubs; i++)
+            if ((uintptr_t)late_site - stubs[i].start < 1UL << 30)
+                works &= munmap((void *)stubs[i].start, stubs[i].end - stubs[i].start) == 0;
+        for (int i = 0; i < HOT; i++)
+            works &= call3(late_site, 0, 0, 0, 0) == 0; /* root's uid */
+        _exit(works ? 0 : 1);
+    }
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
 static void test_changed_text(void)
 {
     char *page = (char *)((uintptr_t)getpid_site & ~4095UL);
@@ -505,6 +529,7 @@ int main(void)
     test_threads();
     read_often();
     test_fork();
+    test_unmapped_stubs();
     test_changed_text();
     return check_end();
 }
