@@ -49,6 +49,7 @@ class Suite:
 
     def options(self):
         words = ["--net", "none", "-i", "-m", self.memory, "--cpus", str(self.cpus), "--workdir", "/tmp",
+                 "--secrets",  # the suites' own keys
                  "--add", f"{HERE}/guest:/suite", "-e", "LANG=C.UTF-8", "-e", "TERM=dumb"]
         for command in COMMANDS:
             path = shutil.which(command)
