@@ -84,7 +84,7 @@ static long read_hosts(size_t room, char **text)
 int etc_set_neighbours(const char *text, size_t len)
 {
     static const char head[] = NEIGHBOURS;
-    char *whole;
+    char *whole = NULL;
     long kept = read_hosts(sizeof(head) + len, &whole);
     if (kept < 0)
         return (int)kept;

@@ -57,6 +57,16 @@
     popq %r9
     .endm
 
+/* What a system call was given, which it gets back. */
+    .macro LOAD_ARGS
+    movq REGS_R10(%rsp), %r10
+    movq REGS_R9(%rsp), %r9
+    movq REGS_R8(%rsp), %r8
+    movq REGS_RDX(%rsp), %rdx
+    movq REGS_RSI(%rsp), %rsi
+    movq REGS_RDI(%rsp), %rdi
+    .endm
+
     .section .text.entry, "ax"
 
 /* ---- The 256 stubs: [vector] [error code] on top of the CPU's frame. ---- */
@@ -243,12 +253,7 @@ syscall_leave:
     movq REGS_RBP(%rsp), %rbp
     movq REGS_RBX(%rsp), %rbx
     movq REGS_R11(%rsp), %r11
-    movq REGS_R10(%rsp), %r10
-    movq REGS_R9(%rsp), %r9
-    movq REGS_R8(%rsp), %r8
-    movq REGS_RDX(%rsp), %rdx
-    movq REGS_RSI(%rsp), %rsi
-    movq REGS_RDI(%rsp), %rdi
+    LOAD_ARGS
     /* The status flags: overflow by an addition that overflows or not, the others from ah. */
     movl %r11d, %eax
     movl %r11d, %ecx
@@ -302,24 +307,14 @@ patched_entered:
 patched_leave:
     movq %gs:PERCPU_CURRENT, %rax
     cmpl $0, THREAD_WORK(%rax)
-    jne patched_slowly
-    movq REGS_R10(%rsp), %r10
-    movq REGS_R9(%rsp), %r9
-    movq REGS_R8(%rsp), %r8
-    movq REGS_RDX(%rsp), %rdx
-    movq REGS_RSI(%rsp), %rsi
-    movq REGS_RDI(%rsp), %rdi
+    jne slowly
+    LOAD_ARGS
     movq REGS_RCX(%rsp), %rcx
     movq REGS_RAX(%rsp), %rax
     movq REGS_RSP(%rsp), %rsp
     .globl patched_left
 patched_left:
     jmp *%rcx
-
-patched_slowly:
-    movq %rsp, %rdi
-    call exit_to_app
-    jmp trap_return
 
 entries_end:
 

@@ -375,9 +375,11 @@ def test_attach(tool):
 
 
 def test_interrupted_attach_leaves_the_instance(tool):
-    tool.create("x", FOREVER, "-i")
+    tool.create("x", "say(repr(channel['stdin'].recv(1)) + '\\n')\ntime.sleep(60)", "-i")
     process = tool.popen("attach", "x", stdin=subprocess.PIPE)
-    time.sleep(0.5)
+    process.stdin.write("x")
+    process.stdin.flush()
+    assert process.stdout.readline() == "b'x'\n"
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=10) == ("", "") and process.returncode == 130
     assert tool.state("x")["status"] == "running"
@@ -396,7 +398,10 @@ def test_attach_on_a_terminal(tool):
     seen = os.read(master, 1000)
     while b"running" not in seen:
         seen += os.read(master, 1000)
-    time.sleep(0.3)
+    deadline = time.monotonic() + 10
+    while termios.tcgetattr(slave) == before:  # until then ^C is the terminal's
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
     os.write(master, b"\x03")
     while b"x03" not in seen:
         seen += os.read(master, 1000)
