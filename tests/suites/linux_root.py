@@ -9,12 +9,14 @@ its results and the machine's is the kernel.  Without root rights it is root of 
 """
 import fcntl
 import os
+import signal
 import socket
 import struct
 import subprocess
 import sys
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+IGNORED = (signal.SIGINT, signal.SIGQUIT, signal.SIGPIPE, signal.SIGXFSZ)  # perhaps, by a shell's & and by Python
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1
 
 
@@ -65,6 +67,8 @@ def inside(image, size, workdir, command):
     os.rmdir("/oldroot")
     os.chdir(workdir)
     os.umask(0o022)
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_DFL)
     os.execvp(command[0], command)
 
 

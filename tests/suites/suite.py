@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: MIT
 """Runs the test suites of CPython and Go and the stressors of stress-ng on Linux and in Stout, and compares test by test.
 
-    suite.py SUITE [UNIT...] [--on linux|stout|both] [--again] [--list] [--shard I/N] [--text]
+    suite.py SUITE [UNIT...] [--on linux|stout|both] [--again] [--list] [--shard I/N] [--budget SECONDS] [--text]
 
 SUITE is cpython, go or stress-ng, a UNIT a module, package or stressor of it (all when none is named).  The results are kept one file
-per unit in build/suites/SUITE/linux and .../stout; a unit whose results are there is not run again (--again
-runs it), so that a run that was stopped goes on where it was.
+per unit in build/suites/SUITE/linux and .../stout, each with the kernel that it ran on; a unit whose results are there is not run
+again (--again runs it), and of one that was stopped in its middle only the rest, so that a run that was stopped, or had a budget, goes
+on where it was.  The units nearest to the kernel come first, then those that took Linux the least time.
 
 What passes on Linux and does not in Stout must be a row in docs/compatibility.md, and what is a row there must
 not pass: the list can only shrink.
@@ -23,11 +24,12 @@ import threading
 import time
 import zipfile
 
+from results import Store, compare, count
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 STOUT = os.path.join(TOP, "stout")
 BUILD = os.path.join(TOP, "build", "suites")
-LIST = os.path.join(TOP, "docs", "compatibility.md")
 PYTHON = "/usr/bin/python3.11"
 PYTHON_LIB = "/usr/lib/python3.11"
 ZONES = "/usr/share/zoneinfo"
@@ -40,7 +42,9 @@ class Suite:
 
     memory, cpus = "1536M", 2  # the size of both sides' file systems, too
     timeout = {"linux": 120, "stout": 400}  # seconds without progress that end a test
-    silence = 3600  # and that end a machine
+    slowness = 40  # of an emulated machine: a test may take that many times as long as on Linux, too
+    silence = 240  # seconds more without a word end a machine
+    near = ()  # the units nearest to the kernel
     linux = "linux_root.py"  # what runs the command on Linux
     plan = {}  # more for the driver
 
@@ -65,6 +69,11 @@ class Suite:
     def prepare(self, units):
         pass
 
+    def nearness(self, unit):
+        """What units are sorted by."""
+        parts = {unit, unit.split(".")[0]}
+        return min((index for index, name in enumerate(self.near) if name in parts), default=len(self.near))
+
 
 class CPython(Suite):
     name = "cpython"
@@ -75,6 +84,12 @@ class CPython(Suite):
                           r"winsound|winconsoleio|startfile|osx_env|_osx_support|kqueue|devpoll|ossaudiodev|distutils|"
                           r"cppext|peg_generator|clinic|tools|smtpnet|urllib2net|urllibnet|xmlrpc_net|regrtest|dtrace|"
                           r"bigmem|nis|zipfile64|check_c_globals|asdl_parser)$")
+    near = tuple("test_" + name for name in (
+        "os posix socket subprocess threading signal threadsignals select selectors epoll poll mmap fcntl asyncio asyncore asynchat "
+        "multiprocessing_fork multiprocessing_spawn multiprocessing_forkserver multiprocessing_main_handling concurrent_futures fork1 "
+        "wait3 wait4 eintr ioctl openpty pty tty termios popen pipes resource time timeout thread _thread queue sched "
+        "fileio file io largefile tempfile shutil pathlib glob stat genericpath posixpath socketserver ssl ftplib httpservers "
+        "syslog faulthandler pwd grp platform memoryio mailbox dbm sqlite3 logging").split())
 
     def adds(self):
         folders = ("test", "unittest/test", "lib2to3", "ensurepip", "pydoc_data", "tkinter", "distutils")
@@ -97,40 +112,42 @@ class CPython(Suite):
 
 class Go(Suite):
     name = "go"
-    PACKAGES = ("bufio", "context", "io", "io/fs", "io/ioutil", "math/rand", "net", "net/http", "net/http/httptest",
-                "net/http/httputil", "net/rpc", "net/netip", "net/textproto", "os", "os/exec", "os/signal", "os/user",
-                "path/filepath", "runtime", "runtime/debug", "runtime/pprof", "runtime/trace", "sync", "sync/atomic", "syscall",
-                "testing", "time", "internal/poll", "log/syslog", "crypto/rand", "embed", "plugin")
+    near = tuple("os os/exec os/signal syscall net internal/poll runtime time os/user sync sync/atomic net/http path/filepath".split())
 
     def __init__(self):
         super().__init__()
         self.root = subprocess.run(["go", "env", "GOROOT"], capture_output=True, text=True, check=True).stdout.strip()
-        self.binaries = os.path.join(self.folder, "bin")
+        self.prepared = ()
 
     def units(self):
-        return [name for name in self.PACKAGES if os.path.isdir(f"{self.root}/src/{name}")]
+        """The packages of the library that have tests."""
+        return subprocess.run(["go", "list", "-f", "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}", "std"],
+                              cwd=f"{self.root}/src", capture_output=True, text=True, check=True).stdout.split()
 
     def adds(self):
         # The sources too: tests read their own, and their neighbours' testdata.
         source = os.path.realpath(f"{self.root}/src")
-        names = {package.split("/")[0] for package in self.PACKAGES} | {"testdata", "internal", "go.mod"}
-        words = [f"{source}/{name}:{self.root}/src/{name}" for name in sorted(names)]
-        words += [f"{self.binaries}:/go/bin", f"{self.folder}/lib:{self.root}/lib",
+        words = [f"{source}/{name}:{self.root}/src/{name}" for name in sorted(os.listdir(source)) if name != "cmd"]
+        words += [f"{self.binary(unit)}:/go/bin/{os.path.basename(self.binary(unit))}" for unit in self.prepared]
+        words += [ f"{self.folder}/lib:{self.root}/lib",
                   f"{os.path.realpath(self.root + '/bin/go')}:/usr/bin/go"]
         return words + [path for path in (ZONES, "/etc/localtime") if os.path.exists(path)]
 
     def options(self):
         return super().options() + ["-e", f"GOROOT={self.root}", "-e", "GO_TEST_TIMEOUT_SCALE=4"]
 
+    def binary(self, unit):
+        return os.path.join(self.folder, "bin", unit.replace("/", "_") + ".test")
+
     def prepare(self, units):
-        os.makedirs(self.binaries, exist_ok=True)
+        self.prepared = units
+        os.makedirs(os.path.join(self.folder, "bin"), exist_ok=True)
         self.make_zones(os.path.join(self.folder, "lib", "time", "zoneinfo.zip"))
         for unit in units:
-            path = os.path.join(self.binaries, unit.replace("/", "_") + ".test")
+            path = self.binary(unit)
             if not os.path.exists(path):
                 env = dict(os.environ, GOFLAGS="", GOCACHE=os.path.join(TOP, "build", "go-cache"))
                 subprocess.run(["go", "test", "-c", "-o", path, unit], cwd=f"{self.root}/src", check=True, env=env)
-
 
     @staticmethod
     def make_zones(path):
@@ -167,58 +184,36 @@ class StressNg(Suite):
 SUITES = {"cpython": CPython, "go": Go, "stress-ng": StressNg}
 
 
-class Store:
-    """Results: one file of JSON lines per unit."""
-
-    def __init__(self, suite, place):
-        self.folder = os.path.join(suite.folder, place)
-        os.makedirs(self.folder, exist_ok=True)
-
-    def path(self, unit):
-        return os.path.join(self.folder, unit.replace("/", "_") + ".json")
-
-    def has(self, unit):
-        return os.path.exists(self.path(unit))
-
-    def load(self, unit):
-        """{test: its line}; None if the unit was not run."""
-        if not self.has(unit):
-            return None
-        with open(self.path(unit), encoding="utf-8") as file:
-            return {line["t"]: line for line in map(json.loads, file)}
-
-    def save(self, unit, lines):
-        temporary = self.path(unit) + ".part"
-        with open(temporary, "w", encoding="utf-8") as file:
-            for line in lines:
-                file.write(json.dumps(line) + "\n")
-        os.rename(temporary, self.path(unit))
-
-
 class Run:
     """Units on one side, in as few machines as it takes: one that dies costs the test that ran, no more."""
 
-    def __init__(self, suite, place, store, say=print):
-        self.suite, self.place, self.store, self.say = suite, place, store, say
-        self.lines = {}
+    DEATHS = 20  # of machines, in one unit
+
+    def __init__(self, suite, place, store, deadline, say=print):
+        self.suite, self.place, self.store, self.deadline, self.say = suite, place, store, deadline, say
+        self.kernel = None
+        self.linux = Store(suite, "linux")
 
     def run(self, units):
-        todo = list(units)
-        deaths = 0
-        while todo and deaths < 20:
-            self.running = None
+        self.todo = list(units)
+        self.deaths = 0
+        while self.todo and self.deaths < self.DEATHS:
+            self.running = self.kernel = None
             begun = time.monotonic()
             process = subprocess.Popen(self.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                        stderr=subprocess.PIPE if self.place == "stout" else None)
-            why = self.follow(process, todo)
+            why = self.follow(process)
+            if time.monotonic() >= self.deadline:
+                self.say(f"{self.place}: the budget is spent; {len(self.todo)} units are left")
+                break
             if why is None:
                 break
-            deaths += 1
-            unit, test = self.running or (todo[0], "(unit)")
+            self.deaths += 1
+            unit, test = self.running or (self.todo[0], "(unit)")
             self.say(f"{self.place}: the whole run ended in {unit} {test}: {why[-1500:]}")
             self.add(unit, {"t": test, "s": "machine", "d": round(time.monotonic() - begun), "text": why[-3000:]})
-            if self.running is None or sum(line["s"] == "machine" for line in self.lines[unit].values()) > 5:
-                self.end(unit, todo)
+            if self.running is None or sum(line["s"] == "machine" for line in self.store.load_part(unit).values()) > 5:
+                self.end(unit)
 
     def command(self):
         run = [STOUT, "run", *self.suite.options()]
@@ -232,12 +227,20 @@ class Run:
                *re.findall(r"(?<=-e )\S+", " ".join(run))]
         return [sys.executable, os.path.join(HERE, self.suite.linux), image, self.suite.memory, "/tmp", *env, *self.suite.command()]
 
-    def follow(self, process, todo):
-        """None when the driver came to its end, else the reason why not."""
+    def plan(self):
         plan = {name: values[self.place] for name, values in self.suite.plan.items()}
-        plan |= {"timeout": self.suite.timeout[self.place],
-                 "units": [{"name": unit, "done": sorted(self.lines.get(unit, {}))} for unit in todo]}
-        process.stdin.write(json.dumps(plan).encode())
+        return plan | {"timeout": self.suite.timeout[self.place],
+                       "units": [{"name": unit, "done": sorted(self.store.load_part(unit)), "timeouts": self.timeouts(unit)}
+                                 for unit in self.todo]}
+
+    def timeouts(self, unit):
+        """Those of tests that take long on Linux."""
+        usual, slowness = self.suite.timeout[self.place], self.suite.slowness
+        return {test: slowness * seconds for test, seconds in self.linux.seconds(unit).items() if slowness * seconds > usual}
+
+    def follow(self, process):
+        """None when the driver came to its end, else the reason why not."""
+        process.stdin.write(json.dumps(self.plan()).encode())
         process.stdin.close()
         ended = False
         errors = []
@@ -246,21 +249,15 @@ class Run:
             reader.start()
         watchdog = self.watch(process)
         for data in process.stdout:
-            watchdog.cancel()
-            watchdog = self.watch(process)
             try:
                 line = json.loads(data)
             except ValueError:
                 self.say(f"{self.place}: {data[:300]!r}")
                 continue
             ended = ended or "end" in line
-            if "begin" in line:
-                self.running = line["u"], line["begin"]
-            elif "t" in line:
-                self.add(line.pop("u"), line)
-            elif "done" in line:
-                self.end(line["u"], todo)
-                self.running = None
+            self.take(line)
+            watchdog.cancel()
+            watchdog = self.watch(process)
         process.wait()
         watchdog.cancel()
         if reader:
@@ -268,110 +265,48 @@ class Run:
         text = errors[0].decode("utf-8", "replace") if errors else ""
         return None if ended else f"status {process.returncode}\n{text}"
 
+    def take(self, line):
+        if "begin" in line:
+            self.running = line["u"], line["begin"]
+        elif "t" in line:
+            self.add(line.pop("u"), line)
+        elif "done" in line:
+            self.end(line["u"])
+            self.running = None
+
     def watch(self, process):
-        watchdog = threading.Timer(self.suite.silence, process.kill)
+        """Ends a machine that says nothing for longer than the driver in it waits for a test, and any machine at the deadline."""
+        unit, test = self.running or (self.todo[0] if self.todo else "", None)
+        patience = self.timeouts(unit).get(test, self.suite.timeout[self.place]) + self.suite.silence
+        watchdog = threading.Timer(max(0, min(patience, self.deadline - time.monotonic())), process.kill)
         watchdog.start()
         return watchdog
 
     def add(self, unit, line):
-        self.lines.setdefault(unit, {})[line["t"]] = line
+        self.kernel = self.kernel or (kernel_name() if self.place == "stout" else "linux-" + os.uname().release)
+        self.store.add(unit, line | {"kernel": self.kernel})
 
-    def end(self, unit, todo):
-        todo.remove(unit)
-        lines = self.lines.pop(unit, {})
-        self.store.save(unit, lines.values())
-        counts = count(lines)
-        self.say(f"{self.place}: {unit}: " + ", ".join(f"{n} {s}" for s, n in counts.items()) +
+    def end(self, unit):
+        self.todo.remove(unit)
+        self.deaths = 0
+        lines = self.store.finish(unit)
+        self.say(f"{self.place}: {unit}: " + ", ".join(f"{n} {s}" for s, n in count(lines).items()) +
                  f" ({sum(line['d'] for line in lines.values()):.0f} s)")
 
 
-def count(lines):
-    counts = {}
-    for line in lines.values():
-        counts[line["s"]] = counts.get(line["s"], 0) + 1
-    return counts
-
-
-def listed():
-    """{(suite, unit: test): reason} from the tables of docs/compatibility.md."""
-    rows, suite = {}, None
-    if os.path.exists(LIST):
-        with open(LIST, encoding="utf-8") as file:
-            for line in file:
-                heading = re.match(r"## (CPython|Go|stress-ng)\b", line)
-                if line.startswith("## "):
-                    suite = heading.group(1).lower() if heading else None
-                row = re.match(r"\| `([^`]+)` \| (.+) \|$", line)
-                if suite and row:
-                    rows[suite, row.group(1)] = row.group(2)
-    return rows
-
-
-def name_of(unit, test):
-    if test == unit:
-        return unit
-    return test.removeprefix("test.") if test.startswith("test.") else f"{unit}: {test}"
-
-
-def is_test(name):
-    """Not a line about a unit as a whole, such as "(exit)"."""
-    return not name.startswith("(")
-
-
-class Comparison:
-    """What passed on Linux, what of that passed in Stout, and the problems: differences that the list has not."""
-
-    def __init__(self, suite):
-        self.suite, self.rows = suite, listed()
-        self.base = self.passed = 0
-        self.problems = []
-
-    def add(self, unit, linux, stout):
-        """linux, stout: a unit's results by test, or None if it was not run."""
-        if linux is None or stout is None:
-            self.problems.append(f"{unit}: it was not run")
-            return
-        judged = set()
-        for test in sorted(set(linux) | {test for test in stout if not is_test(test)}):
-            usual = "not run" if is_test(test) else "ok"
-            if linux.get(test, {"s": "ok"})["s"] != "ok":
-                continue
-            judged.add(name_of(unit, test))
-            self.judge(name_of(unit, test), stout.get(test, {"s": usual}), is_test(test))
-        for suite, name in self.rows:
-            if suite == self.suite.name and f"{name}:".startswith((unit + ".", unit + ":")) and name not in judged:
-                self.problems.append(f"{name}: it does not pass on Linux; take its row off docs/compatibility.md")
-
-    def judge(self, name, result, counts):
-        passes, row = result["s"] == "ok", self.rows.get((self.suite.name, name))
-        self.base += counts
-        self.passed += counts and passes
-        if passes and row is not None:
-            self.problems.append(f"{name}: it passes; take its row off docs/compatibility.md")
-        elif not passes and row is None:
-            self.problems.append(f"{name}: {result['s']}\n{result.get('text', '')}")
-
-    def __str__(self):
-        share = 100 * self.passed / max(self.base, 1)
-        return f"{self.passed} of {self.base} that pass on Linux pass in Stout ({share:.2f} percent)"
-
-
-def run_missing(suite, units, again=False, places=("linux", "stout"), stout="stout", say=print):
-    """Runs what has no results; {place: Store}."""
+def run_missing(suite, units, again=False, places=("linux", "stout"), stout="stout", budget=float("inf"), say=print):
+    """Runs what has no results, for at most BUDGET seconds; {place: Store}."""
+    deadline = time.monotonic() + budget
     suite.prepare(units)
     stores = {"linux": Store(suite, "linux"), "stout": Store(suite, stout)}
     for place in places:
-        todo = [unit for unit in units if again or not stores[place].has(unit)]
+        for unit in units if again else ():
+            stores[place].drop(unit)
+        todo = [unit for unit in units if not stores[place].has(unit)]
+        todo.sort(key=lambda unit: (suite.nearness(unit), sum(stores["linux"].seconds(unit).values()), unit))
         if todo:
-            Run(suite, place, stores[place], say).run(todo)
+            Run(suite, place, stores[place], deadline, say).run(todo)
     return stores
-
-
-def compare(suite, units, stores):
-    comparison = Comparison(suite)
-    for unit in units:
-        comparison.add(unit, *(stores[place].load(unit) for place in ("linux", "stout")))
-    return comparison
 
 
 def kernel_name():
@@ -389,6 +324,7 @@ def main():
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--shard", default="1/1")
+    parser.add_argument("--budget", type=float, default=float("inf"), metavar="SECONDS", help="the longest run; the next goes on")
     parser.add_argument("--text", action="store_true", help="the failures' texts too")
     args = parser.parse_args()
     suite = SUITES[args.suite]()
@@ -398,12 +334,13 @@ def main():
         print("\n".join(units))
         return 0
     places = ("linux", "stout") if args.on == "both" else (args.on,)
-    stores = run_missing(suite, units, args.again, places)
+    stores = run_missing(suite, units, args.again, places, budget=args.budget)
     if args.on != "both":
         return 0
     comparison = compare(suite, units, stores)
     for problem in comparison.problems:
         print(problem if args.text else problem.split("\n")[0])
+    print("kernels: " + ", ".join(f"{kernel} ({n} tests)" for kernel, n in comparison.kernels.most_common()))
     print(comparison)
     return 1 if comparison.problems else 0
 

@@ -3,8 +3,8 @@
 
     driver.py SUITE <PLAN
 
-PLAN is JSON: {"timeout": seconds for one test, more that a suite wants, "units": [{"name": ..., "done": [tests]}, ...]}.  The
-lines printed are {"u": unit, "t": test, "s": status, "d": seconds, "text": ...}, with status ok, skip, fail, error,
+PLAN is JSON: {"timeout": seconds for one test, more that a suite wants, "units": [{"name": ..., "done": [tests], "timeouts":
+{test: seconds, if it is another}}, ...]}.  The lines printed are {"u": unit, "t": test, "s": status, "d": seconds, "text": ...}, with status ok, skip, fail, error,
 crash or timeout; {"u": unit, "begin": test} before each test, so that the host knows what ran when the whole
 machine stopped; and {"u": unit, "done": status} at a unit's end.  A test that hangs or takes its
 process down costs only itself: the unit goes on in a new process without the tests that have run.
@@ -30,8 +30,9 @@ def tell(**line):
 class Unit:
     """One module or package; subclasses know how to start it and how to read what it tells."""
 
-    def __init__(self, name, done, plan):
-        self.name, self.done, self.plan, self.timeout = name, set(done), plan, plan["timeout"]
+    def __init__(self, unit, plan):
+        self.name, self.done, self.plan = unit["name"], set(unit["done"]), plan
+        self.timeout, self.timeouts = plan["timeout"], unit["timeouts"]
         self.running = self.ended = None
         self.output = os.path.join(WORK, "output")
         self.position = 0
@@ -94,7 +95,7 @@ class Unit:
                 self.take(line)
             if ended:
                 break
-            if time.monotonic() - progress > self.timeout:
+            if time.monotonic() - progress > self.patience():
                 status = ("timeout", round(time.monotonic() - progress), self.stacks(process))
                 break
             time.sleep(POLL)
@@ -108,7 +109,10 @@ class Unit:
             time.sleep(2)
         except OSError:
             pass
-        return f"no progress for {self.timeout} s\n{self.tail()}"
+        return f"no progress for {self.patience()} s\n{self.tail()}"
+
+    def patience(self):
+        return self.timeouts.get(self.running, self.timeout)
 
     def folder(self):
         return "/tmp"
@@ -244,7 +248,7 @@ def main():
     suite, plan = sys.argv[1], json.load(sys.stdin)
     os.makedirs(WORK, exist_ok=True)
     for unit in plan["units"]:
-        UNITS[suite](unit["name"], unit.get("done", ()), plan).run()
+        UNITS[suite](unit, plan).run()
     tell(end=True)
 
 
