@@ -124,6 +124,7 @@ void arch_regs_init(struct regs *regs, uintptr_t pc, uintptr_t sp);
 uintptr_t arch_regs_pc(const struct regs *regs);
 void arch_regs_set_pc(struct regs *regs, uintptr_t pc);
 uintptr_t arch_regs_sp(const struct regs *regs);
+uintptr_t arch_regs_fp(const struct regs *regs); /* the frame pointer, if it is one */
 void arch_regs_set_sp(struct regs *regs, uintptr_t sp);
 long arch_regs_result(const struct regs *regs);
 void arch_regs_set_result(struct regs *regs, long result);
@@ -267,6 +268,8 @@ bool arch_random64(uint64_t *value);
 uint64_t arch_cycles(void); /* a fast counter, for entropy and tracing */
 /* Return addresses of the current stack, newest first; how many were written. */
 size_t arch_backtrace(uintptr_t *addresses, size_t max);
+/* The same of the code that was interrupted with regs, in the running thread: first where it was, then its callers. */
+size_t arch_backtrace_of(const struct regs *regs, uintptr_t *addresses, size_t max);
 /* Whether the 8 bytes before an address end in a call instruction: it may be a return address. */
 bool arch_follows_call(const uint8_t before[8]);
 /* AT_HWCAP and AT_HWCAP2 as Linux would give them, less what ring 0 cannot hold. */

@@ -13,6 +13,7 @@
 #include "kernel/console.h"
 #include "kernel/log.h"
 #include "kernel/mm/frame.h"
+#include "kernel/mutex.h"
 #include "kernel/panic.h"
 #include "kernel/process.h"
 #include "kernel/signal.h"
@@ -27,6 +28,7 @@ static struct {
     bool (*handle)(const char *rest);
 } commands[COMMANDS_MAX];
 static unsigned ncommands;
+static struct mutex line_lock = MUTEX_INIT(line_lock, RANK_CONTROL); /* lines stay in one piece */
 
 void control_register(const char *word, bool (*handle)(const char *rest))
 {
@@ -63,7 +65,14 @@ void control_answer(const char *format, ...)
     va_end(args);
     len = MIN(len, (int)sizeof(line) - 2);
     line[len++] = '\n';
-    (void)console_write(CONSOLE_CONTROL, line, (size_t)len, false); /* the tool may have gone */
+    control_write(line, (size_t)len);
+}
+
+void control_write(const char *text, size_t len)
+{
+    mutex_lock(&line_lock);
+    (void)console_write(CONSOLE_CONTROL, text, len, false); /* the tool may have gone */
+    mutex_unlock(&line_lock);
 }
 
 static bool handle_signal(const char *rest)

@@ -7,6 +7,7 @@
  *   signal N                      to pid 1, as `docker stop` does
  *   memory                        answered by "memory USED TOTAL", in bytes
  *   host, hosts, network          net/net_control.c
+ *   profile HZ                    samples begin; 0: end (kernel/profile_report.c has the answers)
  *   winsize ROWS COLUMNS          the console terminal's window (fs/tty_console.c)
  */
 #include "lib/compiler.h"
@@ -16,6 +17,8 @@
 void control_register(const char *word, bool (*handle)(const char *rest));
 /* A line to the tool, without newline.  In the control thread: waits until the host has taken it. */
 void control_answer(const char *format, ...) __printf(1, 2);
+/* Whole lines, newlines included.  Any thread; waits as control_answer() does. */
+void control_write(const char *text, size_t len);
 /* Starts the thread that reads, if there is a channel.  -ENOMEM. */
 int control_start(void) __must_check;
 

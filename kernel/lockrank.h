@@ -39,6 +39,7 @@ enum lock_rank {
     RANK_FILE_LOCKS,    /* fs/locks.c: flock and record locks of all inodes (spinlock) */
     RANK_FILE_POOL,     /* fs/file.c: free struct files (spinlock) */
     RANK_NINEP, /* fs/ninep: a session's tags and fids; its inodes and their open files (spinlock) */
+    RANK_CONTROL,     /* kernel/control.c: lines to the tool (mutex) */
     RANK_DRIVER,      /* a driver's rings and registers (spinlock) */
     RANK_TTY_LIST,    /* fs/tty_job.c: terminals and their sessions (spinlock) */
     RANK_INOTIFY,     /* fs/inotify.c: watches and queues (spinlock) */

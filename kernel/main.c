@@ -27,6 +27,7 @@
 #include "kernel/options.h"
 #include "kernel/panic.h"
 #include "kernel/process.h"
+#include "kernel/profile.h"
 #include "kernel/strace.h"
 #include "kernel/system.h"
 #include "kernel/thread.h"
@@ -92,6 +93,7 @@ static void boot_thread(void *arg)
     load_manifest(&manifest);
     if (manifest_mounts_init(&manifest, &error)) /* folders of the host */
         boot_failed(error);
+    profile_init();      /* the sampling profiler, off unless it is asked for */
     if (control_start()) /* what the tool says from now on */
         boot_failed("there is not enough memory to start");
     net_configure(&manifest);

@@ -27,10 +27,11 @@ struct percpu {
     unsigned cpu;
     bool need_resched; /* [a] look for another thread before returning to the application */
     bool in_interrupt;
-    bool interrupted_app; /* the last interrupt found the application, not the kernel */
-    bool is_polling;      /* [a] idle, and looks at need_resched by itself */
-    uint8_t lock_depth;   /* spinlocks held: no sleep while nonzero (debug) */
-    nsec_t poll_ns;       /* sched: how long to look before halting */
+    bool interrupted_app;           /* the last interrupt found the application, not the kernel */
+    const struct regs *interrupted; /* the registers it found there; NULL: none yet */
+    bool is_polling;                /* [a] idle, and looks at need_resched by itself */
+    uint8_t lock_depth;             /* spinlocks held: no sleep while nonzero (debug) */
+    nsec_t poll_ns;                 /* sched: how long to look before halting */
     struct thread *idle;
     struct thread *boot_previous; /* sched: the thread that was switched away from */
     struct vmspace *vmspace;      /* whose page table is loaded; NULL: the kernel's */

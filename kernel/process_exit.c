@@ -20,6 +20,7 @@
 #include "kernel/mm/vmspace.h"
 #include "kernel/posix_timer.h"
 #include "kernel/process.h"
+#include "kernel/profile.h"
 #include "kernel/strace.h"
 #include "kernel/syscall_count.h"
 #include "kernel/thread.h"
@@ -131,6 +132,7 @@ static void children_reparent(struct process *process, struct list *reaped)
 void process_end_machine(int wait_status)
 {
     int code = wait_status & 0x7f ? 128 + (wait_status & 0x7f) : wait_status >> 8 & 0xff;
+    profile_finish();
     console_drain(); /* the program's last words come before its status */
     syscall_count_report();
     console_control("exit %d", code);
@@ -236,6 +238,7 @@ static void process_finish(struct process *process)
         files_sync();
         process_end_machine(process->exit_status);
     }
+    profile_flush();
     process_release_attachments(process);
     vmspace_leave(process);
     files_leave(process);

@@ -15,6 +15,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/posix_timer.h"
 #include "kernel/process.h"
+#include "kernel/profile.h"
 #include "kernel/thread.h"
 #include "kernel/thread_files.h"
 #include "kernel/thread_fs.h"
@@ -248,6 +249,7 @@ int exec_commit(struct exec *exec, struct regs *regs)
         replacement_drop(&new);
         return err;
     }
+    profile_flush();
     thread_release_attachments(thread);
     process_release_attachments(
         process); /* its threads use the process's directories and descriptors */

@@ -10,10 +10,9 @@ struct frame_record {
     uintptr_t return_address;
 };
 
-size_t arch_backtrace(uintptr_t *addresses, size_t max)
+static size_t walk(const struct frame_record *record, uintptr_t *addresses, size_t max)
 {
     const struct thread *thread = thread_current();
-    const struct frame_record *record = __builtin_frame_address(0);
     size_t n = 0;
     while (n < max && thread) {
         uintptr_t at = (uintptr_t)record;
@@ -26,6 +25,19 @@ size_t arch_backtrace(uintptr_t *addresses, size_t max)
         record = record->next;
     }
     return n;
+}
+
+size_t arch_backtrace(uintptr_t *addresses, size_t max)
+{
+    return walk(__builtin_frame_address(0), addresses, max);
+}
+
+size_t arch_backtrace_of(const struct regs *regs, uintptr_t *addresses, size_t max)
+{
+    if (max == 0)
+        return 0;
+    addresses[0] = regs->rip;
+    return 1 + walk((const struct frame_record *)regs->rbp, addresses + 1, max - 1);
 }
 
 /* SDM 2A, CALL: e8 with a 32-bit offset, or ff /2 with a register or memory operand. */

@@ -14,6 +14,7 @@
 #include "kernel/log.h"
 #include "kernel/mm/heap.h"
 #include "kernel/percpu.h"
+#include "kernel/profile.h"
 #include "kernel/spinlock.h"
 #include "lib/format.h"
 
@@ -55,6 +56,8 @@ static void device_interrupt(unsigned vector)
         WRITE_ONCE(slot->cpu, cpu_current());
         for (; action; action = __atomic_load_n(&action->next, __ATOMIC_ACQUIRE))
             action->handler(action->arg);
+        if (unlikely(READ_ONCE(profile_is_on)))
+            profile_interrupt_done((uintptr_t)slot->first.handler);
     }
     apic_eoi();
 }
@@ -77,6 +80,8 @@ static void dispatch(unsigned vector)
         own[OWN_CALL]++;
         apic_eoi();
         smp_call_interrupt();
+        if (unlikely(READ_ONCE(profile_is_on)))
+            profile_interrupt_done((uintptr_t)smp_call_interrupt);
         break;
     case VECTOR_SPURIOUS: /* no end of interrupt for these (SDM 3A, 11.9) */
     case VECTOR_PIC_SPURIOUS:

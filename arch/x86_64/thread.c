@@ -160,6 +160,11 @@ void arch_regs_set_pc(struct regs *regs, uintptr_t pc)
     regs->rip = pc;
 }
 
+uintptr_t arch_regs_fp(const struct regs *regs)
+{
+    return regs->rbp;
+}
+
 uintptr_t arch_regs_sp(const struct regs *regs)
 {
     return regs->rsp;

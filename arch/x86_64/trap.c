@@ -237,6 +237,7 @@ void trap_dispatch(struct regs *regs, unsigned vector, unsigned error)
     bool is_event = !is_app || call_patch_settle(regs, vector == VECTOR_DEBUG);
     if (vector >= FIRST_INTERRUPT) {
         arch_percpu()->interrupted_app = is_app;
+        arch_percpu()->interrupted = regs;
         arch_irq_dispatch(vector);
         if (is_app && unlikely(halt_is_suspected(regs))) {
             arch_irq_enable();

@@ -119,6 +119,30 @@ def run(context, config, **values):
 
 
 @main.command(context_settings=dict(CONTEXT, allow_interspersed_args=False))
+@click.option("--hz", type=int, default=99, show_default=True, metavar="N", help="Samples of each processor a second.")
+@click.option("--duration", type=float, metavar="SECONDS", help="End after this time (default: when the program ends, or by Ctrl-C).")
+@click.option("-o", "--output", metavar="FILE",
+              help="A flame graph (.svg, default profile.svg), folded stacks (.folded) or .json.")
+@click.option("--top", "wants_top", is_flag=True, help="Print a table of the functions that took the time.")
+@click.option("--json", "wants_json", is_flag=True, help="Print everything as JSON.")
+@machine_options
+@image_options()
+@click.pass_context
+def profile(context, config, hz, duration, output, wants_top, wants_json, **values):
+    """Run PROGRAM and see where its time goes, in the program and in the kernel.
+
+    \b
+    stout profile -p 8080 node --perf-basic-prof server.js     # Ctrl-C writes profile.svg
+    stout profile --top --duration 10 -p 8080 nginx -g 'daemon off;'
+    """
+    from .config import merge
+    from .profile.record import Report, profile_program
+    from .run import RunOptions
+    report = Report(output, wants_top, wants_json)
+    sys.exit(profile_program(RunOptions(**merge(context, config, values)), report, hz, duration))
+
+
+@main.command(context_settings=dict(CONTEXT, allow_interspersed_args=False))
 @click.option("-t", "--type", "kind", metavar="KIND", type=click.Choice(IMAGE_KINDS),
               help="A disc: iso.  A disk: raw, qcow2, vmdk, vdi, vhd (fixed).  A machine: ova, virtualbox (vdi and ova).  A cloud's: "
                    "aws (raw), azure (vhd), gcp (tar.gz).  All of these boot by GRUB under BIOS and UEFI.  Kernel and archive in a "

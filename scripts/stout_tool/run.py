@@ -159,6 +159,11 @@ def prepare(options, say, notice):
 
 
 def run(options):
+    return run_machine(options)[0]
+
+
+def run_machine(options, listener=None):
+    """(exit status, what was prepared, None if nothing ran)"""
     say = (lambda text: sys.stderr.write(f"stout: {text}\n")) if options.verbose else (lambda _: None)
     notice = lambda text: sys.stderr.write(f"stout: {text}\n")
     for forward in options.forwards:
@@ -168,17 +173,17 @@ def run(options):
     image, kernel, machine, boot = prepared.image, prepared.kernel, prepared.machine, prepared.boot
     if options.dry_run:
         print(shlex.join(machine.command(boot, dry_chardevs(options))))
-        return 0
+        return 0, None
     if options.gdb:
         symbols = kernel.removesuffix(".stripped")
         notice(f"waiting for gdb: gdb {symbols} -ex 'target remote 127.0.0.1:1234'")
     log = KernelLog(options.verbose or options.show_trace, make_symboliser(options, image, kernel))
     ports = [forward.host for forward in options.forwards if forward.protocol == "tcp"]
-    machine_run = VirtualMachine(log, options.interactive, ports, options.terminal())
+    machine_run = VirtualMachine(log, options.interactive, ports, options.terminal(), listener)
     status = machine_run.run(lambda chardevs: machine.command(boot, chardevs))
     if options.count_calls:
         write_counts(options.count_calls, machine_run.counts)
-    return status
+    return status, prepared
 
 
 def write_counts(path, lines):

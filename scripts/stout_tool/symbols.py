@@ -5,14 +5,14 @@ The kernel prints where each file lies ("module FROM-TO PATH", FROM is where the
 is or would be) and bare addresses; an address in a module becomes path+offset, the function and,
 with debug information, file and line.  Kernel addresses are looked up in stout.elf.
 """
-import bisect
 import os
 import re
+
+from .elf_symbols import PT_LOAD, SymbolFile, map_file
 
 RANGE = re.compile(r"\bmodule ([0-9a-f]+)-([0-9a-f]+) (/.*\S)")
 ADDRESS = re.compile(r"\b(?:0x)?([0-9a-f]{8,16})\b")
 KERNEL_BASE = 0xFFFFFFFF80000000
-FUNCTION_MAX = 1 << 18  # farther from the last symbol, an address belongs to none
 LIMIT = 64
 
 
@@ -46,10 +46,19 @@ def find_modules(lines):
     return sorted(modules)
 
 
+def host_path(tree, root, path):
+    """Where a file of the guest lies on this host, or None."""
+    entry = tree.entries.get(tree.follow(path))
+    if entry is not None and entry.source:
+        return entry.source
+    host = root.host(path)
+    return host if os.path.isfile(host) else None
+
+
 class Finder:
     def __init__(self, tree, root, kernel, modules):
         self.tree, self.root, self.kernel, self.modules = tree, root, kernel, modules
-        self._tables = {}
+        self._files = {}
 
     def describe(self, address):
         if address >= KERNEL_BASE:
@@ -67,51 +76,21 @@ class Finder:
         return None
 
     def _host_path(self, path):
-        entry = self.tree.entries.get(self.tree.follow(path))
-        if entry is not None and entry.source:
-            return entry.source
-        host = self.root.host(path)
-        return host if os.path.isfile(host) else None
+        return host_path(self.tree, self.root, path)
 
-    def _table(self, path):
-        """(program headers, sorted function addresses, names, has debug information)"""
-        if path in self._tables:
-            return self._tables[path]
-        from elftools.common.exceptions import ELFError
-        from elftools.elf.elffile import ELFFile
-        segments, functions = [], {}
-        try:
-            with open(path, "rb") as file:
-                elf = ELFFile(file)
-                segments = [(s["p_offset"], s["p_vaddr"], s["p_filesz"]) for s in elf.iter_segments()
-                            if s["p_type"] == "PT_LOAD"]
-                for name in (".symtab", ".dynsym"):
-                    section = elf.get_section_by_name(name)
-                    for symbol in section.iter_symbols() if section else ():
-                        if symbol["st_info"]["type"] in ("STT_FUNC", "STT_NOTYPE") and symbol["st_value"]:
-                            functions.setdefault(symbol["st_value"], symbol.name)
-                    if functions:
-                        break
-        except (OSError, ELFError):
-            pass
-        addresses = sorted(functions)
-        self._tables[path] = (segments, addresses, functions)
-        return self._tables[path]
+    def _symbols(self, path):
+        if path not in self._files:
+            self._files[path] = SymbolFile(map_file(path) or b"")
+        return self._files[path]
 
     def _bias(self, path):
         """The address that the file's first byte was linked at."""
-        segments = self._table(path)[0]
-        return segments[0][1] - segments[0][0] if segments else 0
+        loads = [(offset, address) for kind, offset, address, _ in self._symbols(path).elf.segments if kind == PT_LOAD]
+        return loads[0][1] - loads[0][0] if loads else 0
 
     def _function(self, path, address):
-        _, addresses, names = self._table(path)
-        index = bisect.bisect_right(addresses, address) - 1
-        if index < 0:
-            return None
-        start = addresses[index]
-        if not names[start] or address - start > FUNCTION_MAX:
-            return None
-        return f"{names[start]}+0x{address - start:x}"
+        found = self._symbols(path).find(address)
+        return f"{found[0]}+0x{address - found[1]:x}" if found else None
 
     @staticmethod
     def _line(path, address):

@@ -22,6 +22,7 @@ from .terminal import RawTerminal, window_size
 CHUNK = 1 << 16
 LINGER = 1.0          # after "exit N": how long the machine may take to switch itself off
 PANIC_LINGER = 0.5    # after a panic: for the rest of its report
+PROFILE_LINGER = 2.0  # when a profile is ended: for the samples that the kernel still has
 BACKLOG_TRIES = 20    # looks for QEMU's listening sockets, one each 50 ms
 
 
@@ -65,9 +66,11 @@ def spawn(names, make_command):
 
 
 class VirtualMachine:
-    def __init__(self, log, use_stdin, ports=(), terminal=None):
-        """ports: the forwarded TCP ports of this host; terminal: whose size the guest is to know."""
+    def __init__(self, log, use_stdin, ports=(), terminal=None, listener=None):
+        """ports: the forwarded TCP ports of this host; terminal: whose size the guest is to know; listener: gets the
+        profiler's lines and says when they are enough (profile/record.py)."""
         self.log = log
+        self._listener = listener
         self._terminal = terminal
         self.ports = list(ports)
         self._tries = BACKLOG_TRIES if self.ports else 0
@@ -95,6 +98,7 @@ class VirtualMachine:
             else:
                 self._pump(None)
         except Stop as stop:
+            self._end_profile()
             return 128 + stop.number
         finally:
             for number in handled:
@@ -104,6 +108,22 @@ class VirtualMachine:
             for number, handler in before.items():
                 signal.signal(number, handler)
         return self._result()
+
+    def _end_profile(self):
+        """The last samples, then what is next.  A second signal ends this too."""
+        if self._listener is None or not self.sockets:
+            return
+        control, until = self.sockets["control"], time.monotonic() + PROFILE_LINGER
+        try:
+            control.send(b"profile 0\n", socket.MSG_DONTWAIT)
+            while not self._listener.samples.is_over and time.monotonic() < until:
+                control.settimeout(max(until - time.monotonic(), 0.01))
+                data = control.recv(CHUNK)
+                if not data:
+                    return
+                self._read_control(data)
+        except (OSError, Stop):
+            pass  # what there is has to do
 
     def _start(self, make_command):
         names = ["stdin"] * self.use_stdin + ["stdout", "stderr", "control", "log"]
@@ -143,6 +163,12 @@ class VirtualMachine:
     def _loop(self, selector, terminal):
         while True:
             timeout = self._widen_backlogs()
+            if self._listener is not None and self._listener.deadline is not None:
+                timeout = self._listener.deadline - time.monotonic()
+                if timeout <= 0:
+                    self._end_profile()
+                    self.status = 0 if self.status is None else self.status
+                    return
             if self._deadline is not None:
                 timeout = self._deadline - time.monotonic()
                 if timeout <= 0:
@@ -217,6 +243,9 @@ class VirtualMachine:
         self._control += data
         while b"\n" in self._control:
             line, self._control = self._control.split(b"\n", 1)
+            if self._listener is not None and line.startswith(b"profile "):
+                self._listener.line(line[8:].decode("utf-8", "replace"))
+                continue
             words = line.decode("ascii", "replace").split()
             if len(words) == 2 and words[0] == "exit" and words[1].isdigit():
                 self.status = int(words[1]) & 255

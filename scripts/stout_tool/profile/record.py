@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""stout profile: runs a program, or listens to an instance, and writes what the samples say."""
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import StoutError, usage
+from ..run import RunOptions, run_machine
+from .names import Namer
+from .output import as_json, folded, summary, top
+from .samples import Samples
+
+HZ_MAX = 10000  # PROFILE_HZ_MAX of kernel/profile.h
+FORMATS = {".svg": "svg", ".folded": "folded", ".txt": "folded", ".json": "json"}
+LAST_SAMPLES = 2.0  # for the kernel to send what it still has
+
+
+class Report:
+    """Where the result goes."""
+
+    def __init__(self, output: str | None, wants_top: bool, wants_json: bool):
+        self.output, self.wants_top, self.wants_json = output, wants_top, wants_json
+        if output is None and not wants_top and not wants_json:
+            self.output = "profile.svg"
+        self.format = FORMATS.get(os.path.splitext(self.output or "profile.svg")[1])
+        if self.format is None:
+            raise usage(f"-o {output} has an ending that says no format; use .svg, .folded or .json.")
+
+    def write(self, samples: Samples, kernel: str, open_file: Callable[[str], Any], title: str) -> None:
+        if not samples.hz:
+            raise StoutError("The kernel sent no samples; is it one of an older version (--kernel)?")
+        stacks = Namer(samples, kernel, open_file).stacks()
+        if self.output:
+            self._write_file(samples, stacks, title)
+        if self.wants_json:
+            sys.stdout.write(as_json(samples, stacks))
+        if self.wants_top:
+            sys.stdout.write(top(stacks))
+        sys.stdout.flush()
+        where = f"; written to {self.output}" if self.output else ""
+        sys.stderr.write(f"stout: {summary(samples)}{where}.\n")
+
+    def _write_file(self, samples: Samples, stacks: Any, title: str) -> None:
+        if self.format == "svg":
+            from .flamegraph import draw
+            text = draw(stacks, title, summary(samples))
+        else:
+            text = folded(stacks) if self.format == "folded" else as_json(samples, stacks)
+        try:
+            with open(str(self.output), "w", encoding="utf-8", errors="replace") as file:
+                file.write(text)
+        except OSError as error:
+            raise usage(f"-o {self.output} cannot be written: {(error.strerror or str(error)).lower()}.") from None
+
+
+class Listener:
+    """What vm.py tells while the machine runs."""
+
+    def __init__(self, samples: Samples, duration: float | None):
+        self.samples = samples
+        self._duration = duration
+        self.deadline: float | None = None  # when to end it
+
+    def line(self, text: str) -> None:
+        self.samples.feed(text)
+        if self._duration is not None and self.deadline is None and self.samples.hz:
+            self.deadline = time.monotonic() + self._duration
+
+
+def check_rate(hz: int, duration: float | None) -> None:
+    if not 1 <= hz <= HZ_MAX:
+        raise usage(f"--hz {hz} is out of range; give 1 to {HZ_MAX}.")
+    if duration is not None and duration <= 0:
+        raise usage(f"--duration {duration:g} is not a time; give seconds.")
+
+
+def profile_program(options: RunOptions, report: Report, hz: int, duration: float | None) -> int:
+    check_rate(hz, duration)
+    options.kernel_options.append(f"profile={hz}")
+    samples = Samples()
+    listener = Listener(samples, duration)
+    status, prepared = run_machine(options, listener)
+    if prepared is None:  # --dry-run
+        return status
+    image = prepared.image
+
+    def open_file(path: str) -> Any:
+        from ..elf_symbols import map_file
+        from ..symbols import host_path
+        host = host_path(image.tree, image.root, path)
+        return map_file(host) if host else None
+
+    report.write(samples, prepared.kernel.removesuffix(".stripped"), open_file, options.program or options.package or "profile")
+    return status
