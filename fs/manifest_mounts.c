@@ -45,16 +45,22 @@ static int place_make(const char *place)
     return err;
 }
 
+static int mount_apply(const struct manifest_mount *mount)
+{
+    unsigned long flags = mount->is_read_only ? ABI_MS_RDONLY : 0;
+    if (strcmp(mount->type, "remount") == 0)
+        return vfs_remount(mount->place, flags);
+    int err = place_make(mount->place);
+    return err ? err : vfs_mount(mount->place, mount->type, mount->source, flags, NULL);
+}
+
 int manifest_mounts_init(const struct manifest *manifest, const char **error)
 {
     static char sentence[256];
 
     for (size_t i = 0; i < manifest->nmounts; i++) {
         const struct manifest_mount *mount = &manifest->mounts[i];
-        unsigned long flags = mount->is_read_only ? ABI_MS_RDONLY : 0;
-        int err = place_make(mount->place);
-        if (!err)
-            err = vfs_mount(mount->place, mount->type, mount->source, flags, NULL);
+        int err = mount_apply(mount);
         if (err) {
             format_string(sentence, sizeof(sentence), "%s (%s) cannot be mounted at %s (error %d)",
                           mount->source, mount->type, mount->place, -err);

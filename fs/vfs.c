@@ -642,6 +642,17 @@ int vfs_mount(const char *name, const char *type, const char *source, unsigned l
     return err;
 }
 
+int vfs_remount(const char *name, unsigned long flags)
+{
+    struct path at;
+    int err = path_walk(ABI_AT_FDCWD, name, WALK_FOLLOW | WALK_DIRECTORY, &at);
+    if (err)
+        return err;
+    err = mount_change_flags(&at, flags);
+    path_put(&at);
+    return err;
+}
+
 void vfs_init(void)
 {
     dcache_init();

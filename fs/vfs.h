@@ -21,6 +21,8 @@ int vfs_mknod(const char *name, unsigned mode, uint64_t rdev) __must_check;
 int vfs_symlink(const char *target, const char *name) __must_check;
 int vfs_mount(const char *name, const char *type, const char *source, unsigned long flags,
               const char *data) __must_check;
+/* What is mounted at name gets these flags instead. */
+int vfs_remount(const char *name, unsigned long flags) __must_check;
 
 /* dir's inode->lock is held and last was looked up in it (path_walk_parent). */
 int vfs_create_at(const struct path *dir, struct dentry *last, unsigned mode) __must_check;

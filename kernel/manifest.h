@@ -7,8 +7,8 @@
  * argv may).  The first is "format=1".  Keys: program (path in the image), arg (each argv element,
  * argv[0] first), env (K=V), cwd, hostname, user (uid:gid), net (static:ADDRESS/BITS:GATEWAY:DNS,
  * dhcp, none), stdio (per descriptor 0-2: tty, stream or null; "tty,stream,stream"),
- * trace (class list), mount (type:source:ro|rw:place; any number, in order).  Unknown keys are an error that
- * names them.
+ * trace (class list), mount (type:source:ro|rw:place; any number, in order; the type "remount"
+ * changes the mount that is there).  Unknown keys are an error that names them.
  */
 #include "lib/compiler.h"
 

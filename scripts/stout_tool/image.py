@@ -37,7 +37,8 @@ class Image:
             from .packages.launch import open_package, place_of
             self.place = place_of(options)
             self.package = open_package(options)
-        self.root = Root(options.root or "/")
+        self.is_container = bool(self.package or options.container)  # docker's rules for PATH, HOME and the directory
+        self.root = Root(options.root or "/", options.container and options.container.places())
         self.tree = Tree(keep_owner=bool(options.root) and not self.package)
         self.resolver = Resolver(self.root)
         self.host_resolver = Resolver(Root("/")) if options.root else self.resolver
@@ -55,6 +56,8 @@ class Image:
         self.stdio = options.stdio
         self.trace = options.trace
         self.mounts = [folder.mount(tag) for tag, folder in options.folders]
+        if options.container:
+            self.mounts = options.container.order_mounts(self.mounts)
 
     def gather(self):
         """Fills the tree; the order matters: what the user adds wins over defaults."""
@@ -64,6 +67,8 @@ class Image:
                 fill_tree(self.package, self.tree)
             elif self.options.root:
                 self.tree.add_folder(self.root.top, "/")
+                if self.options.container:
+                    self.options.container.fill(self.tree)
         self.env.update(self.options.env)
         path = self._locate_program(self.options.program)
         with self.tree.because("the program and its script"):
@@ -78,7 +83,7 @@ class Image:
                 self._add_item(path, guest)
         if self.user.name and self.user.name != "root":
             self.env.setdefault("USER", self.user.name)
-        if self.package and "HOME" not in self.options.env:
+        if self.is_container and "HOME" not in self.options.env:
             self.env["HOME"] = home_of(self.uid, self.root)
         with self.tree.because("every image has it"):
             defaults.add_defaults(self.tree, self.hostname, self.users, self.options.net != "none")
@@ -112,10 +117,10 @@ class Image:
     def _locate_program(self, name):
         """The path of the program: in the root with --root, else on this host."""
         if self.options.root:
-            folders = self.env["PATH"].split(":") if self.package else GUEST_PATH
+            folders = self.env["PATH"].split(":") if self.is_container else GUEST_PATH
             candidates = [name] if "/" in name else [f"{d}/{name}" for d in folders]
             for path in candidates:
-                path = os.path.join(self.cwd if self.package else "/", path.removeprefix("./"))
+                path = os.path.join(self.cwd if self.is_container else "/", path.removeprefix("./"))
                 if self.root.is_file(path):
                     return path
             raise not_found(f"{name} is not in {self.place}; looked for "

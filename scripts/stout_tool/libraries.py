@@ -21,10 +21,11 @@ MUSL_BUILTIN = ("libc.", "libpthread.", "librt.", "libm.", "libdl.", "libutil.",
 
 
 class Root:
-    """Paths of the program's world, on this host."""
+    """Paths of the program's world, on this host; mounts are places of it that folders and files elsewhere stand at."""
 
-    def __init__(self, top="/"):
+    def __init__(self, top="/", mounts=None):
         self.top = os.path.realpath(top)
+        self.mounts = mounts or {}
 
     def host(self, path):
         """The host's path of an absolute path inside the root; links stay inside it."""
@@ -38,7 +39,7 @@ class Root:
             if part == "..":
                 at = at[:-1]
                 continue
-            full = os.path.join(self.top, *at, part)
+            full = self._below(at + [part])
             if os.path.islink(full):
                 hops += 1
                 if hops > 40:
@@ -48,7 +49,14 @@ class Root:
                 parts += target.split("/")[::-1]
                 continue
             at.append(part)
-        return os.path.join(self.top, *at)
+        return self._below(at)
+
+    def _below(self, parts):
+        for count in range(len(parts), 0, -1) if self.mounts else ():
+            source = self.mounts.get("/" + "/".join(parts[:count]))
+            if source:
+                return os.path.join(source, *parts[count:])
+        return os.path.join(self.top, *parts)
 
     def is_file(self, path):
         return os.path.isfile(self.host(path))

@@ -50,6 +50,8 @@ class RunOptions:
         self.net = values.get("net") or "user"
         self.env = parse_env(values.get("env", ()), values.get("env_file", ()))
         self.forwards = [qemu.Forward(text) for text in values.get("publish", ())]
+        self.container = values.get("container")  # an oci.bundle.Bundle, which has more for the image
+        self.tap = None  # a tap device of a container's network, instead of QEMU's user network
         self.folders = folders.parse(values.get("folders", ()), self.machine)
         self.memory_text = values.get("memory")
         self.memory = None
@@ -126,7 +128,7 @@ def kernel_command_line(options):
     if options.verbose:
         words.append("loglevel=2")
     fd = options.terminal()
-    if fd is not None:
+    if fd is not None and not options.container:  # whose terminal is its monitor's
         words.append("winsize={}x{}".format(*window_size(fd)))
     return " ".join(words + options.kernel_options)
 

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: MIT
+"""stout-oci: an OCI runtime whose containers are machines."""
