@@ -18,7 +18,7 @@ STATUS_FAILED = 1
 FLAGS = {"hidden": True, "is_flag": True}
 REFUSED = {
     "exec": "A machine runs one program and its children, and has nobody who would start another from outside; run a second container, "
-            "give the program a shell of its own, or look inside with: podman logs, podman top, and the program's ports",
+            "give the program a shell of its own, or look at it by its logs and its ports",
     "checkpoint": "A machine cannot be written to a checkpoint; stop the container and start it again",
     "restore": "A machine cannot be restored from a checkpoint; create the container again",
     "update": "The memory and the processors of a machine are fixed when it starts; create the container again with others",
