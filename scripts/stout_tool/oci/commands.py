@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import StoutError, usage
+from ..errors import STATUS_NOT_FOUND, StoutError, not_found, usage
 from ..instances.state import identify, is_alive, write_json
 from ..paths import TOOL, cache_dir
 from . import network
@@ -79,7 +79,13 @@ def prepare_machine(container: Container, bundle: Bundle, notice: Callable[[str]
                    "net": "user"}
     options = RunOptions(**values)
     network.attach(options, bundle.namespaces)
-    prepared = prepare(options, lambda text: None, notice)
+    try:
+        prepared = prepare(options, lambda text: None, notice)
+    except StoutError as error:
+        if error.status != STATUS_NOT_FOUND:
+            raise
+        words = f"{error.sentence.rstrip('.')}: no such file or directory."  # by these podman and Docker know that it is 127
+        raise not_found(words) from None
     folder = os.path.join(cache_dir(), "oci")
     os.makedirs(folder, mode=0o700, exist_ok=True)
     archive = os.path.join(folder, f"{container.name[:100]}-{os.getpid()}.cpio")
