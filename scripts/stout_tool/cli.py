@@ -123,22 +123,28 @@ def run(context, config, **values):
 @click.option("--duration", type=float, metavar="SECONDS", help="End after this time (default: when the program ends, or by Ctrl-C).")
 @click.option("-o", "--output", metavar="FILE",
               help="A flame graph (.svg, default profile.svg), folded stacks (.folded) or .json.")
+@click.option("--instance", metavar="NAME", help="Look into a running instance (stout instance list) instead of starting a program.")
 @click.option("--top", "wants_top", is_flag=True, help="Print a table of the functions that took the time.")
 @click.option("--json", "wants_json", is_flag=True, help="Print everything as JSON.")
 @machine_options
 @image_options()
 @click.pass_context
-def profile(context, config, hz, duration, output, wants_top, wants_json, **values):
+def profile(context, config, hz, duration, output, wants_top, wants_json, instance, **values):
     """Run PROGRAM and see where its time goes, in the program and in the kernel.
 
     \b
     stout profile -p 8080 node --perf-basic-prof server.js     # Ctrl-C writes profile.svg
     stout profile --top --duration 10 -p 8080 nginx -g 'daemon off;'
+    stout profile --instance web --duration 10 -o web.svg
     """
     from .config import merge
-    from .profile.record import Report, profile_program
+    from .profile.record import Report, profile_instance, profile_program
     from .run import RunOptions
     report = Report(output, wants_top, wants_json)
+    if instance:
+        if values["program"]:
+            raise click.UsageError("--instance looks into what runs already; leave out the program.", context)
+        sys.exit(profile_instance(instance, report, hz, duration))
     sys.exit(profile_program(RunOptions(**merge(context, config, values)), report, hz, duration))
 
 

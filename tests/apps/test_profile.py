@@ -82,3 +82,26 @@ def test_node_under_load(tmp_path):
     assert count("hotArithmetic") > 0.1 * total, (count("hotArithmetic"), total)
     assert count("node::") > 0 and count("node::", "_[k]") > 0
     assert count("uv_run", "hotArithmetic") > 0  # through the compiled code back to the event loop
+
+
+def test_instance(program, tmp_path):
+    """Into a running machine and out again; twice, and it goes on."""
+    environment = dict(os.environ, XDG_STATE_HOME=str(tmp_path / "state"))
+
+    def stout(*args):
+        return subprocess.run([STOUT, *args], env=environment, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL)
+
+    result = stout("instance", "create", "--accel", ACCEL, "--name", "load", program("-O2"), "600")
+    assert result.returncode == 0, result.stderr
+    try:
+        for _ in range(2):
+            result = stout("profile", "--instance", "load", "--duration", "3", "--json")
+            assert result.returncode == 0, result.stderr
+            document = json.loads(result.stdout)
+            assert share(document, "main", "three_parts", "count_to") > 0.2, result.stderr
+            assert any("sys_read_[k]" in stack["frames"] for stack in document["stacks"])
+        assert json.loads(stout("instance", "inspect", "load").stdout)[0]["state"]["status"] == "running"
+        assert "nobody" in stout("profile", "--instance", "nobody").stderr
+    finally:
+        stout("instance", "stop", "-t", "0", "load")
+        stout("instance", "delete", "load")

@@ -28,6 +28,7 @@ class Sink(Protocol):
     def output(self, stream: str, data: bytes) -> None: ...
     def kernel_log(self, data: bytes) -> None: ...
     def control(self, words: list[str]) -> None: ...
+    def profile(self, line: bytes) -> None: ...
 
 
 class Guest:
@@ -126,6 +127,9 @@ class Guest:
     def _read_control(self, data: bytes) -> None:
         *lines, self._control = (self._control + data).split(b"\n")
         for line in lines:
+            if line.startswith(b"profile "):
+                self.sink.profile(line[8:])
+                continue
             words = line.decode("utf-8", "replace").split()
             if len(words) == 2 and words[0] == "exit" and words[1].isdigit():
                 self.exit_status = int(words[1]) & 255

@@ -47,6 +47,7 @@ class Client:
         self.buffer = b""
         self.is_attached = False
         self.waits_for_end = False
+        self.is_profiler = False
         self.stats_until: float | None = None  # when it is answered without the guest
 
 
@@ -211,6 +212,10 @@ class Supervisor:
                 self.guest.tell(f"host {address} {name}")
         self.guest.tell("hosts")
 
+    def profile(self, line: bytes) -> None:
+        for client in [client for client in self.clients if client.is_profiler]:
+            self._send(client, line + b"\n")
+
     def _guest_ended(self) -> None:
         self._after(self._end_guest())
 
@@ -271,6 +276,8 @@ class Supervisor:
             self.clients.remove(client)
             self.selector.unregister(client.sock)
             client.sock.close()
+            if client.is_profiler and self.guest:
+                self.guest.tell("profile 0")
 
     def _send(self, client: Client, data: bytes) -> None:
         """A client that does not read for a second is not waited for."""
@@ -296,6 +303,9 @@ class Supervisor:
             self._close(client)
         elif client.is_attached:
             self._read_frames(client)
+        elif client.is_profiler:
+            if self.guest:
+                self.guest.tell("profile 0")
         elif b"\n" in client.buffer:
             line, client.buffer = client.buffer.split(b"\n", 1)
             try:
@@ -320,6 +330,15 @@ class Supervisor:
         if self.guest:
             self.guest.tell("memory")
             self.guest.tell("network")
+
+    def _do_profile(self, client: Client, request: dict[str, Any]) -> None:
+        """The kernel's lines follow the answer, until the client writes anything (then the last ones come) or goes away."""
+        if self.guest is None or any(other.is_profiler for other in self.clients):
+            self._answer(client, {"ok": False, "error": "it is being profiled already" if self.guest else "it is not running now"})
+            return
+        client.is_profiler = True
+        self._answer(client, {"ok": True})
+        self.guest.tell(f"profile {int(request['hz'])}")
 
     def _answer_stats(self, until: float) -> None:
         for client in list(self.clients):

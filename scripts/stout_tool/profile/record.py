@@ -2,7 +2,11 @@
 """stout profile: runs a program, or listens to an instance, and writes what the samples say."""
 from __future__ import annotations
 
+import filecmp
+import json
 import os
+import select
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -96,3 +100,71 @@ def profile_program(options: RunOptions, report: Report, hz: int, duration: floa
 
     report.write(samples, prepared.kernel.removesuffix(".stripped"), open_file, options.program or options.package or "profile")
     return status
+
+
+def profile_instance(name: str, report: Report, hz: int, duration: float | None) -> int:
+    """Listens to a running instance, for `duration` seconds or until Ctrl-C; it goes on."""
+    from ..instances.instance import Instance, NotRunning
+    check_rate(hz, duration)
+    instance, samples = Instance(name), Samples()
+    instance.config()  # is there one?
+    try:
+        with instance.connect() as sock:
+            sock.sendall(json.dumps({"command": "profile", "hz": hz}).encode() + b"\n")
+            rest = b""
+            while b"\n" not in rest:
+                rest += sock.recv(4096) or b"{}\n"
+            line, _, rest = rest.partition(b"\n")
+            answer = json.loads(line)
+            if not answer.get("ok"):
+                raise StoutError(f"{name}: {answer.get('error', 'its supervisor went away')}.")
+            listen(sock, rest, Listener(samples, duration))
+    except OSError:
+        raise NotRunning(f"{name} is not running; start it with: stout instance start {name}") from None
+    report.write(samples, kernel_with_symbols(os.path.join(instance.folder, "kernel")), archive_opener(os.path.join(instance.folder, "archive")),
+                 name)
+    return 0
+
+
+def listen(sock: socket.socket, rest: bytes, listener: Listener) -> None:
+    is_ending = False
+    while not listener.samples.is_over:
+        try:
+            due = listener.deadline
+            ready, _, _ = select.select([sock], [], [], None if due is None else max(due - time.monotonic(), 0))
+        except KeyboardInterrupt:
+            ready, due = [], time.monotonic()
+        if not ready:
+            if is_ending:
+                return  # it does not answer any more
+            is_ending = True
+            sock.sendall(b"end\n")
+            listener.deadline = time.monotonic() + LAST_SAMPLES
+            continue
+        data = sock.recv(1 << 16)
+        if not data:
+            return
+        *lines, rest = (rest + data).split(b"\n")
+        for line in lines:
+            listener.line(line.decode("utf-8", "replace"))
+
+
+def kernel_with_symbols(stripped: str) -> str:
+    """The image that a stripped one was made from, if it is still there."""
+    from ..paths import build_dir
+    path = os.path.join(build_dir("release"), "stout.elf")
+    same = os.path.exists(path + ".stripped") and filecmp.cmp(stripped, path + ".stripped", shallow=False)
+    return path if same else stripped
+
+
+def archive_opener(path: str) -> Callable[[str], Any]:
+    """Files from a boot archive."""
+    from ..cpio_reader import Archive
+    file = open(path, "rb")  # for as long as the tool runs
+    archive = Archive(file, path)
+
+    def open_file(name: str) -> Any:
+        member = archive.find(name)
+        return memoryview(archive.data(member)) if member and not member.is_directory else None
+
+    return open_file
