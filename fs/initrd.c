@@ -18,6 +18,7 @@
 #include "fs/devfs.h"
 #include "fs/ramfs.h"
 #include "fs/vfs.h"
+#include "kernel/archive_use.h"
 #include "kernel/boot_info.h"
 #include "kernel/log.h"
 #include "kernel/mm/heap.h"
@@ -380,6 +381,7 @@ static int unpack_entry(struct unpacker *u)
     int err = enter(u, &inode);
     if (err)
         return err;
+    inode->archive_entry = archive_use_add(u->entry.ino);
     if ((inode->mode & ABI_S_IFMT) == ABI_S_IFREG)
         err = file_fill(u, inode);
     if (!err)

@@ -100,8 +100,9 @@ struct inode {
     void *socket;                                   /* [n] a UNIX socket bound here (net/unix.c) */
     struct list watches;                            /* fs/inotify.c */
     void *locks;                                    /* flock and record locks; NULL until used */
-    void *xattrs;     /* ramfs: extended attributes; NULL until used */
-    unsigned seals;   /* memfd */
+    void *xattrs;           /* ramfs: extended attributes; NULL until used */
+    unsigned seals;         /* memfd */
+    uint32_t archive_entry; /* [i] its number in the boot archive, or 0: kernel/archive_use.h */
     const char *link; /* [i] a symbolic link's target kept in memory, or NULL: ops->readlink */
     int nwriters; /* [a] > 0: open files that may write; < 0: programs that are being run from it */
     bool is_linkable; /* [n] O_TMPFILE without O_EXCL: linkat() may give it a name */

@@ -17,6 +17,7 @@
 #include "abi/mount.h"
 #include "fs/dcache_internal.h"
 #include "fs/file.h"
+#include "kernel/archive_use.h"
 #include "kernel/mm/heap.h"
 
 /* ---- Texts --------------------------------------------------------------------- */
@@ -124,6 +125,7 @@ static int child_find(struct walk *walk, struct dentry **out)
 
     if (likely(dentry) && dentry_revalidate(dentry)) {
         *out = dentry;
+        archive_use_mark(dentry->inode->archive_entry);
         return 0;
     }
     if (walk->len > ABI_NAME_MAX)
@@ -140,6 +142,7 @@ static int child_find(struct walk *walk, struct dentry **out)
         return -ENOENT;
     }
     *out = dentry;
+    archive_use_mark(dentry->inode->archive_entry);
     return 0;
 }
 
@@ -445,6 +448,8 @@ int path_walk_parent(int dirfd, const char *name, unsigned flags, struct path *d
         } else {
             *dir = walk.path;
             path_get(dir);
+            if ((*last)->inode)
+                archive_use_mark((*last)->inode->archive_entry);
         }
     }
     walk_end(&walk);

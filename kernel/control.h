@@ -6,6 +6,7 @@
  *
  *   signal N                      to pid 1, as `docker stop` does
  *   memory                        answered by "memory USED TOTAL", in bytes
+ *   files                         kernel/archive_use.h
  *   host, hosts, network          net/net_control.c
  *   profile HZ                    samples begin; 0: end (kernel/profile_report.c has the answers)
  *   winsize ROWS COLUMNS          the console terminal's window (fs/tty_console.c)

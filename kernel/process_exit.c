@@ -14,6 +14,7 @@
 #include "abi/poll.h"
 #include "abi/timer.h"
 #include "arch/arch.h"
+#include "kernel/archive_use.h"
 #include "kernel/console.h"
 #include "kernel/futex.h"
 #include "kernel/ipc/sem_thread.h"
@@ -135,6 +136,7 @@ void process_end_machine(int wait_status)
     profile_finish();
     console_drain(); /* the program's last words come before its status */
     syscall_count_report();
+    archive_use_report();
     console_control("exit %d", code);
     console_drain();
     arch_power_off(code);

@@ -17,6 +17,7 @@
 #include "abi/errno.h"
 #include "abi/signal.h"
 #include "abi/syscall_nr.h"
+#include "kernel/archive_use.h"
 #include "kernel/console.h"
 #include "kernel/log.h"
 #include "kernel/mm/heap.h"
@@ -30,6 +31,7 @@
 #define TRACE_SYSCALLS 1u
 #define TRACE_SIGNALS  2u
 #define TRACE_COUNTS   4u
+#define TRACE_FILES    8u
 
 static unsigned classes_on;
 
@@ -51,6 +53,7 @@ static unsigned class_of(const char *name, size_t len)
         { "syscall", TRACE_SYSCALLS | TRACE_SIGNALS },
         { "signals", TRACE_SIGNALS },
         { "counts", TRACE_COUNTS },
+        { "files", TRACE_FILES },
         { "all", TRACE_SYSCALLS | TRACE_SIGNALS },
     };
     for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
@@ -72,6 +75,8 @@ void strace_configure(const char *classes)
     }
     if (classes_on & TRACE_COUNTS)
         syscall_count_start();
+    if (classes_on & TRACE_FILES)
+        archive_use_start();
 }
 
 void strace_thread_start(struct thread *thread)

@@ -12,6 +12,7 @@
 #include "arch/arch.h"
 #include "fs/file.h"
 #include "fs/vfs.h"
+#include "kernel/archive_use.h"
 #include "kernel/boot_info.h"
 #include "kernel/syscall.h"
 #include "tests/host/check.h"
@@ -148,6 +149,19 @@ static void check_tail(const char *name)
     file_put(file);
 }
 
+/* What was opened, examined or walked through is told; names that were only listed are not. */
+static void check_use(void)
+{
+    struct abi_stat stat;
+
+    archive_use_start();
+    CHECK_EQ(sys_stat("/bin/link", &stat), 0);
+    CHECK_EQ(sys_stat("/h2", &stat), 0);
+    CHECK_EQ(sys_stat("/etc/none", &stat), -ENOENT);
+    archive_use_report();
+    CHECK(strcmp(world_control, "used 5-5 1001-1001 1003-1004\nused end\n") == 0);
+}
+
 static void test_load(void)
 {
     static char big[10000];
@@ -171,6 +185,7 @@ static void test_load(void)
     end(&a);
     pad(&a, 8192); /* pages that are not the module's alone are copied */
     CHECK_EQ(load(&a, &error), 0);
+    check_use();
     check_file("/bin/big", big, sizeof(big));
     check_file("/bin/link", big, sizeof(big));
     check_file("/bin/big2", big, 5000);

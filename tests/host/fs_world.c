@@ -16,6 +16,8 @@
 #include "fs/vfs.h"
 #include "kernel/boot_info.h"
 #include "kernel/clock.h"
+#include "kernel/console.h"
+#include "kernel/control.h"
 #include "kernel/log.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/vmspace.h"
@@ -35,6 +37,7 @@ struct percpu percpu_area[CPUS_MAX];
 struct process world_process = { .pid = 1, .comm = "test", .nthreads = 1 };
 uint64_t world_limit[16];
 unsigned world_signals;
+char world_control[1024];
 REPLACEABLE unsigned inotify_nwatches;
 REPLACEABLE unsigned long pipe_max_size;
 static struct thread thread;
@@ -326,6 +329,22 @@ void panic(const char *format, ...)
 }
 
 void log_write(enum log_level level, const char *format, ...)
+{
+}
+
+void console_control(const char *format, ...)
+{
+    size_t len = strlen(world_control);
+    va_list args;
+
+    va_start(args, format);
+    int added = vsnprintf(world_control + len, sizeof(world_control) - len - 1, format, args);
+    va_end(args);
+    if (added > 0)
+        strcat(world_control, "\n");
+}
+
+void control_register(const char *word, bool (*handle)(const char *rest))
 {
 }
 

@@ -12,6 +12,7 @@ void world_init(uint64_t ram_bytes);
 void world_check_idle(void); /* no lock is held, interrupts are on */
 extern struct process world_process;
 extern uint64_t world_limit[16];
-extern unsigned world_signals; /* sent so far */
+extern unsigned world_signals;   /* sent so far */
+extern char world_control[1024]; /* lines to the tool */
 /* Memory of a boot module: its address in the fake RAM, and where the test can write it. */
 void *world_ram(uint64_t paddr);
