@@ -8,11 +8,11 @@
  *     used FIRST-LAST...        as many lines as it takes
  *     used end
  *
- * Whoever opens, runs, examines or walks through something has reached it; whoever only lists its directory has not.
+ * Who opens, runs, examines or walks through something has reached it; who only lists its directory has not.
  */
 #include "lib/compiler.h"
 
-/* While the archive is read, on one CPU: there is an entry of this number; what is to be given to archive_use_mark(). */
+/* While the archive is read, on one CPU: there is an entry of this number.  What archive_use_mark() is to be given. */
 uint32_t archive_use_add(uint32_t entry);
 /* Once, after that and before any application runs.  Without memory nothing is noted, and the log says so. */
 void archive_use_start(void);

@@ -39,16 +39,23 @@ def build(kind, output, **values):
     with workshop(path) as folder:
         image = Image(options, lambda text: None)
         image.gather()
+        if options.minimal:
+            from .minimal import minimise
+            minimise(image, options, notice, fresh=True)
         archive = image.write()
         paths = []
         for suffix, made in make(kind, name_of(path), options, archive, folder):
             paths.append(path if not paths else os.path.splitext(path)[0] + suffix)
             publish(made, paths[-1])
             images.record(paths[-1], kind, options.program)
-    for text in filter(None, (NOTICES.get(kind),)):
-        sys.stderr.write(f"stout: {text}\n")
+    if kind in NOTICES:
+        notice(NOTICES[kind])
     print("\n".join(paths))
     return 0
+
+
+def notice(text):
+    sys.stderr.write(f"stout: {text}\n")
 
 
 def suffix_of(kind):

@@ -71,6 +71,9 @@ def image_options(program=True):
         click.option("--kernel-option", "kernel_options", multiple=True, metavar="NAME[=VALUE]",
                      help="An option for the kernel."),
         click.option("-c", "--config", metavar="FILE", help="Read options from a YAML or JSON file, also an ops config.json."),
+        click.option("--minimal", is_flag=True, help="Run the program once, and pack only what it opened then (and --add)."),
+        click.option("--exercise", metavar="COMMAND", help="With --minimal: run until this command of this host succeeds."),
+        click.option("--minimal-seconds", type=float, metavar="N", help="With --minimal: run so long (default: until it ends, or Ctrl-C)."),
         click.option("--entrypoint", metavar="PROGRAM", help="Start this program of the package or image instead of its own."),
     ]
     if program:
@@ -155,6 +158,7 @@ def profile(context, config, hz, duration, output, wants_top, wants_json, instan
                    "tar: qemu (with a script), xen (with a domain).")
 @click.option("-o", "--output", metavar="FILE", help="Default: the program's name.")
 @click.option("-v", "folders", multiple=True, hidden=True)
+@click.option("-p", "--publish", multiple=True, metavar="HOST:GUEST[/udp]", help="With --minimal: a port for --exercise.")
 @image_options()
 @click.pass_context
 def build(context, config, kind, output, **values):
@@ -164,6 +168,7 @@ def build(context, config, kind, output, **values):
     stout build -t iso -o hello.iso /bin/echo hello
     stout build server.js -t virtualbox
     stout build -t qemu -o hello.tar /bin/echo hello && tar -xf hello.tar && hello/run
+    stout build -t iso --minimal -p 8080 --exercise 'curl -fs localhost:8080' server.js
     """
     if kind is None and len(values["args"]) >= 2 and values["args"][-2] == "-t" and values["args"][-1] in IMAGE_KINDS:
         *values["args"], _, kind = values["args"]  # as users of ops write it

@@ -14,7 +14,7 @@ from .errors import usage
 
 SCHEMA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "config-schema.json")
 SAME = ("args", "workdir", "hostname", "trace", "net", "cpus", "interactive", "verbose", "accel", "machine", "nic",
-        "boot", "kernel_options", "qemu_args", "package", "entrypoint", "secrets")
+        "boot", "kernel_options", "qemu_args", "package", "entrypoint", "secrets", "minimal", "minimal_seconds", "exercise")
 TOGETHER = ("env", "env_file", "add", "folders")  # from the file first, so that the command line wins
 
 

@@ -14,7 +14,7 @@ HEADER, NAME_MAX = 110, 4096
 
 @dataclasses.dataclass(slots=True)
 class Member:
-    """A path of the archive; offset is where its data begin."""
+    """A path of the archive; offset is where its data begin, number its inode number."""
     path: str
     mode: int
     uid: int
@@ -22,6 +22,7 @@ class Member:
     mtime: int
     size: int
     offset: int
+    number: int = 0
 
     @property
     def is_directory(self) -> bool:
@@ -60,7 +61,7 @@ class Archive:
                 raise self._damaged()
             if name != ".":
                 path = "/" + os.path.normpath(name).strip("/")
-                self.members[path] = Member(path, fields[1], fields[2], fields[3], fields[5], size, data)
+                self.members[path] = Member(path, fields[1], fields[2], fields[3], fields[5], size, data, fields[0])
             at = (data + size + 3) & ~3
 
     def _at(self, offset: int, size: int) -> bytes:

@@ -92,11 +92,21 @@ class Image:
             self._add_loader_config()
             if not self.options.root or self.tree.follow(self.cwd) not in self.tree:
                 self._add_cwd()
-        self.tree.add_bytes(manifest.PATH, manifest.make_manifest(self), 0o600)
+        self.put_manifest(self.trace, self.stdio)
         if self.options.keep_reasons:
-            from .images import REASONS, pack_reasons
-            self.tree.add_bytes(REASONS, pack_reasons(self.tree), 0o600)
+            self.put_reasons()
         self.private.tell()
+
+    def put_manifest(self, trace, stdio):
+        self.trace, self.stdio = trace, stdio
+        self.tree.add_bytes(manifest.PATH, manifest.make_manifest(self), 0o600)
+
+    def put_reasons(self, left_out=None):
+        """For stout image inspect; left_out: files with their sizes."""
+        from .images import LEFT_OUT, REASONS, pack_json, reasons_of
+        self.tree.add_bytes(REASONS, pack_json(reasons_of(self.tree)), 0o600)
+        if left_out is not None:
+            self.tree.add_bytes(LEFT_OUT, pack_json(left_out), 0o600)
 
     def _add_merged_folders(self):
         """/bin -> usr/bin and the like: programs name both /bin/sh and /usr/bin/env."""

@@ -72,11 +72,12 @@ def cp(file: str, path: str, target: str) -> None:
 @image.command(context_settings=CONTEXT)
 @click.argument("file")
 @click.argument("pattern", required=False)
+@click.option("--left-out", is_flag=True, help="Instead, the files that build --minimal did not pack.")
 @json_option
-def inspect(file: str, pattern: str | None, as_json: bool) -> None:
+def inspect(file: str, pattern: str | None, left_out: bool, as_json: bool) -> None:
     """Say how large each file is and why it is there, or those that match a PATTERN such as '/usr/lib/*'."""
     from .images import inspect as look
-    sys.exit(look(file, pattern, as_json))
+    sys.exit(look(file, pattern, left_out, as_json))
 
 
 @image.command(context_settings=CONTEXT)

@@ -25,7 +25,7 @@ from .packages.store import home_dir
 from .paths import human_size
 from .tables import print_json, print_table
 
-REASONS = "/.stout/reasons"
+REASONS, LEFT_OUT = "/.stout/reasons", "/.stout/left-out"
 INSIDE = "/boot/image.cpio"
 MIB = 1 << 20
 
@@ -188,9 +188,11 @@ def extract(archive: Archive, member: Member, target: str) -> None:
         os.utime(target, (member.mtime, member.mtime))
 
 
-def inspect(image: str, pattern: str | None, as_json: bool) -> int:
+def inspect(image: str, pattern: str | None, left_out: bool, as_json: bool) -> int:
     """Every file with its size, largest first, and why it is there; then the sums by reason."""
     with opened(image) as archive:
+        if left_out:
+            return show_left_out(read_json(archive, LEFT_OUT), pattern, as_json)
         reasons = read_reasons(archive)
         files = [member for member in archive.members.values() if stat.S_ISREG(member.mode)
                  and (pattern is None or fnmatch.fnmatchcase(member.path, pattern))]
@@ -209,23 +211,42 @@ def inspect(image: str, pattern: str | None, as_json: bool) -> int:
     return 0
 
 
-def pack_reasons(tree: Any) -> bytes:
+def show_left_out(sizes: dict[str, Any], pattern: str | None, as_json: bool) -> int:
+    """What --minimal did not pack, largest first."""
+    rows = sorted(((size, path) for path, size in sizes.items() if pattern is None or fnmatch.fnmatchcase(path, pattern)),
+                  key=lambda row: (-row[0], row[1]))
+    if as_json:
+        print_json([{"path": path, "size": size} for size, path in rows])
+    else:
+        print_table(("SIZE", "LEFT OUT"), [(human_size(size), path) for size, path in rows], right=(0,))
+    return 0
+
+
+def reasons_of(tree: Any) -> dict[str, list[str]]:
     """What `stout build` puts in the image: the reasons, each with its paths."""
     reasons: dict[str, list[str]] = {}
     for path, entry in sorted(tree.entries.items()):
         if entry.why:
             reasons.setdefault(entry.why, []).append(path)
-    return zlib.compress(json.dumps(reasons, sort_keys=True).encode(), 9)
+    return reasons
+
+
+def pack_json(value: Any) -> bytes:
+    return zlib.compress(json.dumps(value, sort_keys=True).encode(), 9)
+
+
+def read_json(archive: Archive, path: str) -> dict[str, Any]:
+    member = archive.members.get(path)
+    try:
+        value = json.loads(zlib.decompress(archive.data(member))) if member is not None else {}
+    except (ValueError, zlib.error):
+        value = {}
+    return value if isinstance(value, dict) else {}
 
 
 def read_reasons(archive: Archive) -> dict[str, str]:
-    member = archive.members.get(REASONS)
-    if member is None:
-        return {}
-    try:
-        return {path: reason for reason, paths in json.loads(zlib.decompress(archive.data(member))).items() for path in paths}
-    except (ValueError, zlib.error, AttributeError, TypeError):
-        return {}
+    reasons = read_json(archive, REASONS)
+    return {path: reason for reason, paths in reasons.items() if isinstance(paths, list) for path in paths if isinstance(path, str)}
 
 
 def record_file(path: str) -> str:

@@ -53,6 +53,8 @@ class RunOptions:
         self.container = values.get("container")  # an oci.bundle.Bundle, which has more for the image
         self.tap = None  # a tap device of a container's network, instead of QEMU's user network
         self.folders = folders.parse(values.get("folders", ()), self.machine)
+        self.minimal, self.exercise = values.get("minimal", False), values.get("exercise")
+        self.minimal_seconds = values.get("minimal_seconds")
         self.memory_text = values.get("memory")
         self.memory = None
         self._check()
@@ -60,6 +62,9 @@ class RunOptions:
         self.stdio = values.get("stdio") or self._stdio()
 
     def _check(self):
+        if self.minimal or self.exercise or self.minimal_seconds is not None:
+            from .minimal import check_options
+            check_options(self)
         if self.net == "none" and self.forwards:
             raise usage("-p needs a network; leave out --net none.")
         if self.boot != "pvh" and self.machine == "microvm":
@@ -145,6 +150,9 @@ def prepare(options, say, notice):
     image = Image(options, say)
     image.gather()
     kernel = image_path(options)
+    if options.minimal:
+        from .minimal import minimise
+        minimise(image, options, notice, fresh=False)
     archive = image.write()
     size = os.stat(archive).st_size
     kernel_size = os.stat(kernel).st_size

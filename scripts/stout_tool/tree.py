@@ -167,6 +167,9 @@ class Tree:
         entry.why = self.why
         self.entries[path] = entry
 
+    def remove(self, path):
+        self.total -= self.entries.pop(path).size
+
     def key(self):
         """Changes whenever the archive would; see _directory_times."""
         digest = hashlib.blake2b(digest_size=20)

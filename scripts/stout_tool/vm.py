@@ -34,10 +34,6 @@ class Stop(BaseException):
         self.number = number
 
 
-def raise_stop(number, _frame):
-    raise Stop(number)
-
-
 def spawn(names, make_command):
     """Starts QEMU with a channel of each name; (process, name -> our end), "complaint" is what it says itself."""
     sockets, theirs, chardevs = {}, [], {}
@@ -87,7 +83,7 @@ class VirtualMachine:
     def run(self, make_command):
         """make_command(chardevs) -> QEMU's arguments.  The exit status."""
         handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        before = {number: signal.signal(number, raise_stop) for number in handled}
+        before = {number: signal.signal(number, self.on_signal) for number in handled}
         try:
             self._start(make_command)
             if self._terminal is not None:
@@ -124,6 +120,9 @@ class VirtualMachine:
                 self._read_control(data)
         except (OSError, Stop):
             pass  # what there is has to do
+
+    def on_signal(self, number, _frame):
+        raise Stop(number)
 
     def _start(self, make_command):
         names = ["stdin"] * self.use_stdin + ["stdout", "stderr", "control", "log"]
@@ -162,7 +161,7 @@ class VirtualMachine:
 
     def _loop(self, selector, terminal):
         while True:
-            timeout = self._widen_backlogs()
+            timeout = self.tend()
             if self._listener is not None and self._listener.deadline is not None:
                 timeout = self._listener.deadline - time.monotonic()
                 if timeout <= 0:
@@ -187,8 +186,8 @@ class VirtualMachine:
                 self._drain(selector)
                 return
 
-    def _widen_backlogs(self):
-        """The time until the next try, None when there is nothing left to do."""
+    def tend(self):
+        """What is to be done between messages, now the backlogs; the time until it is to be called again, None: no more."""
         if not self._tries:
             return None
         from .backlog import widen
@@ -257,6 +256,14 @@ class VirtualMachine:
             elif words and words[0] == "panic":
                 self.log.panicked = True
                 self._deadline = time.monotonic() + PANIC_LINGER
+            else:
+                self.heard(words)
+
+    def heard(self, words):
+        """What else the kernel says on the control channel."""
+
+    def end_now(self):
+        self._deadline = time.monotonic()
 
     def _read_terminal(self, selector, terminal):
         try:

@@ -332,7 +332,7 @@ void log_write(enum log_level level, const char *format, ...)
 {
 }
 
-void console_control(const char *format, ...)
+REPLACEABLE void console_control(const char *format, ...)
 {
     size_t len = strlen(world_control);
     va_list args;
@@ -344,7 +344,7 @@ void console_control(const char *format, ...)
         strcat(world_control, "\n");
 }
 
-void control_register(const char *word, bool (*handle)(const char *rest))
+REPLACEABLE void control_register(const char *word, bool (*handle)(const char *rest))
 {
 }
 
