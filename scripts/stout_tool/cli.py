@@ -16,7 +16,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"]}
 class Commands(click.Group):
     """Some commands stand in modules of their own, imported when they are used."""
 
-    ELSEWHERE = {"image": "image_cli", "instance": "instances.cli", "network": "instances.cli", "pkg": "packages.cli"}
+    ELSEWHERE = {"export": "export.cli", "image": "image_cli", "instance": "instances.cli", "network": "instances.cli", "pkg": "packages.cli"}
 
     def list_commands(self, ctx):
         return sorted([*super().list_commands(ctx), *self.ELSEWHERE])
