@@ -7,7 +7,7 @@ import sys
 import click
 
 from . import __version__
-from .errors import STATUS_TOOL, StoutError
+from .errors import STATUS_TOOL, StoutError, usage
 
 IMAGE_KINDS = ["iso", "raw", "qcow2", "vmdk", "vdi", "vhd", "ova", "virtualbox", "aws", "azure", "gcp", "qemu", "xen"]
 CONTEXT = {"help_option_names": ["-h", "--help"]}
@@ -187,6 +187,20 @@ def init(folder, output):
 
 
 @main.command(context_settings=CONTEXT)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell):
+    """Print the completion of SHELL.
+
+    \b
+    source <(stout completion bash)                                      in ~/.bashrc
+    stout completion zsh > ~/.zfunc/_stout                               a folder of fpath
+    stout completion fish > ~/.config/fish/completions/stout.fish
+    """
+    from .completion import completion as write
+    sys.exit(write(shell))
+
+
+@main.command(context_settings=CONTEXT)
 def doctor():
     """Say what this host offers and what is missing."""
     from .doctor import doctor as examine
@@ -202,6 +216,7 @@ def doctor():
 @click.option("-v", "--verbose", is_flag=True, help="Print the output of passed tests too.")
 def test(**values):
     """Run the project's tests; the last line is "N passed, N failed"."""
+    need_checkout("test")
     from .testrun import run_tests
     sys.exit(run_tests(**values))
 
@@ -213,14 +228,24 @@ def test(**values):
 @click.option("-o", "--output", metavar="FILE", help="Also write docs/benchmarks.md's table to a file.")
 def bench(**values):
     """Measure, beside a minimal Linux guest on the same emulated machine."""
+    need_checkout("bench")
     from .bench import run_bench
     sys.exit(run_bench(**values))
+
+
+def need_checkout(command):
+    from .paths import IS_CHECKOUT
+    if not IS_CHECKOUT:
+        raise usage(f"stout {command} belongs to the project's sources; run it in a checkout.")
 
 
 def entry():
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
+        if os.environ.get("_STOUT_COMPLETE"):
+            from .completion import register
+            register()
         main(prog_name="stout", standalone_mode=False)
     except click.ClickException as error:
         error.show()

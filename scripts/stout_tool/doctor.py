@@ -4,13 +4,13 @@ import os
 import shutil
 import subprocess
 
-from .paths import TOP, build_dir, cache_dir, human_size
+from .paths import IS_CHECKOUT, cache_dir, human_size, kernel_path
 from .qemu import kvm_problem
 
 NEEDED = (  # command, what for, Debian package, needed by `stout run`
     ("qemu-system-x86_64", "the machine", "qemu-system-x86", True),
-    ("gcc", "building the kernel", "gcc", True),
-    ("cmake", "building the kernel", "cmake", True),
+    ("gcc", "building the kernel", "gcc", IS_CHECKOUT),
+    ("cmake", "building the kernel", "cmake", IS_CHECKOUT),
     ("setpriv", "ending the machine with the tool", "util-linux", False),
     ("node", "running .js programs", "nodejs", False),
     ("npm", "stout pkg get and from-npm", "npm", False),
@@ -72,12 +72,14 @@ def check_memory():
 
 
 def check_kernel():
-    path = os.path.join(build_dir("release"), "stout.elf.stripped")
+    path = kernel_path()
     if os.path.exists(path):
-        say("ok", f"kernel: {os.path.relpath(path, TOP)} ({human_size(os.stat(path).st_size)})")
-    else:
+        say("ok", f"kernel: {path} ({human_size(os.stat(path).st_size)})")
+    elif IS_CHECKOUT:
         say("note", "kernel: not built yet; the first stout run does it")
-    return 0
+    else:
+        say("MISSING", f"kernel: {path}; install stout again")
+    return not IS_CHECKOUT and not os.path.exists(path)
 
 
 def cache_size(folder):

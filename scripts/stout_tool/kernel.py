@@ -6,10 +6,9 @@ import subprocess
 import sys
 
 from .errors import StoutError
-from .paths import TOP, build_dir
+from .paths import IS_CHECKOUT, TOP, build_dir, kernel_path
 
 SOURCES = ("abi", "arch", "cmake", "drivers", "fs", "kernel", "lib", "libc", "loader", "net")
-IMAGE = "stout.elf.stripped"
 
 
 def newest_source():
@@ -36,14 +35,22 @@ def image_path(options):
         if not os.path.isfile(options.kernel):
             raise StoutError(f"The kernel image {options.kernel} does not exist; check --kernel.")
         return os.path.abspath(options.kernel)
-    path = os.path.join(build_dir("release"), IMAGE)
-    if os.environ.get("STOUT_NO_BUILD") and os.path.isfile(path):
-        return path
+    return current()
+
+
+def current():
+    """The kernel that belongs to this tool, built if need be."""
+    path = kernel_path()
+    if not IS_CHECKOUT or os.environ.get("STOUT_NO_BUILD"):
+        if os.path.isfile(path):
+            return path
+        if not IS_CHECKOUT:
+            raise StoutError(f"The kernel image {path}, which was installed with stout, is gone; install stout again.")
     try:
-        current = os.stat(path).st_mtime
+        built = os.stat(path).st_mtime
     except OSError:
-        current = 0
-    if current < newest_source():
+        built = 0
+    if built < newest_source():
         build("release", [path])
     return path
 

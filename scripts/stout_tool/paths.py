@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""Where things are: the checkout, the kernel image, the user's cache."""
+"""Where things are: the checkout or the installed tool, the kernel image, the user's cache."""
 import os
 
-TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-TOOL = os.path.join(TOP, "scripts", "stout_tool")
+TOOL = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(TOOL))
+IS_CHECKOUT = os.path.isfile(os.path.join(TOP, "CMakePresets.json"))
+IMAGE = "stout.elf.stripped"
 
 
 def build_dir(preset):
     return os.path.join(TOP, "build", preset)
+
+
+def kernel_path():
+    """Of a checkout, where it is built; installed, it came with the tool."""
+    return os.path.join(build_dir("release") if IS_CHECKOUT else os.path.join(TOOL, "data"), IMAGE)
 
 
 def cache_dir():

@@ -18,7 +18,7 @@ import time
 
 from .errors import StoutError
 from .kernel import build
-from .paths import TOP, build_dir
+from .paths import TOP, build_dir, kernel_path
 
 LABELS = ("style", "build", "unit", "fuzz", "guest", "app", "kvm", "bench", "slow")
 PYTHON = "/usr/bin/python3"
@@ -244,8 +244,8 @@ def collect_slow():
 
 def build_kernel():
     """Once, here: the tests then start the tool without looking for newer sources."""
-    from .kernel import IMAGE, newest_source
-    path = os.path.join(build_dir("release"), IMAGE)
+    from .kernel import newest_source
+    path = kernel_path()
     if not os.path.exists(path) or os.stat(path).st_mtime < newest_source():
         build("release", [path])
     os.environ["STOUT_NO_BUILD"] = "1"

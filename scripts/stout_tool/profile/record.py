@@ -151,8 +151,8 @@ def listen(sock: socket.socket, rest: bytes, listener: Listener) -> None:
 
 def kernel_with_symbols(stripped: str) -> str:
     """The image that a stripped one was made from, if it is still there."""
-    from ..paths import build_dir
-    path = os.path.join(build_dir("release"), "stout.elf")
+    from ..paths import kernel_path
+    path = kernel_path().removesuffix(".stripped")
     same = os.path.exists(path + ".stripped") and filecmp.cmp(stripped, path + ".stripped", shallow=False)
     return path if same else stripped
 
