@@ -33,6 +33,7 @@
 #include "net/netdev.h"
 #include "net/proc_net.h"
 #include "net/socket.h"
+#include "net/tcp_memory.h"
 #include "net/timers.h"
 
 #define NET_THREAD_NICE (-10) /* packets wait for nobody's time slice */
@@ -242,6 +243,7 @@ void net_init(void)
 {
     mutex_lock(&net_lock);
     lwip_init();
+    tcp_memory_init();
     netdev_init();
     mutex_unlock(&net_lock);
     socket_init();

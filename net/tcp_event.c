@@ -11,6 +11,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "net/net.h"
 #include "net/tcp_gso.h"
+#include "net/tcp_memory.h"
 
 #define INITIAL_WINDOW 10 /* segments (RFC 6928); lwIP begins with 3 */
 /* One second (RFC 6298, 2.1); lwIP begins with three.  In its ticks, and no less than two of them: with one
@@ -42,13 +43,13 @@ void tcp_event_update_room(struct tcp_socket *tcp)
 {
     struct tcp_pcb *pcb = tcp->pcb;
     size_t room = 0;
-    size_t in_flight = 0;
+    size_t in_flight = pcb ? TCP_SND_BUF - pcb->snd_buf : 0;
 
     assert_held(&net_lock);
+    tcp_memory_charge(tcp->in_flight, in_flight);
     if (pcb) {
-        size_t limit = send_limit(tcp);
-        in_flight = TCP_SND_BUF - pcb->snd_buf;
-        if (in_flight < limit && pcb->snd_queuelen < TCP_SND_QUEUELEN - 64)
+        size_t limit = tcp_memory_limit(send_limit(tcp));
+        if (in_flight < limit && pcb->snd_queuelen < TCP_SND_QUEUELEN - 64 && !tcp->is_starved)
             room = limit - in_flight;
         /* Not more than half of the largest window seen: the peer could never take it whole. */
         unsigned segment = MIN(pcb->mss, TCPWND_MIN16(pcb->snd_wnd_max / 2));
@@ -60,22 +61,42 @@ void tcp_event_update_room(struct tcp_socket *tcp)
     __atomic_store_n(&tcp->room, room, __ATOMIC_SEQ_CST);
 }
 
-static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
+void tcp_event_starve(struct tcp_socket *tcp)
 {
-    struct tcp_socket *tcp = arg;
+    assert_held(&net_lock);
+    if (!tcp->pcb)
+        return;
+    tcp->is_starved = true;
+    tcp_event_update_room(tcp);
+    tcp_poll(tcp->pcb, tcp->pcb->poll, 1);
+}
 
+/* Something was acknowledged, or time has passed: there may be room, and memory. */
+static void update_writers(struct tcp_socket *tcp)
+{
+    tcp->is_starved = false;
     tcp_event_update_room(tcp);
     if (__atomic_load_n(&tcp->wants_room, __ATOMIC_SEQ_CST) && tcp_send_is_writable(tcp)) {
         __atomic_store_n(&tcp->wants_room, false, __ATOMIC_SEQ_CST);
         socket_wake_later(&tcp->inet.base, ABI_POLLOUT | ABI_POLLWRNORM);
     }
+}
+
+static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
+{
+    update_writers(arg);
     return ERR_OK;
 }
 
-/* Only set while data is held back: Linux too sends it after a while. */
+/* Only set while data is held back, which Linux too sends after a while, or there was no memory. */
 static err_t on_poll(void *arg, struct tcp_pcb *pcb)
 {
-    tcp_send_flush(arg);
+    struct tcp_socket *tcp = arg;
+
+    tcp_send_flush(tcp);
+    tcp_poll(pcb, pcb->poll, UINT8_MAX);
+    if (tcp->is_starved)
+        update_writers(tcp);
     return ERR_OK;
 }
 

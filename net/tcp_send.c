@@ -223,6 +223,15 @@ static int submit(struct tcp_socket *tcp, struct chunk *chunk, bool is_held, boo
     return 0;
 }
 
+/* There is no memory now; what is under way will give some back. */
+static int starve(struct tcp_socket *tcp)
+{
+    net_begin();
+    tcp_event_starve(tcp);
+    net_end();
+    return -EAGAIN;
+}
+
 /* Bytes queued, or -errno. */
 static long send_chunk(struct tcp_socket *tcp, struct message *message)
 {
@@ -236,6 +245,8 @@ static long send_chunk(struct tcp_socket *tcp, struct message *message)
     int err = room
                   ? fill_chunk(tcp, message->io, MIN(room, message->io->remaining), is_held, &chunk)
                   : -EAGAIN;
+    if (err == -ENOBUFS)
+        err = starve(tcp);
     if (!err) {
         net_begin();
         bool is_urgent = (message->flags & ABI_MSG_OOB) && !message->io->remaining;

@@ -58,6 +58,7 @@ struct tcp_socket {
     bool is_cut_later;     /* [n] the device makes packets of longer segments */
     bool is_held;          /* [n] data waits for more (TCP_CORK, MSG_MORE) */
     bool has_sent;         /* [n] */
+    bool is_starved;       /* [n] there was no memory for what was to be queued */
 
     struct tcp_listener *listener; /* [n] listening */
     struct list member_node;       /* [n] */
@@ -99,6 +100,8 @@ struct tcp_pcb *tcp_event_detach(struct tcp_socket *tcp);
 err_t tcp_event_connected(void *arg, struct tcp_pcb *pcb, err_t err);
 /* A router could not pass on a packet of this connection: a connect(2) under way fails. */
 void tcp_event_unreachable(struct tcp_pcb *pcb, int error);
+/* There is no memory to send with: no room until something is acknowledged, or half a second has passed. */
+void tcp_event_starve(struct tcp_socket *tcp);
 /* Recomputes room, in_flight and segment_size. */
 void tcp_event_update_room(struct tcp_socket *tcp);
 

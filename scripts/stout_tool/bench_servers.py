@@ -46,14 +46,14 @@ def web_load(port, path):
 
 # ---- nginx, Go ---------------------------------------------------------------------------------------
 
-def nginx(bench):
+def nginx(bench, processes="master_process off;"):
     for name in ("www", "www-conf", "www-var"):
         os.makedirs(bench.path(name), exist_ok=True)
     for name, size in (("1k", 1 << 10), ("1m", 1 << 20)):
         with open(bench.path(f"www/{name}"), "w", encoding="ascii") as file:
             file.write("n" * size)
     with open(bench.path("www-conf/nginx.conf"), "w", encoding="ascii") as file:
-        file.write(NGINX.format(processes="master_process off;"))
+        file.write(NGINX.format(processes=processes))
     folders = [(bench.path("www"), "/srv"), (bench.path("www-conf"), "/etc/nginx"), (bench.path("www-var"), "/var/lib/nginx"),
                (bench.path("www-var"), "/var/log/nginx")]
     return Guests(bench, "www", [need("nginx"), "-c", "/etc/nginx/nginx.conf"], [8080], folders=folders)
