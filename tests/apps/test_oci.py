@@ -39,6 +39,7 @@ class Container:
         Container.count += 1
         self.name = f"test{Container.count}"
         self.root, self.bundle = str(folder / "run"), folder / self.name
+        self.inside = []  # the start of a command that runs in another network
         self.bundle.mkdir()
         self.config = {
             "ociVersion": "1.0.2", "root": {"path": str(rootfs)}, "hostname": "box", "annotations": {"stout.accel": ACCEL},
@@ -53,13 +54,14 @@ class Container:
         self.pid_file = folder / f"{self.name}.pid"
 
     def __call__(self, *words, status=0, **more):
-        result = subprocess.run([RUNTIME, "--root", self.root, *words], check=False, capture_output=True, text=True, timeout=60, **more)
+        result = subprocess.run([*self.inside, RUNTIME, "--root", self.root, *words], check=False, capture_output=True, text=True, timeout=60, **more)
         assert result.returncode == status, result.stdout + result.stderr
         return result.stdout
 
     def create(self, *options, status=0, stdin=subprocess.DEVNULL):
         (self.bundle / "config.json").write_text(json.dumps(self.config))
-        result = subprocess.run([RUNTIME, "--root", self.root, "create", "--bundle", self.bundle, "--pid-file", self.pid_file, *options, self.name],
+        result = subprocess.run([*self.inside, RUNTIME, "--root", self.root, "create", "--bundle", self.bundle, "--pid-file", self.pid_file,
+                                 *options, self.name],
                                 stdin=stdin, stdout=self.out, stderr=self.err, timeout=120, check=False)
         assert result.returncode == status, self.text(self.err)
         return self
@@ -301,6 +303,98 @@ def test_host_network(container):
     box.wait_for(page)
     assert page() == b"page\n"
     box("kill", box.name, "KILL")
+
+
+PLUG = """#!/bin/sh
+# What Docker's hook and Kubernetes' network plug-ins do: a pair of devices, one end in the container's namespace.
+set -e
+pid=$(sed 's/.*"pid": \\([0-9]*\\).*/\\1/')
+ip link add host0 type veth peer name eth0 netns $pid
+ip addr add 10.9.0.1/24 dev host0
+ip link set host0 up
+nsenter -t $pid -n sh -c 'ip link set lo up; ip addr add 10.9.0.2/24 dev eth0; ip link set eth0 up; ip route add default via 10.9.0.1'
+"""
+
+
+@pytest.fixture
+def network():
+    """The start of a command that runs in a network namespace of the test's own."""
+    if os.geteuid():
+        pytest.skip("networks need root")
+    holder = subprocess.Popen([need("unshare"), "--net", "sh", "-c", "ip link set lo up && echo ready && exec sleep infinity"], stdout=subprocess.PIPE)
+    assert holder.stdout.readline() == b"ready\n"
+    yield [need("nsenter"), "--net", "--target", str(holder.pid), "--"]
+    holder.kill()
+    holder.wait()
+
+
+def served(network, seconds=30):
+    """What the machine at the container's address answers."""
+    deadline = time.monotonic() + seconds
+    while True:
+        result = subprocess.run([*network, need("curl"), "-s", "-m", "5", "http://10.9.0.2/"], capture_output=True, check=False)
+        if result.returncode == 0:
+            return result.stdout
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def web(text):
+    return ("sh", "-c", f"mkdir /www; echo {text} >/www/index.html; exec httpd -f -p 80 -h /www")
+
+
+def test_a_network_that_a_hook_makes(container, network, tmp_path):
+    plug = tmp_path / "plug"
+    plug.write_text(PLUG)
+    plug.chmod(0o755)
+    box = container(*web("page"), linux={"namespaces": [{"type": "network"}]}, hooks={"prestart": [{"path": str(plug), "env": ["PATH=/usr/sbin:/usr/bin:/bin"]}]})
+    box.inside = network
+    box.create().start()
+    assert served(network) == b"page\n"
+
+
+def test_a_pod(container, network, tmp_path):
+    """The sandbox holds the namespace without a machine; one machine after the other has its network, and not two at once."""
+    plug = tmp_path / "plug"
+    plug.write_text(PLUG)
+    plug.chmod(0o755)
+    sandbox = container("/pause", linux={"namespaces": [{"type": "network"}]}, annotations={"io.kubernetes.cri.container-type": "sandbox"},
+                        hooks={"createRuntime": [{"path": str(plug), "env": ["PATH=/usr/sbin:/usr/bin:/bin"]}]})
+    sandbox.inside = network
+    sandbox.create().start()
+    assert sandbox.state()["status"] == "running"
+    namespaces = {"namespaces": [{"type": "network", "path": f"/proc/{sandbox.state()['pid']}/ns/net"}]}
+    first, second = (container(*web(text), linux=namespaces) for text in ("first", "second"))
+    first.create().start()
+    assert served(network) == b"first\n"
+    second.create(status=125)
+    assert "network of its own" in second.text(second.err)
+    first("kill", first.name, "KILL")
+    first.wait()
+    second.create().start()
+    assert served(network) == b"second\n"
+    sandbox("kill", sandbox.name, "TERM")
+    assert sandbox.status() == 128 + signal.SIGTERM
+
+
+def test_many_at_once(container):
+    """Of commands with the same id at the same time one wins; a killed creation leaves something that can be deleted."""
+    box = container("true")
+    (box.bundle / "config.json").write_text(json.dumps(box.config))
+    command = [RUNTIME, "--root", box.root, "create", "-b", box.bundle, box.name]
+    creators = [subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for _ in range(4)]
+    assert sorted(process.wait(120) == 0 for process in creators) == [False, False, False, True]
+    starters = [subprocess.Popen([RUNTIME, "--root", box.root, "start", box.name], stderr=subprocess.DEVNULL) for _ in range(3)]
+    assert sorted(process.wait(60) == 0 for process in starters) == [False, False, True]
+    box.wait()
+    box("delete", box.name)
+    for delay in (0.1, 0.2, 0.3):
+        creator = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(delay)  # somewhere on its way
+        creator.kill()
+        creator.wait()
+        if os.path.exists(os.path.join(box.root, box.name)):
+            box("delete", "--force", box.name)
 
 
 @pytest.mark.parametrize("change, words", [

@@ -107,7 +107,7 @@ class Monitor:
                 self._guest_ended()
         return self.status
 
-    def _watch(self, fileobj: Any, handle: Callable[[], None], events: int = selectors.EVENT_READ) -> None:
+    def _watch(self, fileobj: Any, handle: Callable[[], object], events: int = selectors.EVENT_READ) -> None:
         self.selector.register(fileobj, events, handle)
 
     def _forget(self, fileobj: Any) -> None:
@@ -166,9 +166,10 @@ class Monitor:
         self._tries = BACKLOG_TRIES if self._ports else 0
         guest = self.guest = Guest(self._with_window(machine["command"]), True, self)
         if guest.process.poll() is not None:
-            outcome = guest.finish()
-            self.guest, self.status = None, STATUS_TOOL
-            raise StoutError(outcome["reason"] + ".")
+            outcome = self._guest_ended()
+            if outcome["exit"] is None:
+                raise StoutError(outcome["reason"] + ".")
+            return  # a short life
         for name in guest.channels():
             self._watch(guest.sockets[name], lambda name=name: self._read_guest(name))
         self._watch(guest.pidfd, self._guest_ended)
@@ -220,7 +221,7 @@ class Monitor:
         if name not in self.guest.sockets:
             self._forget(fd)
 
-    def _guest_ended(self) -> None:
+    def _guest_ended(self) -> dict[str, Any]:
         guest = self.guest
         assert guest is not None
         for sock in guest.sockets.values():
@@ -234,6 +235,7 @@ class Monitor:
         with contextlib.suppress(OSError):
             os.write(self.streams["stderr"], b"".join(line + b"\n" for line in lines))
         self.guest, self.status = None, STATUS_TOOL if outcome["exit"] is None else outcome["exit"]
+        return outcome
 
     def _tell_window(self) -> None:
         if self.has_terminal and self.guest:
