@@ -14,6 +14,7 @@ from .kernel import image_path
 from .output import publish, source_epoch, workshop
 from .qemu import default_memory
 from .run import RunOptions, kernel_command_line
+from .tables import print_json
 
 BUNDLES = ("qemu", "xen")
 NOTICES = {
@@ -23,7 +24,7 @@ NOTICES = {
 STREAMS = ["stream", "stream", "stream"]  # whatever this terminal is
 
 
-def build(kind, output, **values):
+def build(kind, output, as_json, **values):
     """Writes the image and prints its path."""
     if kind is None:
         raise usage("-t says which kind of image to make; for example: stout build -t iso PROGRAM.")
@@ -50,7 +51,10 @@ def build(kind, output, **values):
             images.record(paths[-1], kind, options.program)
     if kind in NOTICES:
         notice(NOTICES[kind])
-    print("\n".join(paths))
+    if as_json:
+        print_json([{"path": path, "type": kind, "size": os.stat(path).st_size} for path in paths])
+    else:
+        print("\n".join(paths))
     return 0
 
 

@@ -157,11 +157,12 @@ def profile(context, config, hz, duration, output, wants_top, wants_json, instan
                    "aws (raw), azure (vhd), gcp (tar.gz).  All of these boot by GRUB under BIOS and UEFI.  Kernel and archive in a "
                    "tar: qemu (with a script), xen (with a domain).")
 @click.option("-o", "--output", metavar="FILE", help="Default: the program's name.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: the files with their sizes.")
 @click.option("-v", "folders", multiple=True, hidden=True)
 @click.option("-p", "--publish", multiple=True, metavar="HOST:GUEST[/udp]", help="With --minimal: a port for --exercise.")
 @image_options()
 @click.pass_context
-def build(context, config, kind, output, **values):
+def build(context, config, kind, output, as_json, **values):
     """Make a bootable image of PROGRAM.
 
     \b
@@ -174,16 +175,17 @@ def build(context, config, kind, output, **values):
         *values["args"], _, kind = values["args"]  # as users of ops write it
     from .build import build as build_image
     from .config import merge
-    sys.exit(build_image(kind, output, **merge(context, config, values)))
+    sys.exit(build_image(kind, output, as_json, **merge(context, config, values)))
 
 
 @main.command(context_settings=CONTEXT)
 @click.argument("folder", default=".")
 @click.option("-o", "--output", metavar="FILE", help="Default: stout.yaml in the folder.")
-def init(folder, output):
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: the file.")
+def init(folder, output, as_json):
     """Write a configuration for the program in FOLDER (default: here)."""
     from .init import init as write_config
-    sys.exit(write_config(folder, output))
+    sys.exit(write_config(folder, output, as_json))
 
 
 @main.command(context_settings=CONTEXT)
@@ -201,10 +203,11 @@ def completion(shell):
 
 
 @main.command(context_settings=CONTEXT)
-def doctor():
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(as_json):
     """Say what this host offers and what is missing."""
     from .doctor import doctor as examine
-    sys.exit(examine())
+    sys.exit(examine(as_json))
 
 
 @main.command(context_settings=CONTEXT)

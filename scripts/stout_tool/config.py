@@ -14,7 +14,8 @@ from .errors import usage
 
 SCHEMA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "config-schema.json")
 SAME = ("args", "workdir", "hostname", "trace", "net", "cpus", "interactive", "verbose", "accel", "machine", "nic",
-        "boot", "kernel_options", "qemu_args", "package", "entrypoint", "secrets", "minimal", "minimal_seconds", "exercise")
+        "boot", "kernel_options", "qemu_args", "package", "entrypoint", "secrets", "minimal", "minimal_seconds", "exercise", "name",
+        "networks", "restart", "stop_timeout", "tty")
 TOGETHER = ("env", "env_file", "add", "folders")  # from the file first, so that the command line wins
 
 
@@ -78,6 +79,8 @@ def check(path, document):
         near = difflib.get_close_matches(unknown, error.schema["properties"], 1)
         remedy = f"did you mean {prefix}{near[0]}?" if near else "take it out; stout run --help lists the options."
         raise usage(f"{path}: there is no key {prefix}{unknown}; {remedy}")
+    if error.validator == "not":
+        raise usage(f"{path}: the key {key} of ops is not to be had here; {error.schema['description']}.")
     remedy = error.schema.get("description") or error.parent and error.parent.schema.get("description")
     if not remedy:
         remedy = nearest_description(schema, error.absolute_path) or "correct it"
@@ -129,7 +132,8 @@ class Translation:
             values.setdefault("program", self._program(document["Program"]))
         if "Args" in document:
             values.setdefault("args", document["Args"])
-        copied = [f"{self._place(name)}:{os.path.join('/', os.path.normpath(name))}"
+        above = document.get("LocalFilesParentDirectory", "")
+        copied = [f"{self._place(os.path.join(above, name))}:{os.path.join('/', os.path.normpath(name))}"
                   for name in (*document.get("Files", ()), *document.get("Dirs", ()))]
         copied += [f"{self._place(name.removesuffix('/*'))}:{place}" for name, place in document.get("MapDirs", {}).items()]
         if copied:
@@ -143,15 +147,20 @@ class Translation:
             values.setdefault("memory", str(run["Memory"]))
         if "CPUs" in run:
             values.setdefault("cpus", run["CPUs"])
+        if "InstanceName" in run:
+            values.setdefault("name", run["InstanceName"])
+        if document.get("RebootOnExit"):
+            values.setdefault("restart", "always")
         self._say_what_is_ignored(run)
 
     def _say_what_is_ignored(self, run):
         with open(SCHEMA, encoding="utf-8") as file:
             properties = json.load(file)["properties"]
+        of_run = properties["RunConfig"]["properties"]
         ignored = [name for name in self.document if properties[name].get("$ref") == "#/$defs/ignored"]
-        ignored += [f"RunConfig.{name}" for name in run if name in ("Accel", "Verbose", "Background", "QMP")]
+        ignored += [f"RunConfig.{name}" for name in run if of_run[name].get("$ref") == "#/$defs/ignored"]
         if ignored:
-            sys.stderr.write(f"stout: {self.path}: {', '.join(ignored)} of ops is not used here.\n")
+            sys.stderr.write(f"stout: {self.path}: {', '.join(ignored)} of ops {'are' if len(ignored) > 1 else 'is'} not used here.\n")
 
     def _place(self, name):
         return os.path.join(self.folder, name)

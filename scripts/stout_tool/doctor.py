@@ -6,6 +6,7 @@ import subprocess
 
 from .paths import IS_CHECKOUT, cache_dir, human_size, kernel_path
 from .qemu import kvm_problem
+from .tables import print_json
 
 NEEDED = (  # command, what for, Debian package, needed by `stout run`
     ("qemu-system-x86_64", "the machine", "qemu-system-x86", True),
@@ -24,8 +25,9 @@ NEEDED = (  # command, what for, Debian package, needed by `stout run`
 )
 
 
-def doctor():
-    problems = 0
+def doctor(as_json=False):
+    report = Report(as_json)
+    say, problems = report.say, 0
     for command, purpose, package, required in NEEDED:
         path = shutil.which(command)
         if path:
@@ -37,21 +39,32 @@ def doctor():
     problem = kvm_problem()
     say("ok" if problem is None else "note", "KVM: usable" if problem is None else
         f"KVM: {problem}; programs run emulated, which is slower")
-    problems += check_memory()
-    problems += check_kernel()
+    problems += check_memory(say)
+    problems += check_kernel(say)
     folder = cache_dir()
     if os.access(folder, os.W_OK):
         say("ok", f"cache: {folder} ({human_size(cache_size(folder))})")
     else:
         problems += 1
         say("MISSING", f"cache: {folder} cannot be written; name another folder in STOUT_CACHE")
-    print("Everything that is needed is here." if not problems else
-          f"{problems} thing{'s' if problems > 1 else ''} missing; scripts/setup installs them.")
+    if as_json:
+        print_json({"missing": problems, "checks": report.checks})
+    else:
+        print("Everything that is needed is here." if not problems else
+              f"{problems} thing{'s' if problems > 1 else ''} missing; scripts/setup installs them.")
     return 1 if problems else 0
 
 
-def say(state, text):
-    print(f"{state:8} {text}")
+class Report:
+    """Lines as they come, or a list for the end."""
+
+    def __init__(self, as_json):
+        self.as_json, self.checks = as_json, []
+
+    def say(self, state, text):
+        self.checks.append({"state": state, "text": text})
+        if not self.as_json:
+            print(f"{state:8} {text}")
 
 
 def version_of(command):
@@ -62,7 +75,7 @@ def version_of(command):
     return f" ({line.strip()})" if line else ""
 
 
-def check_memory():
+def check_memory(say):
     with open("/proc/meminfo", encoding="ascii") as file:
         values = dict(line.split(":", 1) for line in file)
     available = int(values["MemAvailable"].split()[0]) << 10
@@ -71,7 +84,7 @@ def check_memory():
     return not enough
 
 
-def check_kernel():
+def check_kernel(say):
     path = kernel_path()
     if os.path.exists(path):
         say("ok", f"kernel: {path} ({human_size(os.stat(path).st_size)})")

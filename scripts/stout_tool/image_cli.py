@@ -82,7 +82,8 @@ def inspect(file: str, pattern: str | None, left_out: bool, as_json: bool) -> No
 
 @image.command(context_settings=CONTEXT)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-def delete(files: tuple[str, ...]) -> None:
+@json_option
+def delete(files: tuple[str, ...], as_json: bool) -> None:
     """Delete images that are in the list."""
     from .images import delete as take_out
-    sys.exit(take_out(files))
+    sys.exit(take_out(files, as_json))

@@ -23,7 +23,7 @@ from .errors import StoutError, cannot_run, not_found, usage
 from .grub import run_tool
 from .packages.store import home_dir
 from .paths import human_size
-from .tables import print_json, print_table
+from .tables import print_json, print_names, print_table
 
 REASONS, LEFT_OUT = "/.stout/reasons", "/.stout/left-out"
 INSIDE = "/boot/image.cpio"
@@ -286,7 +286,7 @@ def list_images(as_json: bool) -> int:
     return 0
 
 
-def delete(paths: tuple[str, ...]) -> int:
+def delete(paths: tuple[str, ...], as_json: bool) -> int:
     """Only what stout build made: a wrong name costs nothing."""
     for path in paths:
         if not os.path.exists(path):
@@ -296,5 +296,5 @@ def delete(paths: tuple[str, ...]) -> int:
     for path in paths:
         os.unlink(path)
         os.unlink(record_file(os.path.abspath(path)))
-        print(path)
+    print_names(paths, as_json)
     return 0

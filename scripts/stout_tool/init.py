@@ -7,6 +7,7 @@ import shlex
 
 from .errors import usage
 from .output import publish, workshop
+from .tables import print_names
 
 NAME = "stout.yaml"
 HEAD = "# For: stout run -c {name}   (stout run --help lists what else can stand here)\n"
@@ -14,7 +15,7 @@ PYTHON_NAMES = ("app.py", "main.py", "server.py", "wsgi.py", "manage.py")
 NODE_NAMES = ("server.js", "index.js", "app.js", "main.js")
 
 
-def init(folder, output):
+def init(folder, output, as_json):
     """Writes the file and prints its path."""
     import yaml
     folder = os.path.abspath(folder)
@@ -30,7 +31,7 @@ def init(folder, output):
         with open(made, "w", encoding="utf-8") as file:
             file.write(HEAD.format(name=os.path.basename(path)) + yaml.safe_dump(options, sort_keys=False, allow_unicode=True))
         publish(made, path)
-    print(path)
+    print_names((path,), as_json)
     return 0
 
 

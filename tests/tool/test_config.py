@@ -86,3 +86,39 @@ def test_bad_json_absent_file_and_no_program(stout, config, tmp_path):
     assert result.returncode == 2 and b"PROGRAM" in result.stderr
     result = stout("run")
     assert result.returncode == 2 and b"PROGRAM" in result.stderr
+
+
+@pytest.mark.parametrize("content, words", [
+    ("NameServers: [9.9.9.9]", ("NameServers", "/etc/resolv.conf")),
+    ("Mounts: {a: /b}", ("Mounts", "folders")),
+    ("ManifestPassthrough: {}", ("ManifestPassthrough", "stout run --help")),
+    ("TargetRoot: /x", ("TargetRoot", "root")),
+    ("RunConfig: {TapName: tap0}", ("RunConfig.TapName", "networks")),
+    ("RunConfig: {IPAddress: 10.0.0.2}", ("RunConfig.IPAddress", "stout network create")),
+    ("RunConfig: {GPUs: 1}", ("RunConfig.GPUs", "no driver")),
+    ("restart: no", ("restart", "quotes")),
+])
+def test_keys_of_ops_that_are_refused(stout, config, content, words):
+    refused(stout("run", "-c", config(content)), 2, *words)
+
+
+def test_keys_of_ops_that_mean_nothing_here(stout, compiled, config, tmp_path):
+    compiled(PROGRAM)
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below/one").write_text("1")
+    path = config({"Program": "program", "Files": ["one"], "LocalFilesParentDirectory": "below", "RebootOnExit": True, "NightlyBuild": False,
+                   "RunConfig": {"Zone": "a", "Tags": [{"key": "a", "value": "b"}], "Accel": True}}, "config.json")
+    result = stout("run", "-c", path, "--dry-run")
+    assert "one" in listing(archive_of(dry(result)))
+    assert b"NightlyBuild, RunConfig.Zone, RunConfig.Tags, RunConfig.Accel of ops are not used here" in result.stderr
+
+
+def test_keys_of_instances(config):
+    """They are options of instance create, and nothing to run."""
+    from stout_tool import config as module
+    path = config({"program": "/bin/true", "networks": ["backend"], "restart": "on-failure:3", "stop_timeout": 2.5, "tty": True,
+                   "RunConfig": {"InstanceName": "web"}})
+    values = module.read(path)
+    assert (values["name"], values["networks"], values["restart"], values["stop_timeout"], values["tty"]) == (
+        "web", ["backend"], "on-failure:3", 2.5, True)
+    assert module.read(config({"RebootOnExit": True}))["restart"] == "always"

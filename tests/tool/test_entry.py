@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The tool's own ends: what nobody foresaw is a sentence, and what a killed build left is removed by the next."""
+import json
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ def python(script, **more):
 
 BROKEN = """import sys
 from stout_tool import cli, doctor
-def doctor_broken():
+def doctor_broken(as_json):
     raise ValueError("two\\nlines")
 doctor.doctor = doctor_broken
 sys.argv = ["stout", "doctor"]
@@ -62,3 +63,36 @@ def test_remains_of_a_killed_build_are_removed(tmp_path):
     while os.path.exists(folders[1]):
         assert time.monotonic() < deadline
     assert os.listdir(tmp_path) == [".stout-settings"]
+
+
+WITHOUT_JSON = {"run", "test", "completion", "profile", "image cat", "image cp", "instance attach", "instance resume", "pkg load"}
+
+
+def test_every_command_that_answers_can_do_so_in_json():
+    sys.path.insert(0, os.path.join(TOP, "scripts"))
+    import click
+    from stout_tool.cli import main
+    from stout_tool.manual import commands
+    lacking = {name.removeprefix("stout ") for name, command in commands(main) if not isinstance(command, click.Group)
+               and not any("--json" in parameter.opts for parameter in command.params)}
+    assert lacking - {"instance inspect"} <= WITHOUT_JSON  # which prints nothing else
+
+
+def test_json_of_doctor_and_build(stout, kernel, compiled, tmp_path):
+    answer = json.loads(stout("doctor", "--json").stdout)
+    assert {check["state"] for check in answer["checks"]} <= {"ok", "note", "missing", "MISSING"}
+    result = stout("build", "--json", "--kernel", kernel, "-t", "qemu", "-o", str(tmp_path / "a.tar"), compiled("int main(void) { return 0; }"))
+    (made,) = json.loads(result.stdout)
+    assert made == {"path": str(tmp_path / "a.tar"), "type": "qemu", "size": os.stat(tmp_path / "a.tar").st_size}
+    assert json.loads(stout("image", "delete", "--json", made["path"]).stdout) == [{"name": made["path"]}]
+
+
+def test_the_tool_starts_quickly():
+    """Under 150 ms of processor time, the least of some tries: what else the machine does is not counted."""
+    def once():
+        before = os.times()
+        subprocess.run(["/usr/bin/python3", "-m", "stout_tool", "--help"], env=ENVIRONMENT, stdout=subprocess.DEVNULL, check=True)
+        after = os.times()
+        return after.children_user - before.children_user + after.children_system - before.children_system
+
+    assert min(once() for _ in range(8)) < 0.15

@@ -537,3 +537,17 @@ def test_switch_leaves_out_who_does_not_read(tmp_path):
     assert time.monotonic() - start < 3 and switch.dropped > 100
     switch.close()
     assert sorted(os.listdir()) == ["520000000002", "520000000003"]
+
+
+def test_json_of_what_changes_something(tool):
+    """A list of names, and of those with which something went wrong why."""
+    assert json.loads(tool("network", "create", "--json", "back")) == [{"name": "back"}]
+    assert json.loads(tool("create", "--json", "--name", "a", tool.program, script=FOREVER)) == [{"name": "a"}]
+    result = tool.popen("stop", "--json", "a", "none")
+    out, errors = result.communicate(timeout=60)
+    assert result.returncode != 0 and "none" in errors
+    first, second = json.loads(out)
+    assert first == {"name": "a"} and second["name"] == "none" and "none" in second["error"]
+    assert json.loads(tool("start", "--json", "a", script=FOREVER)) == [{"name": "a"}]
+    assert json.loads(tool("delete", "--json", "-f", "a")) == [{"name": "a"}]
+    assert json.loads(tool("network", "delete", "--json", "back")) == [{"name": "back"}]

@@ -50,7 +50,7 @@ def test_from_dir_list_describe_contents_remove(stout, made):
     assert stout("pkg", "contents", "app", "/etc/*").stdout.decode().split() == ["-0640", "0:0", "6", "/etc/conf"]
     paths = [entry["path"] for entry in json.loads(stout("pkg", "contents", "app", "--json").stdout)]
     assert paths == sorted(manifest["files"])
-    assert stout("pkg", "remove", "app").stdout == b"app\n"
+    assert json.loads(stout("pkg", "remove", "app", "--json").stdout) == [{"name": "app"}]
     assert not made.exists() and json.loads(stout("pkg", "list", "--json").stdout) == []
     refused(stout("pkg", "remove", "app"), 127, "no package app")
 

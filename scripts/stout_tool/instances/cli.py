@@ -34,14 +34,15 @@ def instance() -> None:
 @click.option("-t", "--tty", is_flag=True, help="Give the program a terminal, for attach.")
 @click.option("--network", "networks", multiple=True, metavar="NAME", help="Join a network (stout network create).")
 @click.option("--no-start", is_flag=True, help="Only create it.")
+@JSON
 @machine_options
 @image_options()
 @click.pass_context
-def create(context: click.Context, config: str | None, no_start: bool, **values: Any) -> None:
+def create(context: click.Context, config: str | None, no_start: bool, as_json: bool, **values: Any) -> None:
     """Start PROGRAM in a machine in the background; takes the options of stout run. Prints the name."""
     from ..config import merge
     from .create import create as make
-    sys.exit(make(start=not no_start, **merge(context, config, values)))
+    sys.exit(make(start=not no_start, as_json=as_json, **merge(context, config, values)))
 
 
 @instance.command("list", context_settings=CONTEXT)
@@ -55,10 +56,11 @@ def list_command(as_json: bool, quiet: bool) -> None:
 
 @instance.command(context_settings=CONTEXT)
 @NAMES
-def start(names: tuple[str, ...]) -> None:
+@JSON
+def start(names: tuple[str, ...], as_json: bool) -> None:
     """Start instances that have ended or were stopped."""
     from .commands import start as begin
-    sys.exit(begin(names))
+    sys.exit(begin(names, as_json))
 
 
 @instance.command(context_settings=CONTEXT)
@@ -67,19 +69,21 @@ def start(names: tuple[str, ...]) -> None:
               help="How long the program may take (default: the instance's --stop-timeout).")
 @click.option("-s", "--signal", "signal_text", metavar="SIGNAL", default="TERM", show_default=True,
               help="What the program gets first.")
-def stop(names: tuple[str, ...], seconds: float | None, signal_text: str) -> None:
+@JSON
+def stop(names: tuple[str, ...], seconds: float | None, signal_text: str, as_json: bool) -> None:
     """Stop instances: the program gets SIGTERM, and if it has not ended in time, the machine is switched off."""
     from .commands import stop as end
-    sys.exit(end(names, seconds, signal_text))
+    sys.exit(end(names, seconds, signal_text, as_json))
 
 
 @instance.command(context_settings=CONTEXT)
 @NAMES
 @click.option("-f", "--force", is_flag=True, help="Also one that runs; it is switched off.")
-def delete(names: tuple[str, ...], force: bool) -> None:
+@JSON
+def delete(names: tuple[str, ...], force: bool, as_json: bool) -> None:
     """Delete instances and all that belongs to them."""
     from .commands import delete as remove
-    sys.exit(remove(names, force))
+    sys.exit(remove(names, force, as_json))
 
 
 @instance.command(context_settings=CONTEXT)
@@ -96,6 +100,7 @@ def inspect(names: tuple[str, ...]) -> None:
 @click.option("-n", "--tail", type=click.IntRange(0), metavar="N", help="Only the last N lines.")
 @click.option("-t", "--timestamps", is_flag=True, help="Begin each line with its time.")
 @click.option("--kernel", is_flag=True, help="The kernel's log instead of the program's output.")
+@click.option("--json", "as_json", is_flag=True, help="Print an object a line: time, stream, text.")
 def logs(**values: Any) -> None:
     """Print what the program wrote; its errors go to stderr."""
     from .commands import logs as show
@@ -141,10 +146,11 @@ def network() -> None:
 @network.command("create", context_settings=CONTEXT)
 @click.argument("name")
 @click.option("--subnet", "subnet_text", metavar="ADDRESS/BITS", help="Default: a free one of 10.89.0.0/16.")
-def network_create(name: str, subnet_text: str | None) -> None:
+@JSON
+def network_create(name: str, subnet_text: str | None, as_json: bool) -> None:
     """Make a network."""
     from .network import create as make
-    sys.exit(make(name, subnet_text))
+    sys.exit(make(name, subnet_text, as_json))
 
 
 @network.command("list", context_settings=CONTEXT)
@@ -157,7 +163,8 @@ def network_list(as_json: bool) -> None:
 
 @network.command("delete", context_settings=CONTEXT)
 @NAMES
-def network_delete(names: tuple[str, ...]) -> None:
+@JSON
+def network_delete(names: tuple[str, ...], as_json: bool) -> None:
     """Delete networks that no instance is in."""
     from .network import delete as remove
-    sys.exit(remove(names))
+    sys.exit(remove(names, as_json))

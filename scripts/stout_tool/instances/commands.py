@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -14,7 +15,7 @@ from typing import Any
 from ..errors import StoutError, usage
 from ..output import UNFINISHED, remove_abandoned
 from ..paths import human_size
-from ..tables import print_json, print_table
+from ..tables import each_name, print_json, print_table
 from . import log
 from .instance import ALIVE, CONFIG, Instance, all_instances, check_stop_timeout, end_orphan
 from .state import read_json, state_dir
@@ -23,20 +24,11 @@ from .state import read_json, state_dir
 PROGRAM_MAX = 50  # characters of a command in a table
 
 
-def each(names: tuple[str, ...], action: Callable[[Instance], None]) -> int:
-    """For all the names: what goes wrong with one does not keep the others."""
-    status = 0
-    for name in dict.fromkeys(names):
-        try:
-            action(Instance(name))
-            print(name)
-        except StoutError as error:
-            sys.stderr.write(f"stout: {error.sentence}\n")
-            status = status or error.status
-    return status
+def each(names: tuple[str, ...], action: Callable[[Instance], None], as_json: bool) -> int:
+    return each_name(names, lambda name: action(Instance(name)), as_json)
 
 
-def start(names: tuple[str, ...]) -> int:
+def start(names: tuple[str, ...], as_json: bool = False) -> int:
     def action(instance: Instance) -> None:
         with instance.locked():
             if instance.is_running():
@@ -46,7 +38,7 @@ def start(names: tuple[str, ...]) -> int:
                 instance.wait_until_over()
             instance.start()
 
-    return each(names, action)
+    return each(names, action, as_json)
 
 
 def resume() -> int:
@@ -61,7 +53,7 @@ def resume() -> int:
     return status
 
 
-def stop(names: tuple[str, ...], seconds: float | None, signal_text: str) -> int:
+def stop(names: tuple[str, ...], seconds: float | None, signal_text: str, as_json: bool) -> int:
     number = parse_signal(signal_text)
     if seconds is not None:
         check_stop_timeout(seconds)
@@ -70,7 +62,7 @@ def stop(names: tuple[str, ...], seconds: float | None, signal_text: str) -> int
         with instance.locked():
             instance.stop(instance.config()["stop_timeout"] if seconds is None else seconds, number)
 
-    return each(names, action)
+    return each(names, action, as_json)
 
 
 def parse_signal(text: str) -> int:
@@ -83,7 +75,7 @@ def parse_signal(text: str) -> int:
         raise usage(f"There is no signal {text}; give for example TERM or INT.") from None
 
 
-def delete(names: tuple[str, ...], force: bool) -> int:
+def delete(names: tuple[str, ...], force: bool, as_json: bool) -> int:
     from .network import remove_ports, tell_members
     remove_abandoned(state_dir("instances"), UNFINISHED)
 
@@ -103,7 +95,7 @@ def delete(names: tuple[str, ...], force: bool) -> int:
             shutil.rmtree(gone)
         tell_members([item["name"] for item in networks], but=instance.name)
 
-    return each(names, action)
+    return each(names, action, as_json)
 
 
 def summary(instance: Instance) -> dict[str, Any] | None:
@@ -164,7 +156,7 @@ def inspect(names: tuple[str, ...]) -> int:
     return 0
 
 
-def logs(name: str, follow: bool, tail: int | None, timestamps: bool, kernel: bool) -> int:
+def logs(name: str, follow: bool, tail: int | None, timestamps: bool, kernel: bool, as_json: bool) -> int:
     instance = Instance(name)
     instance.config()
     if kernel:
@@ -172,7 +164,7 @@ def logs(name: str, follow: bool, tail: int | None, timestamps: bool, kernel: bo
             with contextlib.suppress(FileNotFoundError), open(instance.path("kernel.log" + suffix), "rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)
         return 0
-    show = Show(timestamps)
+    show = show_json if as_json else Show(timestamps)
     items: list[dict[str, Any]] | None = [] if tail is not None else None
     for record in log.read(instance.folder, instance.is_running if follow else None):
         if record is None:
@@ -186,6 +178,10 @@ def logs(name: str, follow: bool, tail: int | None, timestamps: bool, kernel: bo
         if record is None or follow and items is None:
             sys.stdout.buffer.flush()
     return 0
+
+
+def show_json(record: dict[str, Any]) -> None:
+    sys.stdout.buffer.write(json.dumps({name: record[name] for name in ("time", "stream", "text")}).encode() + b"\n")
 
 
 class Show:

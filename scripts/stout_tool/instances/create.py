@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import StoutError, usage
 from ..output import fresh_folder
+from ..tables import print_names
 from .instance import CONFIG, LOCK, Instance, check_stop_timeout
 from .log import now
 from .network import Network, device_arguments, static_text, tell_members
@@ -31,7 +32,7 @@ def free_name(values: dict[str, Any]) -> str:
     return name
 
 
-def create(name: str | None, restart: str, stop_timeout: float, tty: bool, start: bool, networks: tuple[str, ...],
+def create(name: str | None, restart: str, stop_timeout: float, tty: bool, start: bool, as_json: bool, networks: tuple[str, ...],
            **values: Any) -> int:
     parse_restart(restart)
     check_stop_timeout(stop_timeout)
@@ -62,7 +63,7 @@ def create(name: str | None, restart: str, stop_timeout: float, tty: bool, start
         if start:
             start_or_remove(instance)
     tell_members(list(networks), but=name)
-    print(name)
+    print_names((name,), as_json)
     return 0
 
 

@@ -10,13 +10,12 @@ import contextlib
 import ipaddress
 import os
 import shutil
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 from ..errors import StoutError, usage
 from ..output import UNFINISHED, fresh_folder, remove_abandoned
-from ..tables import print_json, print_table
+from ..tables import each_name, print_json, print_names, print_table
 from .instance import CONFIG, all_instances
 from .log import now
 from .state import check_name, locked, lock_file, read_json, state_dir, write_json
@@ -118,7 +117,7 @@ def all_networks() -> list[Network]:
         return [Network(name) for name in sorted(item.name for item in items if not item.name.startswith("."))]
 
 
-def create(name: str, subnet_text: str | None) -> int:
+def create(name: str, subnet_text: str | None, as_json: bool) -> int:
     network = Network(name)
     with locked(os.path.join(state_dir("networks"), ".lock")):
         if os.path.exists(network.folder):
@@ -129,7 +128,7 @@ def create(name: str, subnet_text: str | None) -> int:
             os.mkdir(os.path.join(folder, PORTS), 0o700)
             os.close(lock_file(os.path.join(folder, LOCK)) or 0)
             os.rename(folder, network.folder)
-    print(name)
+    print_names((name,), as_json)
     return 0
 
 
@@ -168,17 +167,9 @@ def list_networks(as_json: bool) -> int:
     return 0
 
 
-def delete(names: tuple[str, ...]) -> int:
+def delete(names: tuple[str, ...], as_json: bool) -> int:
     remove_abandoned(state_dir("networks"), UNFINISHED)
-    status = 0
-    for name in dict.fromkeys(names):
-        try:
-            delete_one(Network(name))
-            print(name)
-        except StoutError as error:
-            sys.stderr.write(f"stout: {error.sentence}\n")
-            status = status or error.status
-    return status
+    return each_name(names, lambda name: delete_one(Network(name)), as_json)
 
 
 def delete_one(network: Network) -> None:

@@ -72,10 +72,11 @@ def contents(name: str, pattern: str | None, as_json: bool) -> None:
 
 @pkg.command(context_settings=CONTEXT)
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-def remove(names: tuple[str, ...]) -> None:
+@json_option
+def remove(names: tuple[str, ...], as_json: bool) -> None:
     """Remove packages from the store."""
     from .commands import remove as take_out
-    sys.exit(take_out(names))
+    sys.exit(take_out(names, as_json))
 
 
 @pkg.command(context_settings=CONTEXT)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import StoutError
 from ..paths import human_size
-from ..tables import print_json, print_table
+from ..tables import print_json, print_names, print_table
 from .manifest import DIRECTORY, LINK, Manifest
 from .store import Package, Store
 
@@ -78,14 +78,14 @@ def contents(name: str, pattern: str | None, as_json: bool) -> int:
     return 0
 
 
-def remove(names: tuple[str, ...]) -> int:
+def remove(names: tuple[str, ...], as_json: bool) -> int:
     store = Store()
     for name in names:
         if name not in store:
             store.open(name)  # says that it is not there
     for name in names:
         store.remove(name)
-        print(name)
+    print_names(names, as_json)
     return 0
 
 
