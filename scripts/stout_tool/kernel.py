@@ -65,7 +65,7 @@ def build(preset, products=(), targets=(), definitions=()):
         sys.stderr.flush()
         log = os.path.join(folder, "stout-build.log")
         with open(log, "wb") as output:
-            if definitions or not os.path.exists(os.path.join(folder, "CMakeCache.txt")):
+            if definitions or not os.path.exists(os.path.join(folder, "cmake_install.cmake")):  # written last
                 run_step(["cmake", "--preset", preset, *definitions], output, log)
             command = ["cmake", "--build", folder, "-j", str(os.cpu_count() or 1)]
             run_step(command + (["--target", *targets] if targets else []), output, log)
