@@ -380,6 +380,7 @@ void signal_set_temporary_blocked(uint64_t blocked)
     struct thread_signals *signals = &thread_current()->signals;
     signals->saved_blocked = signals->blocked;
     signals->has_saved_blocked = true;
+    __atomic_fetch_or(&thread_current()->work, THREAD_WORK_MASK, __ATOMIC_RELAXED);
     signal_set_blocked(blocked);
 }
 

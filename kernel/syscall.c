@@ -92,17 +92,12 @@ static bool must_be_settled(long result)
     return result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK;
 }
 
-/* The signal that ended a call may have gone to another thread meanwhile; the result and a temporary
- * mask are settled by signal_deliver() all the same. */
+/* The signal that ended a call may have gone to another thread meanwhile; the result is settled by
+ * signal_deliver() all the same. */
 static long have_settled(long result)
 {
     __atomic_fetch_or(&thread_current()->work, THREAD_WORK_SIGNAL, __ATOMIC_RELAXED);
     return result;
-}
-
-static bool is_for_settling(long result)
-{
-    return (unsigned)must_be_settled(result) | thread_current()->signals.has_saved_blocked;
 }
 
 /* A traced call, or one that the table lacks. */
@@ -118,7 +113,7 @@ static __cold long dispatch_slowly(long nr, const unsigned long reg[6])
     long result = row ? row->call(copy) : syscall_unknown(nr);
     if (is_traced)
         strace_leave(row, nr, copy, result);
-    return is_for_settling(result) ? have_settled(result) : result;
+    return must_be_settled(result) ? have_settled(result) : result;
 }
 
 long syscall_dispatch(long nr, const unsigned long reg[6])
@@ -130,7 +125,7 @@ long syscall_dispatch(long nr, const unsigned long reg[6])
     if (unlikely((thread_current()->flags & THREAD_TRACED) | is_out | is_absent))
         return dispatch_slowly(nr, reg);
     long result = row->call(reg);
-    return unlikely(is_for_settling(result)) ? have_settled(result) : result;
+    return unlikely(must_be_settled(result)) ? have_settled(result) : result;
 }
 
 /* ---- On the way back --------------------------------------------------------------------- */
@@ -143,7 +138,9 @@ void kernel_exit_work(struct regs *regs)
         thread_exit(0); /* the process's status was settled by who ended it */
     if (work & THREAD_WORK_RESCHED)
         sched_check();
-    if (work & THREAD_WORK_SIGNAL)
+    if (work & THREAD_WORK_MASK)
+        __atomic_fetch_and(&thread->work, ~THREAD_WORK_MASK, __ATOMIC_RELAXED);
+    if (work & (THREAD_WORK_SIGNAL | THREAD_WORK_MASK))
         signal_deliver(regs);
     if (READ_ONCE(thread->work) & THREAD_WORK_RSEQ)
         rseq_update(regs);

@@ -50,8 +50,10 @@ struct thread {
     uintptr_t kernel_sp;           /* saved by arch_switch() */
     uintptr_t kernel_stack_bottom; /* [i] */
     uintptr_t kernel_stack_top;    /* [i] */
-    uint32_t work;  /* [a] THREAD_WORK_*: why not to go straight back to the application */
-    uint32_t flags; /* [a] THREAD_* */
+    uint32_t work;           /* [a] THREAD_WORK_*: why not to go straight back to the application */
+    uint32_t flags;          /* [a] THREAD_* */
+    struct process *process; /* [i] NULL for kernel threads */
+    int tid;                 /* [i] but see thread_exchange_tid(); 0 in kernel threads */
     struct arch_thread arch;
 
     unsigned refcount;       /* [a] */
@@ -62,9 +64,7 @@ struct thread {
     void *start_arg;
     struct list free_node; /* waits for its memory to be freed: kernel/thread.c */
 
-    int tid;                  /* [i] but see thread_exchange_tid(); 0 in kernel threads */
     char name[16];            /* comm */
-    struct process *process;  /* [i] NULL for kernel threads */
     struct vmspace *vmspace;  /* the process's; execve replaces it.  NULL for kernel threads */
     struct fs_context *fs;    /* [o] under process->lock: kernel/thread_fs.h; NULL: the process's */
     struct fdtable *files;    /* [o] likewise: kernel/thread_files.h */
@@ -106,11 +106,12 @@ struct thread {
 #define THREAD_WORK_RSEQ    4u
 #define THREAD_WORK_EXIT    8u  /* the process is dying: leave */
 #define THREAD_WORK_CANCEL  16u /* kernel threads: what it does is not wanted any more */
+#define THREAD_WORK_MASK    32u /* a temporary signal mask ends with the call */
 
-#define THREAD_TRACED     1u /* strace lines */
 #define THREAD_EXITING    2u
-#define THREAD_LISTED     4u /* thread_find() finds it */
-#define THREAD_OWNS_NO_PI 8u /* futex: on its way out, it gave its PI locks away */
+#define THREAD_LISTED     4u     /* thread_find() finds it */
+#define THREAD_OWNS_NO_PI 8u     /* futex: on its way out, it gave its PI locks away */
+#define THREAD_TRACED     0x200u /* strace lines; the entry code compares it with call numbers */
 
 static inline struct thread *thread_current(void)
 {

@@ -75,14 +75,13 @@ struct call_site {
     uintptr_t start;           /* of the instruction that is replaced */
     size_t size;               /* from there to the syscall instruction */
     uintptr_t operand, branch; /* of is_tested_read(), else 0 */
+    uintptr_t entry;           /* where the stub goes */
     uint8_t code[PREFIX_MAX];
 };
 
 struct call_count call_counts[CPUS_MAX][1 << CALL_COUNT_BITS];
 uint32_t call_patch_limit = USUAL_AFTER * CALL_COUNT_HIT;
 static bool is_off;
-
-extern const char patched_entry[]; /* trap_entry.S */
 
 void call_patch_init(void)
 {
@@ -218,7 +217,7 @@ static bool site_find(uintptr_t instruction, uint64_t nr, struct call_site *site
     if (instruction < APP_MIN + sizeof(code) || arch_app_copy(code, from, sizeof(code)) != 0)
         return false;
     const uint8_t *end = code + sizeof(code);
-    *site = (struct call_site){ 0 };
+    *site = (struct call_site){ .entry = call_entry(nr) };
     size_t size = site_size(end, nr);
     if (size == 0 && nr == SYS_read)
         size = read_site(end, instruction, site);
@@ -325,7 +324,7 @@ static void stub_write(uint8_t code[STUB_SIZE], uintptr_t stub, const struct cal
     copy_value(code + at - 4, (int64_t)(site->start + site->size + 2 - (stub + at)));
     memcpy(code + at, mov, sizeof(mov));
     at += sizeof(mov);
-    at += copy_value(code + at, (intptr_t)patched_entry);
+    at += copy_value(code + at, (int64_t)site->entry);
     memcpy(code + at, jmp, sizeof(jmp));
 }
 

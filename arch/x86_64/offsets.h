@@ -7,10 +7,22 @@
 #define PERCPU_STACK_TOP 16
 #define PERCPU_SCRATCH   24
 
-#define THREAD_KERNEL_SP    0
-#define THREAD_STACK_BOTTOM 8
-#define THREAD_STACK_TOP    16
-#define THREAD_WORK         24
+#define THREAD_KERNEL_SP        0
+#define THREAD_STACK_BOTTOM     8
+#define THREAD_STACK_TOP        16
+#define THREAD_WORK             24
+#define THREAD_FLAGS            28
+#define THREAD_PROCESS          32
+#define THREAD_TID              40
+#define THREAD_TRACED_FLAG      0x200
+#define THREAD_WORK_SIGNAL_FLAG 1
+
+#define PROCESS_PID 4
+
+/* A result that is not the application's: -ERESTARTSYS to -ERESTART_RESTARTBLOCK. */
+#define RESTART_LAST 516
+#define NRESTARTS    5
+#define CALL_NUMBERS 512
 
 #define REGS_SIZE     168
 #define REGS_R15      0
@@ -37,6 +49,8 @@
 /* The application's registers lie this far below the top of its thread's kernel stack: struct regs and
  * a word for 16-byte alignment. */
 #define REGS_FROM_TOP 176
+
+#define JMP_RCX 0xe1ff /* the bytes of jmp *%rcx */
 
 #define KERNEL_CS 0x08
 #define KERNEL_DS 0x10

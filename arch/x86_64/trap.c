@@ -32,6 +32,14 @@ _Static_assert(offsetof(struct thread, kernel_sp) == THREAD_KERNEL_SP, "offsets.
 _Static_assert(offsetof(struct thread, kernel_stack_bottom) == THREAD_STACK_BOTTOM, "offsets.h");
 _Static_assert(offsetof(struct thread, kernel_stack_top) == THREAD_STACK_TOP, "offsets.h");
 _Static_assert(offsetof(struct thread, work) == THREAD_WORK, "offsets.h");
+_Static_assert(offsetof(struct thread, flags) == THREAD_FLAGS, "offsets.h");
+_Static_assert(offsetof(struct thread, process) == THREAD_PROCESS, "offsets.h");
+_Static_assert(offsetof(struct thread, tid) == THREAD_TID, "offsets.h");
+_Static_assert(offsetof(struct process, pid) == PROCESS_PID, "offsets.h");
+_Static_assert(THREAD_TRACED == THREAD_TRACED_FLAG && THREAD_TRACED >= SYSCALL_MAX, "offsets.h");
+_Static_assert(THREAD_WORK_SIGNAL == THREAD_WORK_SIGNAL_FLAG, "offsets.h");
+_Static_assert(SYSCALL_MAX == CALL_NUMBERS && ERESTART_RESTARTBLOCK == RESTART_LAST, "offsets.h");
+_Static_assert(ERESTART_RESTARTBLOCK - ERESTARTSYS + 1 == NRESTARTS, "offsets.h");
 _Static_assert(sizeof(struct regs) == REGS_SIZE, "offsets.h");
 _Static_assert(offsetof(struct regs, rip) == REGS_RIP, "offsets.h");
 _Static_assert(offsetof(struct regs, args) == REGS_RDI, "offsets.h");

@@ -57,6 +57,21 @@
     popq %r9
     .endm
 
+/* What is not saved of struct regs at patched_entry, all but the result. */
+    .macro SAVE_REST
+    movq %r15, REGS_R15(%rsp)
+    movq %r14, REGS_R14(%rsp)
+    movq %r13, REGS_R13(%rsp)
+    movq %r12, REGS_R12(%rsp)
+    movq %rbx, REGS_RBX(%rsp)
+    movq REGS_RIP(%rsp), %r11
+    movq %r11, REGS_RCX(%rsp)
+    movq $RFLAGS_USUAL, REGS_R11(%rsp)
+    movq $RFLAGS_USUAL, REGS_RFLAGS(%rsp)
+    movq $KERNEL_CS, REGS_CS(%rsp)
+    movq $KERNEL_DS, REGS_SS(%rsp)
+    .endm
+
 /* What a system call was given, which it gets back. */
     .macro LOAD_ARGS
     movq REGS_R10(%rsp), %r10
@@ -276,12 +291,36 @@ slowly:
 
 /*
  * A patched call (call_patch.c): a jump with rcx as after the syscall instruction.  It may use rcx, r11 and the status
- * flags, and that is all it does, so the registers that C keeps are still there on the way back; only rt_sigreturn changes them,
- * which is never patched.
+ * flags, and that is all it does.  The registers that C keeps are still there on the way back, so they are saved for
+ * those who look at them only: work on the way back, and calls that get or give all registers (call_table.c).
+ * rbp is for a profiler's backtraces.
  *
- *   patched_entry ... patched_entered   an interrupt finds the application before its syscall instruction
- *   patched_leave ... patched_left      as syscall_leave
+ *   patched_begin ... patched_entered   an interrupt finds the application before its syscall instruction
+ *   patched_leave ... patched_left      as syscall_leave; the result stays in rax
+ *
+ * Calls that only tell the thread something about itself need no stack (call_table.c).
  */
+    .balign 16
+    .globl patched_begin, patched_entered
+patched_begin:
+    .globl patched_getpid
+patched_getpid:
+    movq %gs:PERCPU_CURRENT, %r11
+    testl $THREAD_TRACED_FLAG, THREAD_FLAGS(%r11)
+    jnz patched_entry
+    movq THREAD_PROCESS(%r11), %r11
+    movl PROCESS_PID(%r11), %eax
+    jmp *%rcx
+
+    .balign 16
+    .globl patched_gettid
+patched_gettid:
+    movq %gs:PERCPU_CURRENT, %r11
+    testl $THREAD_TRACED_FLAG, THREAD_FLAGS(%r11)
+    jnz patched_entry
+    movl THREAD_TID(%r11), %eax
+    jmp *%rcx
+
     .balign 16
     .globl patched_entry
 patched_entry:
@@ -289,48 +328,75 @@ patched_entry:
     movq %gs:PERCPU_STACK_TOP, %rsp
 patched_entered:
     cld
-    subq $8, %rsp
-    pushq $KERNEL_DS
-    pushq %r11
-    movl $RFLAGS_USUAL, %r11d
-    pushq %r11
-    pushq $KERNEL_CS
-    pushq %rcx
-    pushq %rax
-    PUSH_REGS
-    movq %rax, %rdi
-    leaq REGS_RDI(%rsp), %rsi
-    call syscall_dispatch
-    movq %rax, REGS_RAX(%rsp)
+    subq $REGS_FROM_TOP, %rsp
+    movq %r11, REGS_RSP(%rsp)
+    movq %rcx, REGS_RIP(%rsp)
+    movq %rax, REGS_ORIG_RAX(%rsp)
+    movq %rdi, REGS_RDI(%rsp)
+    movq %rsi, REGS_RSI(%rsp)
+    movq %rdx, REGS_RDX(%rsp)
+    movq %r10, REGS_R10(%rsp)
+    movq %r8, REGS_R8(%rsp)
+    movq %r9, REGS_R9(%rsp)
+    movq %rbp, REGS_RBP(%rsp)
+    movq %gs:PERCPU_CURRENT, %rcx
+    movl $THREAD_TRACED_FLAG, %r11d
+    andl THREAD_FLAGS(%rcx), %r11d
+    orq %rax, %r11
+    cmpq $CALL_NUMBERS, %r11    /* neither traced nor out of range */
+    jae call_fully
+    movq %r10, %rcx
+    call *call_table(, %rax, 8)
 
     .globl patched_leave
 patched_leave:
-    movq %gs:PERCPU_CURRENT, %rax
-    cmpl $0, THREAD_WORK(%rax)
-    jne slowly
+    movq %gs:PERCPU_CURRENT, %r11
+    cmpl $0, THREAD_WORK(%r11)
+    jne patched_slowly
+    leaq RESTART_LAST(%rax), %r11
+    cmpq $NRESTARTS, %r11
+    jb patched_restart
     LOAD_ARGS
-    movq REGS_RCX(%rsp), %rcx
-    movq REGS_RAX(%rsp), %rax
+    movq REGS_RIP(%rsp), %rcx
     movq REGS_RSP(%rsp), %rsp
     .globl patched_left
 patched_left:
     jmp *%rcx
 
+patched_restart:
+    movq %gs:PERCPU_CURRENT, %r11
+    lock orl $THREAD_WORK_SIGNAL_FLAG, THREAD_WORK(%r11)
+patched_slowly:
+    movq %rax, REGS_RAX(%rsp)
+    SAVE_REST
+    jmp slowly
+
+/* In the table for calls that need all registers; rax and those that C keeps are as they were. */
+    .globl patched_fully
+patched_fully:
+    addq $8, %rsp
+call_fully:
+    SAVE_REST
+    movq %rax, %rdi
+    leaq REGS_RDI(%rsp), %rsi
+    call syscall_dispatch
+    movq %rax, REGS_RAX(%rsp)
+    jmp slowly
+
 entries_end:
 
 /*
- * An interrupt found the code above, rdx bytes behind its beginning.  Where a call has only begun it is undone; at the
- * last jump rsp is the application's already, and it is taken for done.
+ * An interrupt found the code above, rdx bytes behind its beginning.  Where a call has only begun it is undone; at a
+ * last jump rsp is the application's already, and the call is taken for done.
  */
 in_entry:
+    movq AT_RIP(%rsp), %rax
+    cmpw $JMP_RCX, (%rax)
+    je left
     cmpq $(syscall_entered - syscall_entry), %rdx
     jb undo_syscall
-    cmpq $(syscall_left - syscall_entry), %rdx
-    je left
-    cmpq $(patched_left - syscall_entry), %rdx
-    je left
-    subq $(patched_entry - syscall_entry), %rdx
-    cmpq $(patched_entered - patched_entry), %rdx
+    subq $(patched_begin - syscall_entry), %rdx
+    cmpq $(patched_entered - patched_begin), %rdx
     jb undo_patched
     jmp move
 left:
