@@ -31,6 +31,7 @@
 #include "lib/format.h"
 
 #define LINE_BYTES    32768u
+#define BUFFER_BYTES  (2 * LINE_BYTES)
 #define NUMBER_BYTES  18u /* a blank, 16 digits and one to spare */
 #define INTERVAL      (100 * NSEC_PER_MSEC)
 #define COUNTS_EVERY  10u /* intervals */
@@ -60,8 +61,8 @@ static struct {
     bool is_half_full;                  /* [a] */
     uint64_t cpus;                      /* whose timers run */
     unsigned nintervals;
-    char *line;
-    size_t len;
+    char *buffer; /* lines that go together: each message to the host costs more than its bytes */
+    size_t len, line_start;
     int ranges_pid; /* whose ranges these are; -1: to be looked at */
     unsigned nranges;
     struct range *ranges;
@@ -73,7 +74,7 @@ static struct {
 
 static void add_char(char c)
 {
-    reporter.line[reporter.len++] = c;
+    reporter.buffer[reporter.len++] = c;
 }
 
 static void add_hex(char before, uint64_t value)
@@ -87,7 +88,7 @@ static void add_hex(char before, uint64_t value)
 
 static bool has_room(size_t nnumbers)
 {
-    return LINE_BYTES - reporter.len > nnumbers * NUMBER_BYTES;
+    return LINE_BYTES - (reporter.len - reporter.line_start) > nnumbers * NUMBER_BYTES;
 }
 
 /* A word without blanks, or with is_last the rest of the line. */
@@ -101,18 +102,27 @@ static void add_text(const char *text, size_t max, bool is_last)
     }
 }
 
+static void write_out(void)
+{
+    if (reporter.len > 0)
+        control_write(reporter.buffer, reporter.len);
+    reporter.len = 0;
+}
+
 static void begin(const char *word)
 {
-    reporter.len = 0;
+    if (BUFFER_BYTES - reporter.len < LINE_BYTES)
+        write_out();
+    reporter.line_start = reporter.len;
     add_text("profile", SIZE_MAX, true);
-    reporter.line[0] = '\n'; /* whatever was being written when a machine died */
+    reporter.buffer[reporter.line_start] =
+        '\n'; /* whatever was being written when a machine died */
     add_text(word, SIZE_MAX, true);
 }
 
 static void send(void)
 {
     add_char('\n');
-    control_write(reporter.line, reporter.len);
 }
 
 /* ---- Processes ---------------------------------------------------------------------------- */
@@ -361,6 +371,7 @@ static void stop(void)
     reporter.hz = 0;
     begin("end");
     send();
+    write_out();
 }
 
 static bool has_work(void)
@@ -386,6 +397,7 @@ static void report_thread(void *arg)
             drain();
             if (reporter.nintervals++ % COUNTS_EVERY == 0)
                 counts_send();
+            write_out();
         }
         __atomic_store_n(&reporter.nflushes, nflushes, __ATOMIC_RELEASE);
         wake_all(&reporter.done);
@@ -425,16 +437,16 @@ static int make_thread(void)
 {
     if (reporter.has_thread)
         return 0;
-    char *line = kmalloc(LINE_BYTES, ALLOC_WAIT);
+    char *buffer = kmalloc(BUFFER_BYTES, ALLOC_WAIT);
     struct range *ranges = kcalloc(RANGES_MAX, sizeof(*ranges), ALLOC_WAIT);
     struct thread *thread =
-        line && ranges ? thread_create_kernel("profile", report_thread, NULL) : NULL;
+        buffer && ranges ? thread_create_kernel("profile", report_thread, NULL) : NULL;
     if (!thread) {
-        kfree(line);
+        kfree(buffer);
         kfree(ranges);
         return -ENOMEM;
     }
-    reporter.line = line;
+    reporter.buffer = buffer;
     reporter.ranges = ranges;
     reporter.has_thread = true;
     thread_start(thread); /* for good */

@@ -407,7 +407,7 @@ def kernel_size(_bench):
 
 
 def run_bench(as_json=False, everything=False, pattern=None, output=None):
-    from . import bench_network, bench_operations, bench_processes, bench_servers  # noqa: F401, they add their figures
+    from . import bench_network, bench_operations, bench_processes, bench_servers, bench_start  # noqa: F401, they add their figures
     set_up()
     bench = Bench(rounds=9 if everything else 5)
     rows = []

@@ -67,9 +67,10 @@ def module_path(folder, name):
     return next(iter(glob.glob(os.path.join(folder, "k/lib/modules/*/kernel", name + ".ko"))), None)
 
 
-def make_initramfs(path, command, cwd="/", extra=(), folders=(), modules=NET_MODULES, init=INIT):
-    """command: argv, its first element a program of this host.  extra: more files; folders: (host, guest)."""
-    tree, resolver, folder = Tree(), Resolver(Root()), kernel_folder()
+def make_initramfs(path, command, cwd="/", extra=(), folders=(), modules=NET_MODULES, init=INIT, tree=None):
+    """command: argv, its first element a program of this host.  extra: more files; folders: (host, guest); tree: more
+    of everything, which is changed."""
+    tree, resolver, folder = tree or Tree(), Resolver(Root()), kernel_folder()
     program = os.path.abspath(command[0]) if "/" in command[0] else shutil.which(command[0])
     for name in (program, *extra):
         with open(name, "rb") as file:
