@@ -33,7 +33,7 @@ struct cpu_sampler {
 } __aligned(64);
 
 static struct cpu_sampler samplers[CPUS_MAX] = {
-    [0 ... CPUS_MAX - 1] = { .timer = { .cpu = -1 }, .lock = SPINLOCK_INIT(RANK_CPU_ACCOUNT) },
+    [0 ... CPUS_MAX - 1] = { .lock = SPINLOCK_INIT(RANK_CPU_ACCOUNT) },
 };
 
 /* ---- Splitting ---------------------------------------------------------------------- */
@@ -160,9 +160,10 @@ void cpu_account_wake(void)
 {
     struct cpu_sampler *sampler = &samplers[cpu_current()];
 
+    if (unlikely(!sampler->timer.function))
+        timer_init(&sampler->timer, sample);
     if (timer_is_armed(&sampler->timer))
         return;
-    sampler->timer.function = sample;
     timer_set(&sampler->timer, arch_clock_ns() + random_period(sampler));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * The boot CPU's entry is complete at compile time, so thread_current(), spinlocks and uncontended mutexes
+ * The boot CPU's entry is filled in before anything else, so thread_current(), spinlocks and uncontended mutexes
  * work from the first instruction that has GS.
  */
 #include "kernel/percpu.h"
@@ -22,8 +22,11 @@ struct thread thread_boot = {
     .sleep_timer = { .cpu = -1 },
 };
 
-struct percpu percpu_area[CPUS_MAX] = {
-    [0] = { .self = &percpu_area[0],
-            .current = &thread_boot,
-            .kernel_stack_top = (uintptr_t)boot_stack_top },
-};
+struct percpu percpu_area[CPUS_MAX];
+
+void percpu_init_boot(void)
+{
+    percpu_area[0].self = &percpu_area[0];
+    percpu_area[0].current = &thread_boot;
+    percpu_area[0].kernel_stack_top = thread_boot.kernel_stack_top;
+}

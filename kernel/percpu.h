@@ -47,6 +47,9 @@ struct percpu {
 
 extern struct percpu percpu_area[CPUS_MAX];
 
+/* The machine calls it before it makes percpu_area[0] the boot CPU's. */
+void percpu_init_boot(void);
+
 static inline unsigned cpu_current(void)
 {
     return arch_percpu()->cpu;

@@ -31,8 +31,8 @@
 #include "lib/format.h"
 
 #define LINE_BYTES    32768u
-#define BUFFER_BYTES  (2 * LINE_BYTES)
-#define NUMBER_BYTES  18u /* a blank, 16 digits and one to spare */
+#define BUFFER_BYTES  65536u /* two lines */
+#define NUMBER_BYTES  18u    /* a blank, 16 digits and one to spare */
 #define INTERVAL      (100 * NSEC_PER_MSEC)
 #define COUNTS_EVERY  10u /* intervals */
 #define RANGES_MAX    512u

@@ -35,8 +35,8 @@ struct stack_cache {
 
 static struct stack_cache stack_caches[CPUS_MAX];
 static struct spinlock thread_lock = SPINLOCK_INIT(RANK_THREAD);
-static uint64_t tid_map[BITMAP_WORDS(TID_MAX + 1)] = { 1 }; /* 0 is nobody's */
-static size_t tid_next = 1;
+static uint64_t tid_map[BITMAP_WORDS(TID_MAX + 1)];
+static size_t tid_next = 1; /* 0 is nobody's and never looked at */
 static struct rb_tree tid_tree;
 static struct list dead_threads = LIST_INIT(dead_threads);
 static unsigned ndead;

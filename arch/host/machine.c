@@ -353,6 +353,7 @@ void machine_run(unsigned count, uint64_t seed, void (*test)(void))
     ncpus = count;
     random_state = seed * 2654435769u + 1;
     test_function = test;
+    percpu_init_boot();
     thread_boot.arch.fiber = fiber_create(NULL, 0, NULL, NULL);
     cpus[0].fiber = thread_boot.arch.fiber;
     sched_init();

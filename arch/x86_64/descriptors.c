@@ -141,6 +141,7 @@ void cpu_init_boot(void)
     cpu_detect();
     memory_init();
     idt_fill();
+    percpu_init_boot();
     cpu_init(0, &boot_tables);
 }
 

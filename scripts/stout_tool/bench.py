@@ -219,12 +219,12 @@ class Figure:
 FIGURES = []
 
 
-@Figure("start to exit of a static hello, q35", "s", 1 / 16)
+@Figure("start to exit of a static hello, q35", "s", 1 / 20)
 def hello_q35(bench):
     return hello_times(bench, "q35")
 
 
-@Figure("start to exit of a static hello, microvm (Linux: q35)", "s", 1 / 30)
+@Figure("start to exit of a static hello, microvm (Linux: q35)", "s", 1 / 40)
 def hello_microvm(bench):
     return hello_times(bench, "microvm")
 
@@ -249,7 +249,7 @@ def check_exit(control):
         raise StoutError(f"The measured program did not end with status 0 (control channel: {text!r}).")
 
 
-@Figure("guest instructions, entry point to the program's first", "", 5_000_000)
+@Figure("guest instructions, entry point to the program's first", "", 2_000_000)
 def instructions(bench):
     """With -icount the guest's time stamp counter counts instructions (and idle time, of which there should be none)."""
     first = bench.compile("first", ["-nostdlib", "-static", os.path.join(TOP, "tests/bench/first.S")])
@@ -285,7 +285,7 @@ def node_servers(bench):
     return start
 
 
-@Figure("start to Node's first HTTP answer", "s", 0.25)
+@Figure("start to Node's first HTTP answer", "s", 0.2)
 def node_start(bench):
     start, times = node_servers(bench), {"linux": [], "ours": []}
     for _ in range(least_rounds(bench)):
@@ -349,7 +349,7 @@ def request_rates(bench, start):
     return statistics.median(rates["ours"]), statistics.median(rates["linux"])
 
 
-@Figure("least memory: static hello", "MiB", 8)
+@Figure("least memory: static hello", "MiB", 4)
 def least_hello(bench):
     def runs(size):
         command, control, output = bench.ours(bench.hello(), machine="microvm", memory=f"{size}M")
@@ -361,10 +361,10 @@ def least_hello(bench):
         except StoutError:
             return False
 
-    return least_memory(runs, 3, 8, 64), None
+    return least_memory(runs, 3, 4, 64), None
 
 
-@Figure("least memory: Node serving", "MiB", 160)
+@Figure("least memory: Node serving", "MiB", 144)
 def least_node(bench):
     def runs(size):
         port = free_port()
@@ -380,7 +380,7 @@ def least_node(bench):
         finally:
             server.stop()
 
-    return least_memory(runs, 112, 160, 512, 8), None
+    return least_memory(runs, 104, 144, 512, 8), None
 
 
 def least_memory(runs, low, guess, high, step=1):
@@ -400,7 +400,7 @@ def least_memory(runs, low, guess, high, step=1):
     return high
 
 
-@Figure("kernel image, stripped", "bytes", int(1.5 * MIB))
+@Figure("kernel image, stripped", "bytes", MIB)
 def kernel_size(_bench):
     path = image_path(RunOptions(program="true"))
     return os.stat(path).st_size, None
