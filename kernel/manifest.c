@@ -34,30 +34,67 @@ static size_t record_split(char *text, struct record *record)
     return len + 1;
 }
 
-static bool number_parse(const char **text, uint32_t *number)
+static bool number_parse(const char **text, uint64_t max, uint64_t *number)
 {
     const char *at = *text;
     uint64_t value = 0;
     if (*at < '0' || *at > '9')
         return false;
     for (; *at >= '0' && *at <= '9'; at++) {
-        value = value * 10 + (unsigned)(*at - '0');
-        if (value > UINT32_MAX)
+        unsigned digit = (unsigned)(*at - '0');
+        if (value > (max - digit) / 10)
             return false;
+        value = value * 10 + digit;
     }
-    *number = (uint32_t)value;
+    *number = value;
     *text = at;
     return true;
 }
 
+/* Numbers with a separator between them and nothing behind: how many, 0 if it is not so. */
+static unsigned numbers_parse(const char *text, char separator, uint64_t max, unsigned room,
+                              uint64_t *numbers)
+{
+    for (unsigned count = 0; count < room; text++) {
+        if (!number_parse(&text, max, &numbers[count++]))
+            return 0;
+        if (!*text)
+            return count;
+        if (*text != separator)
+            return 0;
+    }
+    return 0;
+}
+
 static const char *user_parse(struct manifest *manifest, const char *value)
 {
-    static const char *const error = "the manifest's user is not of the form uid:gid";
-    if (!number_parse(&value, &manifest->uid) || *value != ':')
-        return error;
-    value++;
-    if (!number_parse(&value, &manifest->gid) || *value)
-        return error;
+    uint64_t ids[2];
+    if (numbers_parse(value, ':', UINT32_MAX, 2, ids) != 2)
+        return "the manifest's user is not of the form uid:gid";
+    manifest->uid = (uint32_t)ids[0];
+    manifest->gid = (uint32_t)ids[1];
+    return NULL;
+}
+
+static const char *groups_parse(struct manifest *manifest, const char *value)
+{
+    uint64_t ids[NGROUPS];
+    manifest->ngroups = numbers_parse(value, ',', UINT32_MAX, NGROUPS, ids);
+    if (!manifest->ngroups)
+        return "the manifest's groups are not at most 32 numbers with commas";
+    for (unsigned i = 0; i < manifest->ngroups; i++)
+        manifest->groups[i] = (uint32_t)ids[i];
+    return NULL;
+}
+
+static const char *rlimit_parse(struct manifest *manifest, const char *value)
+{
+    uint64_t words[3];
+    if (numbers_parse(value, ':', UINT64_MAX, 3, words) != 3 || words[0] >= RLIMIT_COUNT ||
+        words[1] > words[2])
+        return "the manifest's rlimit is not of the form resource:soft:hard";
+    manifest->limits[words[0]] = (struct abi_rlimit){ words[1], words[2] };
+    manifest->limits_given |= 1U << words[0];
     return NULL;
 }
 
@@ -131,6 +168,10 @@ static const char *record_apply(struct manifest *manifest, const struct record *
         manifest->trace = value;
     else if (strcmp(key, "user") == 0)
         return user_parse(manifest, value);
+    else if (strcmp(key, "groups") == 0)
+        return groups_parse(manifest, value);
+    else if (strcmp(key, "rlimit") == 0)
+        return rlimit_parse(manifest, value);
     else if (strcmp(key, "stdio") == 0)
         return stdio_parse(manifest, value);
     else if (strcmp(key, "mount") == 0)

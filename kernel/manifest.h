@@ -7,9 +7,11 @@
  * argv may).  The first is "format=1".  Keys: program (path in the image), arg (each argv element,
  * argv[0] first), env (K=V), cwd, hostname, user (uid:gid), net (static:ADDRESS/BITS:GATEWAY:DNS,
  * dhcp, none), stdio (per descriptor 0-2: tty, stream or null; "tty,stream,stream"),
+ * groups (supplementary ones: 10,20), rlimit (RESOURCE:SOFT:HARD, numbers of getrlimit(2)),
  * trace (class list), mount (type:source:ro|rw:place; any number, in order; the type "remount"
  * changes the mount that is there).  Unknown keys are an error that names them.
  */
+#include "kernel/process.h"
 #include "lib/compiler.h"
 
 #define MANIFEST_PATH "/.stout/manifest"
@@ -35,6 +37,10 @@ struct manifest {
     const char *net;      /* NULL if not given */
     const char *trace;    /* NULL if not given */
     uint32_t uid, gid;
+    uint32_t groups[NGROUPS];
+    unsigned ngroups;
+    struct abi_rlimit limits[RLIMIT_COUNT];
+    uint32_t limits_given; /* a bit for each resource */
     enum manifest_stdio stdio[3];
 };
 

@@ -67,6 +67,16 @@ static int limit_exchange(struct process *process, int resource, const struct ab
     return err;
 }
 
+void rlimit_set(int resource, const struct abi_rlimit *limit)
+{
+    struct process *process = process_current();
+    uint64_t max = resource == LIMIT_NOFILE ? DESCRIPTORS_MAX : LIMIT_INFINITY;
+    mutex_lock(&process->lock);
+    process->limits.limit[resource] =
+        (struct abi_rlimit){ MIN(limit->cur, max), MIN(limit->max, max) };
+    mutex_unlock(&process->lock);
+}
+
 long sys_getrlimit(unsigned resource, void __app *limit)
 {
     struct abi_rlimit old;

@@ -34,3 +34,5 @@ struct rlimit_table {
 /* Of the running process; LIMIT_INFINITY in a kernel thread. */
 uint64_t rlimit_current(int resource);
 void rlimit_table_init(struct rlimit_table *table);
+/* A limit of the running process, as its creator wants it; of descriptors there are never more than the kernel's. */
+void rlimit_set(int resource, const struct abi_rlimit *limit);

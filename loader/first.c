@@ -53,10 +53,19 @@ static void user_become(const struct manifest *manifest)
     struct credentials *creds = &process_current()->creds;
     creds->uid = creds->euid = creds->suid = creds->fsuid = manifest->uid;
     creds->gid = creds->egid = creds->sgid = creds->fsgid = manifest->gid;
+    creds->ngroups = manifest->ngroups;
+    memcpy(creds->groups, manifest->groups, sizeof(creds->groups));
     if (manifest->uid) {
         creds->cap_effective = 0;
         creds->cap_permitted = 0;
     }
+}
+
+static void limits_set(const struct manifest *manifest)
+{
+    for (int resource = 0; resource < RLIMIT_COUNT; resource++)
+        if (manifest->limits_given & (1U << resource))
+            rlimit_set(resource, &manifest->limits[resource]);
 }
 
 static int first_prepare(struct exec *exec, const struct manifest *manifest)
@@ -82,6 +91,7 @@ static void first_begin(void *arg)
         start_failed(-ENOMEM, "descriptors 0 to 2 cannot be opened");
     cwd_enter(manifest->cwd);
     user_become(manifest);
+    limits_set(manifest);
     strace_thread_start(thread_current());
 
     struct exec *exec = exec_create();

@@ -56,8 +56,10 @@ class Image:
         self.stdio = options.stdio
         self.trace = options.trace
         self.mounts = [folder.mount(tag) for tag, folder in options.folders]
+        self.groups, self.rlimits = [], []
         if options.container:
             self.mounts = options.container.order_mounts(self.mounts)
+            self.groups, self.rlimits = options.container.groups(), options.container.rlimits()
 
     def gather(self):
         """Fills the tree; the order matters: what the user adds wins over defaults."""

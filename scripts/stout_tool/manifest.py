@@ -10,13 +10,16 @@ ARGUMENT_MAX = 128 << 10      # one string, Linux's MAX_ARG_STRLEN
 
 
 def make_manifest(run):
-    """run: program, argv, env, cwd, hostname, uid, gid, net, stdio, trace, mounts.  The file's bytes."""
+    """run: program, argv, env, cwd, hostname, uid, gid, net, stdio, trace, mounts, groups, rlimits.  The file's bytes."""
     check_arguments(run.argv, run.env)
     records = ["format=1", "program=" + run.program]
     records += ["arg=" + arg for arg in run.argv]
     records += [f"env={name}={value}" for name, value in run.env.items()]
     records += ["cwd=" + run.cwd, "hostname=" + run.hostname, f"user={run.uid}:{run.gid}",
                 "net=" + run.net, "stdio=" + ",".join(run.stdio)]
+    if run.groups:
+        records.append("groups=" + ",".join(map(str, run.groups)))
+    records += [f"rlimit={resource}:{soft}:{hard}" for resource, soft, hard in run.rlimits]
     if run.trace:
         records.append("trace=" + run.trace)
     records += ["mount=" + mount for mount in run.mounts]

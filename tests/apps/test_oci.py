@@ -240,6 +240,13 @@ def test_limits(container):
     assert int(cpus) == min(2, len(os.sched_getaffinity(0)))
 
 
+def test_groups_and_rlimits(container):
+    box = container("sh", "-c", "id -G; ulimit -n; ulimit -Hn; ulimit -c", process={
+        "user": {"uid": 1000, "gid": 1000, "additionalGids": [20, 44]},
+        "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 100, "hard": 200}, {"type": "RLIMIT_CORE", "soft": (1 << 64) - 1, "hard": (1 << 64) - 1}]})
+    assert box.create().start().wait() == "1000 20 44\n100\n200\nunlimited\n"
+
+
 def test_mounts(container, tmp_path):
     """Folders are shared, files are copied, a tmpfs hides what the image has; the program may be in a folder."""
     for name in ("rw", "ro", "app"):
@@ -406,6 +413,7 @@ def test_many_at_once(container):
     ({"mounts": [{"destination": "/x", "type": "bind", "source": "/nowhere"}]}, ["/nowhere", "does not exist"]),
     ({"mounts": [{"destination": "/x", "type": "bind", "source": "/dev/null"}]}, ["/dev/null", "device"]),
     ({"hooks": {"startContainer": [{"path": "/bin/true"}]}}, ["startContainer"]),
+    ({"process": {"args": ["true"], "rlimits": [{"type": "RLIMIT_X", "soft": 1, "hard": 1}]}}, ["RLIMIT_X"]),
     ({"annotations": {"stout.colour": "red"}}, ["stout.colour", "stout.ports"]),
     ({"linux": {"uidMappings": [{"containerID": 0, "hostID": 5, "size": 1}]}}, ["--userns"]),
     ({"linux": {"namespaces": [{"type": "network", "path": "/nowhere"}]}}, ["network namespace", "/nowhere"]),

@@ -78,6 +78,30 @@ static void test_mounts(void)
     }
 }
 
+static void test_groups_and_limits(void)
+{
+    struct manifest m;
+    const char *error;
+    CHECK_EQ(
+        PARSE(
+            "format=1\0program=/p\0groups=10,20\0rlimit=7:64:128\0rlimit=2:5:18446744073709551615",
+            &m, &error),
+        0);
+    CHECK_EQ(m.ngroups, 2);
+    CHECK(m.groups[0] == 10 && m.groups[1] == 20);
+    CHECK_EQ(m.limits_given, 1 << 7 | 1 << 2);
+    CHECK(m.limits[7].cur == 64 && m.limits[7].max == 128);
+    CHECK(m.limits[2].cur == 5 && m.limits[2].max == UINT64_MAX);
+    manifest_free(&m);
+    CHECK_EQ(PARSE("format=1\0program=/p\0groups=1,", &m, &error), -EINVAL);
+    CHECK_EQ(PARSE("format=1\0program=/p\0groups=", &m, &error), -EINVAL);
+    CHECK_EQ(PARSE("format=1\0program=/p\0groups=4294967296", &m, &error), -EINVAL);
+    CHECK_EQ(PARSE("format=1\0program=/p\0rlimit=16:1:1", &m, &error), -EINVAL);
+    CHECK_EQ(PARSE("format=1\0program=/p\0rlimit=7:2:1", &m, &error), -EINVAL);
+    CHECK_EQ(PARSE("format=1\0program=/p\0rlimit=7:1", &m, &error), -EINVAL);
+    CHECK_EQ(PARSE("format=1\0program=/p\0rlimit=7:1:18446744073709551616", &m, &error), -EINVAL);
+}
+
 static void test_defaults(void)
 {
     struct manifest m;
@@ -123,6 +147,7 @@ int main(void)
 {
     test_full();
     test_mounts();
+    test_groups_and_limits();
     test_defaults();
     test_bad();
     return 0;

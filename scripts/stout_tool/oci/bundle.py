@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import posixpath
+import resource
 import stat
 from typing import Any
 
@@ -24,6 +25,7 @@ PREFIX = "stout."
 ANNOTATIONS = ("ports", "accel", "machine", "memory", "cpus", "kernel-options", "qemu-args")
 SANDBOX_KEYS = ("io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType")
 FILE_LIMIT = 256 * MIB
+GROUPS_MAX = 32
 
 
 class Mount:
@@ -151,6 +153,22 @@ class Bundle:
     def places(self) -> dict[str, str]:
         """Where files and folders of this host stand; the program may be in one."""
         return {mount.place: mount.source for mount in self.mounts if mount.kind in ("file", "folder")}
+
+    def groups(self) -> list[int]:
+        found = [int(group) for group in (self.process.get("user") or {}).get("additionalGids") or ()]
+        if len(found) > GROUPS_MAX:
+            raise usage(f"The process has {len(found)} supplementary groups; a machine takes {GROUPS_MAX}.")
+        return found
+
+    def rlimits(self) -> list[tuple[int, int, int]]:
+        """(resource, soft, hard); the machine's kernel has no more descriptors than its own most, whatever is asked for."""
+        found = []
+        for item in self.process.get("rlimits") or ():
+            number = getattr(resource, str(item["type"]), None)
+            if not str(item["type"]).startswith("RLIMIT_") or number is None:
+                raise usage(f"There is no resource limit {item['type']}.")
+            found.append((number, int(item["soft"]), int(item["hard"])))
+        return found
 
     def order_mounts(self, folders: list[str]) -> list[str]:
         """The manifest's: with a read-only root, what stays writable comes first, and then the root."""
