@@ -45,6 +45,30 @@ def unwinding():
 
 
 @contextlib.contextmanager
+def undisturbed():
+    """Signals that end the tool wait for the end of the block."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def scratch_folder():
+    """A folder for large things, gone at the end also when a signal comes while it is made or removed."""
+    path = None
+    try:
+        with undisturbed():
+            path = tempfile.mkdtemp(prefix="stout-", dir=os.environ.get("TMPDIR") or "/var/tmp")
+        yield path
+    finally:
+        with undisturbed():
+            if path is not None:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
 def fresh_folder(parent, prefix=UNFINISHED):
     """A folder to make something in, gone at the end unless renamed; what killed makers left goes first."""
     remove_abandoned(parent, prefix)

@@ -255,3 +255,81 @@ def test_starts_quickly(stout):
         ended = resource.getrusage(resource.RUSAGE_CHILDREN)
         times.append(ended.ru_utime + ended.ru_stime - begun.ru_utime - begun.ru_stime)
     assert min(times) < 0.15
+
+
+def test_add_a_package_of_a_store(stout, made, tmp_path):
+    """As an archive of the folder in the store: the same files, owners, modes; a changed one is refused."""
+    before = json.loads(stout("pkg", "contents", "app", "--json").stdout)
+    archive = tmp_path / "app.tar.gz"
+    subprocess.run(["tar", "-C", str(made.parent), "-czf", str(archive), "app"], check=True)
+    refused(stout("pkg", "add", str(archive)), 2, "app", "--force")
+    refused(stout("pkg", "add", str(archive), "-n", "x", "--program", "y"), 2, "--program")
+    assert stout("pkg", "add", str(archive), "-n", "copy").returncode == 0
+    assert json.loads(stout("pkg", "contents", "copy", "--json").stdout) == before
+    summary = json.loads(stout("pkg", "describe", "copy", "--json").stdout)
+    assert (summary["program"], summary["args"], summary["env"]) == ("/bin/server", ["--quiet"], {"MODE": "a b"})
+    assert stout("pkg", "add", str(made), "-n", "from-folder").returncode == 0
+    (made / "root/etc/conf").write_text("x = 2\n")
+    refused(stout("pkg", "add", str(made), "-n", "changed"), 125, "/etc/conf", "changed")
+    assert "changed" not in stout("pkg", "list").stdout.decode()
+
+
+def test_add_files(stout, home, folder, tmp_path):
+    archive = tmp_path / "plain.tar.xz"
+    subprocess.run(["tar", "-C", str(folder), "-cJf", str(archive), "."], check=True)
+    (made,) = [json.loads(stout("pkg", "add", str(archive), "--program", "server", "-a", "x", "--json").stdout)]
+    assert (made["name"], made["program"], made["args"]) == ("plain", "/bin/server", ["x"])
+    assert stout("pkg", "add", str(folder), "--program", "server").returncode == 0
+    refused(stout("pkg", "add", str(tmp_path / "none")), 127, "none", "does not exist")
+    archive.write_bytes(archive.read_bytes()[:200])
+    refused(stout("pkg", "add", str(archive)), 126, "not a whole tar archive")
+
+
+def test_add_a_package_of_ops(stout, home, folder, tmp_path):
+    package = tmp_path / "tool_1.2"
+    (package / "sysroot/etc").mkdir(parents=True)
+    (package / "sysroot/etc/tool.conf").write_text("y")
+    os.rename(folder / "bin/server", package / "tool")
+    (package / "package.manifest").write_text(json.dumps({"Program": "tool_1.2/tool", "Args": ["tool", "--serve"], "Env": {"A": "1"}, "Version": "1.2"}))
+    made = json.loads(stout("pkg", "add", str(package), "--json").stdout)
+    assert (made["name"], made["program"], made["args"], made["env"]) == ("tool_1.2", "/tool_1.2/tool", ["--serve"], {"A": "1"})
+    records = manifest_of(dry(stout("pkg", "load", "tool_1.2", "--dry-run")))
+    assert "program=/tool_1.2/tool" in records and "arg=--serve" in records
+    (package / "package.manifest").write_text("[]")
+    refused(stout("pkg", "add", str(package)), 126, "package.manifest", "Program")
+
+
+def test_add_refuses_what_leaves_the_folder(stout, home, tmp_path):
+    import io
+    import tarfile
+    for name, link in (("../out", None), ("a/b", "/etc")):
+        with tarfile.open(tmp_path / "bad.tar", "w") as tar:
+            if link:
+                first = tarfile.TarInfo("a")
+                first.type, first.linkname = tarfile.SYMTYPE, link
+                tar.addfile(first)
+            member = tarfile.TarInfo(name)
+            member.size = 1
+            tar.addfile(member, io.BytesIO(b"x"))
+        refused(stout("pkg", "add", str(tmp_path / "bad.tar"), "--program", "x"), 126, "refused")
+
+
+def test_terminated_add_leaves_nothing(home, folder, tmp_path):
+    """Whatever it was doing when SIGTERM came: unpacking, copying, or done."""
+    import signal
+    archive, scratch = tmp_path / "big.tar", tmp_path / "scratch"
+    scratch.mkdir()
+    for number in range(300):
+        (folder / f"file{number}").write_bytes(os.urandom(20000))
+    subprocess.run(["tar", "-C", str(folder), "-cf", str(archive), "."], check=True)
+    for delay in (0.15, 0.25, 0.4):
+        process = subprocess.Popen(["/usr/bin/python3", "-m", "stout_tool", "pkg", "add", "-f", str(archive), "--program", "server"],
+                                   env=dict(os.environ, PYTHONPATH=os.path.join(TOP, "scripts"), TMPDIR=str(scratch)), stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE, text=True)
+        time.sleep(delay)
+        process.send_signal(signal.SIGTERM)
+        errors = process.communicate(timeout=30)[1]
+        assert process.returncode in (0, 143, -15) and errors == "", errors
+        if process.returncode != -15:  # which is the tool before it began
+            assert os.listdir(scratch) == []
+            assert not (home / "new").exists() or os.listdir(home / "new") == []

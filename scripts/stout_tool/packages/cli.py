@@ -100,16 +100,27 @@ def load(context: click.Context, name: str, config: str | None, words: tuple[str
     sys.exit(run(RunOptions(**merge(context, config, values))))
 
 
+what_it_runs_options = (
+    click.option("--program", metavar="PATH", help="The program in the folder (default: the only one in it)."),
+    click.option("-a", "--args", multiple=True, metavar="ARG", help="An argument that the program always gets."),
+    click.option("-e", "--env", multiple=True, metavar="NAME=VALUE", help="A variable that it gets."),
+    click.option("-w", "--workdir", metavar="DIR", help="Start it in this directory."),
+    click.option("-u", "--user", metavar="UID[:GID]", help="Run it as this user."),
+    click.option("-p", "--port", "ports", multiple=True, metavar="PORT[/udp]", help="A port it listens on, for people who read describe."),
+    click.option("--description", metavar="TEXT", help="One line for list and describe."),
+    click.option("--secrets", is_flag=True, help="Also take files that look like secrets: .env, private keys, .git."),
+)
+
+
+def what_it_runs(command: Any) -> Any:
+    for option in reversed(what_it_runs_options):
+        command = option(command)
+    return command
+
+
 @pkg.command("from-dir", context_settings=CONTEXT)
 @click.argument("folder")
-@click.option("--program", metavar="PATH", help="The program in the folder (default: the only one in it).")
-@click.option("-a", "--args", multiple=True, metavar="ARG", help="An argument that the program always gets.")
-@click.option("-e", "--env", multiple=True, metavar="NAME=VALUE", help="A variable that it gets.")
-@click.option("-w", "--workdir", metavar="DIR", help="Start it in this directory.")
-@click.option("-u", "--user", metavar="UID[:GID]", help="Run it as this user.")
-@click.option("-p", "--port", "ports", multiple=True, metavar="PORT[/udp]", help="A port it listens on, for people who read describe.")
-@click.option("--description", metavar="TEXT", help="One line for list and describe.")
-@click.option("--secrets", is_flag=True, help="Also take files that look like secrets: .env, private keys, .git.")
+@what_it_runs
 @making
 def from_dir(folder: str, args: tuple[str, ...], env: tuple[str, ...], ports: tuple[str, ...], **values: Any) -> None:
     """Make a package of a FOLDER.
@@ -120,6 +131,23 @@ def from_dir(folder: str, args: tuple[str, ...], env: tuple[str, ...], ports: tu
     from ..run import parse_env
     from .from_dir import from_dir as make
     sys.exit(make(folder, args=list(args), env=parse_env(env, ()), ports=list(ports), **values))
+
+
+@pkg.command(context_settings=CONTEXT)
+@click.argument("source", metavar="FOLDER|ARCHIVE")
+@what_it_runs
+@making
+def add(source: str, args: tuple[str, ...], env: tuple[str, ...], ports: tuple[str, ...], **values: Any) -> None:
+    """Add a local package: one of a store, one of ops, or files, in a FOLDER or a tar ARCHIVE.
+
+    \b
+    stout pkg add app.tar.gz --program /bin/server
+    tar -C ~/.local/share/stout/packages -cf node.tar node_v14.2.0     on one host, and on another:
+    stout pkg add node.tar
+    """
+    from ..run import parse_env
+    from .add import add as take
+    sys.exit(take(source, args=list(args), env=parse_env(env, ()), ports=list(ports), **values))
 
 
 @pkg.command("from-docker", context_settings=CONTEXT)

@@ -49,11 +49,14 @@ class Layer:
     def apply(self, stream: IO[bytes]) -> None:
         try:
             with tarfile.open(fileobj=Padded(stream), mode="r|", bufsize=1 << 20) as tar:  # type: ignore[call-overload]
-                for member in tar:
-                    tar.members = []  # a stream is read once; the list would only grow
-                    self._add(tar, member)
+                self.take(tar)
         except (tarfile.TarError, EOFError, ValueError) as error:
             raise DamagedArchive(str(error) or "it ends too early") from None
+
+    def take(self, tar: tarfile.TarFile) -> None:
+        for member in tar:
+            tar.members = []  # it is read once; the list would only grow
+            self._add(tar, member)
 
     def _add(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:
         path = normal(member.name)
