@@ -402,6 +402,16 @@ def test_many_at_once(container):
         creator.wait()
         if os.path.exists(os.path.join(box.root, box.name)):
             box("delete", "--force", box.name)
+    end = time.monotonic() + 20
+    while left := monitors(box):  # they end when they see that their creator has
+        assert time.monotonic() < end, left
+        time.sleep(0.1)
+
+
+def monitors(box):
+    """Processes of this container, whatever its state says."""
+    text = subprocess.run(["pgrep", "-f", f"stout_tool.oci.monitor {os.path.join(box.root, box.name)}"], capture_output=True, text=True, check=False)
+    return text.stdout.split()
 
 
 @pytest.mark.parametrize("change, words", [

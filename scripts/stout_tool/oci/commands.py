@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, BinaryIO
 
 from ..errors import STATUS_NOT_FOUND, StoutError, not_found, usage
 from ..instances.state import identify, is_alive, write_json
@@ -31,7 +31,7 @@ def create(root: str, name: str, bundle_path: str, console: str | None, pid_file
     try:
         with container.locked() as state:
             before = network.enter(bundle.namespaces)
-            monitor = start_monitor(container, bundle, console)
+            monitor, promise = start_monitor(container, bundle, console)
             state |= {"annotations": bundle.annotations, "monitor": identify(monitor.pid), "hooks": bundle.hooks}
             container.write(state)
             for kind in ("prestart", "createRuntime"):
@@ -40,6 +40,8 @@ def create(root: str, name: str, bundle_path: str, console: str | None, pid_file
             if pid_file:
                 write_pid(pid_file, monitor.pid)
             container.write(state | {"created": True})
+            promise.write(b"c")
+            promise.close()
     except BaseException:
         if monitor:
             monitor.kill()
@@ -48,24 +50,26 @@ def create(root: str, name: str, bundle_path: str, console: str | None, pid_file
         raise
 
 
-def start_monitor(container: Container, bundle: Bundle, console: str | None) -> subprocess.Popen[bytes]:
-    """It goes on when we end, and has our standard streams."""
+def start_monitor(container: Container, bundle: Bundle, console: str | None) -> tuple[subprocess.Popen[bytes], BinaryIO]:
+    """It has our standard streams, and goes on when we end if a byte came through the pipe that is returned as well."""
     ready, theirs = os.pipe()
-    words = [sys.executable, "-m", "stout_tool.oci.monitor", container.folder, str(theirs)]
+    promised, promise = os.pipe()
+    words = [sys.executable, "-m", "stout_tool.oci.monitor", container.folder, str(theirs), str(promised)]
     if console:
         words += [os.path.abspath(console), json.dumps(bundle.process.get("consoleSize"))]
     try:
-        monitor = subprocess.Popen(words, pass_fds=[theirs], start_new_session=True,
+        monitor = subprocess.Popen(words, pass_fds=[theirs, promised], start_new_session=True,
                                    env=dict(os.environ, PYTHONPATH=os.path.dirname(TOOL), PYTHONSAFEPATH="1"))
     finally:
         os.close(theirs)
+        os.close(promised)
     with open(ready, "rb") as file:
         sentence = file.read().decode("utf-8", "replace")
     if sentence or monitor.poll() is not None:
         monitor.kill()
         monitor.wait()
         raise StoutError(sentence or "The container's monitor did not start.")
-    return monitor
+    return monitor, open(promise, "wb", buffering=0)
 
 
 def prepare_machine(container: Container, bundle: Bundle, notice: Callable[[str], None]) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The process that is the container for whoever asked for it: python3 -m stout_tool.oci.monitor FOLDER READY_FD.
+"""The process that is the container for whoever asked for it: python3 -m stout_tool.oci.monitor FOLDER READY_FD PROMISE_FD.
 
 `create` starts it, in the container's network namespace and with the container's standard streams, and goes away, so that it
 becomes the child of conmon or of containerd's shim.  It waits for "start" at the socket `control`, then runs the machine,
@@ -72,6 +72,16 @@ class Monitor:
         for number in signal.valid_signals() - NOT_FORWARDED | {signal.SIGWINCH}:
             signal.signal(number, lambda *_: None)
         self._watch(ours, lambda: self._on_signals(ours.recv(4096)))
+
+    def follow_creator(self, promise: int) -> None:
+        """Who starts us says by a byte that the container is made; one that ends before has left it half made."""
+        def listen() -> None:
+            if not os.read(promise, 1):
+                self.status = STATUS_TOOL
+            self._forget(promise)
+            os.close(promise)
+
+        self._watch(promise, listen)
 
     def open_terminal(self, console: str, size: dict[str, int] | None) -> None:
         """A pseudoterminal whose master goes to the console socket; it is raw, since the guest has a terminal of its own on top."""
@@ -295,14 +305,16 @@ def open_streams() -> None:
 
 def main() -> None:
     open_streams()
-    folder, ready = sys.argv[1], int(sys.argv[2])
+    folder, ready, promise = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
     os.set_inheritable(ready, False)
+    os.set_inheritable(promise, False)
     with open(ready, "w", encoding="utf-8") as report:
         try:
             monitor = Monitor(folder)
             monitor.listen()
-            if len(sys.argv) > 3:
-                monitor.open_terminal(sys.argv[3], json.loads(sys.argv[4]))
+            monitor.follow_creator(promise)
+            if len(sys.argv) > 4:
+                monitor.open_terminal(sys.argv[4], json.loads(sys.argv[5]))
         except (StoutError, OSError) as error:
             report.write(getattr(error, "sentence", str(error)))
             sys.exit(STATUS_TOOL)
