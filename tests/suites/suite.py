@@ -112,6 +112,7 @@ class CPython(Suite):
 
 class Go(Suite):
     name = "go"
+    memory = "4096M"  # the tests' programs alone are 0.8 GiB, and one maps 3 GiB
     near = tuple("os os/exec os/signal syscall net internal/poll runtime time os/user sync sync/atomic net/http path/filepath".split())
 
     def __init__(self):
@@ -326,7 +327,7 @@ def main():
     parser.add_argument("--shard", default="1/1")
     parser.add_argument("--budget", type=float, default=float("inf"), metavar="SECONDS", help="the longest run; the next goes on")
     parser.add_argument("--text", action="store_true", help="the failures' texts too")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
     suite = SUITES[args.suite]()
     index, shards = map(int, args.shard.split("/"))
     units = (args.units or list(suite.units()))[index - 1::shards]
