@@ -23,6 +23,8 @@
 #include "net/tcp_table.h"
 #include "net/tcp_urgent.h"
 
+#define TCP_OPTIONS_MAX 40 /* bytes: the length of a header is a number of 4 bits */
+
 void *lwip_port_malloc(size_t size)
 {
     return kmalloc(size, mutex_is_held(&net_lock) ? ALLOC_ATOMIC : ALLOC_WAIT);
@@ -252,15 +254,23 @@ static bool overruns_window(const struct tcp_pcb *pcb, const struct tcp_hdr *hea
            TCP_SEQ_GT(header->seqno + len, pcb->rcv_nxt + pcb->rcv_wnd);
 }
 
-err_t lwip_port_tcp_packet(struct tcp_pcb *pcb, struct tcp_hdr *header, u16_t optlen,
-                           struct pbuf *p)
+err_t lwip_port_tcp_packet(struct tcp_pcb *pcb, struct tcp_hdr *header, u16_t optlen, u16_t opt1len,
+                           const u8_t *opt2, struct pbuf *p)
 {
+    uint8_t option[TCP_OPTIONS_MAX];
+
     if (pcb->state == TIME_WAIT)
         return check_time_wait(pcb, header, optlen, p);
-    if (pcb->state != LISTEN && overruns_window(pcb, header, p))
+    if (pcb->state == LISTEN)
+        return ERR_OK;
+    if (overruns_window(pcb, header, p))
         return ERR_VAL; /* dropped */
-    if (pcb->state != LISTEN && (TCPH_FLAGS(header) & TCP_URG))
+    if (TCPH_FLAGS(header) & TCP_URG)
         tcp_urgent_announced(pcb, header);
+    memcpy(option, header + 1, opt1len);
+    if (opt1len < optlen)
+        memcpy(option + opt1len, opt2, optlen - opt1len);
+    tcp_recovery_begin(pcb, header, option, optlen);
     return ERR_OK;
 }
 

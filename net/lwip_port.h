@@ -9,6 +9,7 @@
 #include "lwip/ip_addr.h"
 #include "lwip/pbuf.h"
 #include "net/tcp_gso.h"
+#include "net/tcp_recovery.h"
 
 struct netif;
 struct tcp_hdr;
@@ -22,8 +23,8 @@ struct tcp_pcb *lwip_port_find_pcb(const struct tcp_hdr *header, bool in_time_wa
 /* net/tcp_table.c: a connection whose addresses are all set now. */
 void tcp_table_insert(struct tcp_pcb *pcb);
 /* Sees every segment that a connection matches; ERR_OK: go on. */
-err_t lwip_port_tcp_packet(struct tcp_pcb *pcb, struct tcp_hdr *header, u16_t optlen,
-                           struct pbuf *p);
+err_t lwip_port_tcp_packet(struct tcp_pcb *pcb, struct tcp_hdr *header, u16_t optlen, u16_t opt1len,
+                           const u8_t *opt2, struct pbuf *p);
 /* See every packet before the IP layer does; 0: go on. */
 int lwip_port_ip4_input(struct pbuf *p, struct netif *netif);
 int lwip_port_ip6_input(struct pbuf *p, struct netif *netif);

@@ -14,9 +14,6 @@
 #include "net/tcp_memory.h"
 
 #define INITIAL_WINDOW 10 /* segments (RFC 6928); lwIP begins with 3 */
-/* One second (RFC 6298, 2.1); lwIP begins with three.  In its ticks, and no less than two of them: with one
- * the timer could go off at once. */
-#define RTO_FIRST      (1000 / TCP_SLOW_INTERVAL)
 
 static const unsigned all_events =
     ABI_POLLIN | ABI_POLLRDNORM | ABI_POLLRDHUP | ABI_POLLOUT | ABI_POLLWRNORM | ABI_POLLHUP;
@@ -190,8 +187,6 @@ void tcp_event_attach(struct tcp_socket *tcp, struct tcp_pcb *pcb)
 {
     assert_held(&net_lock);
     tcp->pcb = pcb;
-    if (pcb->sa == 0)
-        pcb->rto = pcb->sv = RTO_FIRST; /* nothing was measured yet */
     tcp_arg(pcb, tcp);
     tcp_recv(pcb, on_received);
     tcp_sent(pcb, on_sent);

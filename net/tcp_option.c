@@ -251,7 +251,7 @@ static void fill_from_pcb(const struct tcp_pcb *pcb, struct abi_tcp_info *info)
     }
     if (pcb->flags & TF_SACK)
         info->tcpi_options |= ABI_TCPI_OPT_SACK;
-    info->tcpi_rto = (uint32_t)pcb->rto * TCP_SLOW_INTERVAL * 1000;
+    info->tcpi_rto = (uint32_t)(tcp_rto_of(&pcb->recovery.timer) / NSEC_PER_USEC);
     info->tcpi_ato = 40000;
     info->tcpi_snd_mss = pcb->mss;
     info->tcpi_rcv_mss = pcb->mss;
@@ -265,8 +265,9 @@ static void fill_from_pcb(const struct tcp_pcb *pcb, struct abi_tcp_info *info)
     info->tcpi_last_ack_recv = info->tcpi_last_data_recv;
     info->tcpi_rcv_ssthresh = pcb->rcv_ann_wnd;
     info->tcpi_rcv_space = pcb->rcv_wnd;
-    info->tcpi_rtt = pcb->sa > 0 ? (uint32_t)(pcb->sa >> 3) * TCP_SLOW_INTERVAL * 1000 : 0;
-    info->tcpi_rttvar = pcb->sv > 0 ? (uint32_t)(pcb->sv >> 2) * TCP_SLOW_INTERVAL * 1000 : 0;
+    info->tcpi_rtt = (uint32_t)(pcb->recovery.timer.srtt / NSEC_PER_USEC);
+    info->tcpi_rttvar = (uint32_t)(pcb->recovery.timer.rttvar / NSEC_PER_USEC);
+    info->tcpi_total_retrans = pcb->recovery.nresent;
     info->tcpi_snd_ssthresh = pcb->ssthresh / pcb->mss;
     info->tcpi_snd_cwnd = LWIP_MAX(pcb->cwnd / pcb->mss, 1U);
     info->tcpi_reordering = 3;
@@ -311,7 +312,7 @@ static int get_number(struct tcp_socket *tcp, int name, int *value)
         *value = tcp->keep_count ? tcp->keep_count : (int)TCP_KEEPCNT_DEFAULT;
         return 0;
     case ABI_TCP_SYNCNT:
-        *value = tcp->syn_count ? tcp->syn_count : TCP_SYNMAXRTX;
+        *value = tcp->syn_count ? tcp->syn_count : TCP_SYNMAXRTX - 1;
         return 0;
     case ABI_TCP_MAXSEG:
         *value = max_segment(tcp);

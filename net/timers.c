@@ -25,6 +25,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/timeouts.h"
 #include "net/net.h"
+#include "net/tcp_recovery.h"
 
 #define SLOW_INTERVAL    NSEC_PER_SEC
 #define SLOW_QUIET_TICKS 60 /* seconds of silence after which ageing is batched */
@@ -180,6 +181,7 @@ void timers_run(nsec_t now)
     assert_held(&net_lock);
     if (slow_due <= now)
         slow_run(now);
+    tcp_rto_run(now);
     for (size_t i = 0; i < ARRAY_SIZE(cyclics); i++) {
         struct cyclic *cyclic = &cyclics[i];
         if (cyclic->due <= now) {
@@ -193,7 +195,7 @@ void timers_run(nsec_t now)
 
 nsec_t timers_deadline(void)
 {
-    nsec_t earliest = slow_due;
+    nsec_t earliest = MIN(slow_due, tcp_rto_deadline());
 
     for (size_t i = 0; i < ARRAY_SIZE(cyclics); i++)
         earliest = MIN(earliest, cyclics[i].due);

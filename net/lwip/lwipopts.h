@@ -94,9 +94,10 @@
 #define TCP_LISTEN_BACKLOG                1
 #define TCP_MSL                           30000UL /* also how long an unanswered FIN is kept */
 #define LWIP_TIME_WAIT_MS                 2000UL
-#define LWIP_TCP_PCB_NUM_EXT_ARGS         2 /* net/tcp_table.c */
-#define TCP_MAXRTX                        12
-#define TCP_SYNMAXRTX                     6
+#define LWIP_TCP_PCB_NUM_EXT_ARGS         3  /* net/tcp_table.c, net/tcp_rto.c */
+#define TCP_MAXRTX                        12 /* of window probes */
+#define TCP_SYNMAXRTX                     7 /* the last one only waits: Linux sends 6, and 15 of data */
+#define LWIP_TCP_MAXRTX                   16
 #define TCP_LOCAL_PORT_RANGE_START        32768
 #define TCP_LOCAL_PORT_RANGE_END          60999
 #define TCP_ENSURE_LOCAL_PORT_RANGE(port) ((u16_t)(32768 + (port) % (60999 - 32768)))
@@ -122,11 +123,14 @@
 #define LWIP_HOOK_TCP_ISN(local_ip, local_port, remote_ip, remote_port)                            \
     lwip_port_tcp_isn(local_ip, local_port, remote_ip, remote_port)
 #define LWIP_HOOK_TCP_INPACKET_PCB(pcb, header, optlen, opt1len, opt2, p)                          \
-    lwip_port_tcp_packet(pcb, header, optlen, p)
+    lwip_port_tcp_packet(pcb, header, optlen, opt1len, opt2, p)
 #define LWIP_HOOK_IP4_INPUT(p, netif)                lwip_port_ip4_input(p, netif)
 #define LWIP_HOOK_IP6_INPUT(p, netif)                lwip_port_ip6_input(p, netif)
 /* Ours: the .sed scripts of net/lwip. */
 #define LWIP_HOOK_TCP_FIND_PCB(header, in_time_wait) lwip_port_find_pcb(header, in_time_wait)
 #define LWIP_HOOK_TCP_REGISTERED(pcb)                tcp_table_insert(pcb)
 #define LWIP_HOOK_TCP_FIT(pcb, seg, window, netif)   tcp_gso_fit(pcb, seg, window, netif)
+#define LWIP_HOOK_TCP_WINDOW(pcb)                    tcp_recovery_window(pcb)
+#define LWIP_HOOK_TCP_SENT(pcb, seg)                 tcp_rto_sent(pcb, seg)
+#define LWIP_HOOK_TCP_DONE(pcb)                      tcp_recovery_end(pcb)
 #define LWIP_HOOK_IS_CUT_LATER(p)                    ((p)->flags & TCP_GSO_FLAG)

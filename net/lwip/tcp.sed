@@ -4,3 +4,6 @@ s/^    TCP_REG_ACTIVE(pcb);/&\n    LWIP_HOOK_TCP_REGISTERED(pcb);/
 /stayed long enough in TIME-WAIT/,/{/s/2 \* TCP_MSL/LWIP_TIME_WAIT_MS/
 # Segments may be longer than the MSS, and so may a window that the first of them does not fit into.
 s/tcp_split_unsent_seg(pcb, (u16_t)pcb->snd_wnd)/tcp_split_unsent_seg(pcb, (u16_t)LWIP_MIN(pcb->snd_wnd, pcb->mss))/
+# Retransmission is net/tcp_recovery.c's, and so is the timer.
+s/^        if (pcb->rtime >= pcb->rto) {/        if (0) {/
+s/pcb->nrtx >= TCP_MAXRTX/pcb->nrtx >= LWIP_TCP_MAXRTX/

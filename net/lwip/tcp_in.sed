@@ -3,3 +3,9 @@ s/^  for (pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next) {/  for (pcb = LW
 s/^    for (pcb = tcp_tw_pcbs; pcb != NULL; pcb = pcb->next) {/    for (pcb = LWIP_HOOK_TCP_FIND_PCB(tcphdr, 1); pcb != NULL; pcb = NULL) {/
 # A connection that arrives joins it.
 s/^    TCP_REG_ACTIVE(npcb);/&\n    LWIP_HOOK_TCP_REGISTERED(npcb);/
+# Duplicate acknowledgements are only counted, the window does not grow during recovery, and net/tcp_recovery.c ends it.
+s/^              if (pcb->dupacks > 3) {/              if (0) {/
+s/^              if (pcb->dupacks >= 3) {/              if (0) {/
+s/^      if (pcb->flags & TF_INFR) {/      if (0) {/
+s/^      if (pcb->state >= ESTABLISHED) {/      if (!(pcb->flags \& TF_INFR)) {/
+s/^        \/\* Try to send something out. \*\//        LWIP_HOOK_TCP_DONE(pcb);\n&/

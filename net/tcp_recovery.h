@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+/*
+ * What a connection knows about losses, in place of lwIP's own retransmission.  It is a member of struct tcp_pcb
+ * (net/lwip/tcp.h.sed), all zero at first.  net_lock is held.
+ */
+#include "lib/rbtree.h"
+#include "net/tcp_scoreboard.h"
+
+struct tcp_hdr;
+struct tcp_pcb;
+struct tcp_seg;
+
+struct tcp_timer {
+    struct rb_node node;
+    nsec_t key; /* by which it stands in the tree: not later than it is due */
+    nsec_t
+        started; /* when something was first sent or last acknowledged; 0: nothing is under way */
+    nsec_t srtt; /* 0: not measured */
+    nsec_t rttvar;
+    nsec_t rtt_begin; /* when rtt_seq was sent; 0: nothing is being measured */
+    uint32_t rtt_seq;
+    bool is_queued;
+};
+
+struct tcp_recovery {
+    struct tcp_timer timer;
+    struct tcp_scoreboard board;
+    uint32_t last_una;  /* SND.UNA before the segment that is being processed */
+    uint32_t dup_bytes; /* without SACK: what left the network by the number of duplicate ACKs */
+    uint32_t probe_end; /* SND.NXT when a tail loss probe was sent */
+    uint32_t nresent;   /* packets, in the connection's life */
+    uint8_t last_dupacks;
+    bool is_probed; /* a probe is under way */
+};
+
+/* The window that tcp_output() may fill from SND.UNA on, as far as congestion goes. */
+uint32_t tcp_recovery_window(struct tcp_pcb *pcb);
+/* A segment arrives: before lwIP sees it, and when lwIP has, before it sends. */
+void tcp_recovery_begin(struct tcp_pcb *pcb, const struct tcp_hdr *header, const uint8_t *option,
+                        unsigned len);
+void tcp_recovery_end(struct tcp_pcb *pcb);
+/* Nothing was acknowledged in time. */
+void tcp_recovery_timeout(struct tcp_pcb *pcb);
+/* The scoreboard's memory. */
+void tcp_recovery_fini(struct tcp_pcb *pcb);
+
+/* net/tcp_rto.c.  A segment of pcb goes out for the first time. */
+void tcp_rto_sent(struct tcp_pcb *pcb, const struct tcp_seg *seg);
+void tcp_rto_start(struct tcp_pcb *pcb, nsec_t now);
+/* What was being measured has arrived. */
+void tcp_rto_sample(struct tcp_timer *timer, nsec_t now);
+/* Whether the timer, when it goes off, means a tail loss probe. */
+bool tcp_rto_is_probe(const struct tcp_pcb *pcb);
+nsec_t tcp_rto_of(const struct tcp_timer *timer);
+void tcp_rto_run(nsec_t now);
+nsec_t tcp_rto_deadline(void);

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The retransmission timer (RFC 6298, with Linux's least and greatest value), and the tail loss probe's (RFC 8985, 7.2).
+ *
+ * A connection starts its timer anew with every acknowledgement, but it rarely goes off.  So only the time of the start is
+ * noted then: in the tree a timer may stand too early, and one that is found there before it is due goes back
+ * to its place, or leaves if nothing is under way.
+ */
+#include "kernel/clock.h"
+#include "lwip/priv/tcp_priv.h"
+#include "net/net.h"
+#include "net/tcp_recovery.h"
+
+#define RTO_FIRST   NSEC_PER_SEC
+#define RTO_MIN     (200 * NSEC_PER_MSEC)
+#define RTO_MAX     (120 * NSEC_PER_SEC)
+#define BACKOFF_MAX 10 /* RTO_MIN is doubled no more often to be RTO_MAX */
+#define PROBE_MIN   (10 * NSEC_PER_MSEC)
+#define ARG_TIMER   2 /* of lwIP's additional arguments; net/tcp_table.c has the others */
+
+static struct rb_tree timers;
+static nsec_t earliest = DEADLINE_NONE;
+
+/* ---- The tree ----------------------------------------------------------------------- */
+
+static struct tcp_pcb *pcb_of(struct rb_node *node)
+{
+    return rb_entry(node, struct tcp_pcb, recovery.timer.node);
+}
+
+static void update_earliest(void)
+{
+    struct rb_node *first = rb_first(&timers);
+    earliest = first ? pcb_of(first)->recovery.timer.key : DEADLINE_NONE;
+}
+
+static void dequeue(struct tcp_timer *timer)
+{
+    rb_remove(&timers, &timer->node);
+    timer->is_queued = false;
+    update_earliest();
+}
+
+static void enqueue(struct tcp_timer *timer, nsec_t key)
+{
+    struct rb_node **link = &timers.root, *parent = NULL;
+
+    while (*link) {
+        parent = *link;
+        link = &parent->child[pcb_of(parent)->recovery.timer.key <= key];
+    }
+    timer->key = key;
+    timer->is_queued = true;
+    rb_link(&timer->node, parent, link);
+    rb_insert_fixup(&timers, &timer->node);
+    earliest = MIN(earliest, key);
+}
+
+static void leave(u8_t id, void *arg)
+{
+    struct tcp_pcb *pcb = arg;
+
+    if (!pcb)
+        return;
+    if (pcb->recovery.timer.is_queued)
+        dequeue(&pcb->recovery.timer);
+    tcp_recovery_fini(pcb);
+}
+
+static const struct tcp_ext_arg_callbacks callbacks = { .destroy = leave };
+
+/* ---- Measuring ----------------------------------------------------------------------- */
+
+void tcp_rto_sample(struct tcp_timer *timer, nsec_t now)
+{
+    nsec_t rtt = MAX(now - timer->rtt_begin, 1);
+
+    timer->rtt_begin = 0;
+    if (timer->srtt == 0) {
+        timer->srtt = rtt;
+        timer->rttvar = rtt / 2;
+        return;
+    }
+    nsec_t error = rtt - timer->srtt;
+    timer->rttvar += ((error < 0 ? -error : error) - timer->rttvar) / 4;
+    timer->srtt += error / 8;
+}
+
+nsec_t tcp_rto_of(const struct tcp_timer *timer)
+{
+    if (timer->srtt == 0)
+        return RTO_FIRST;
+    return MIN(timer->srtt + MAX(4 * timer->rttvar, RTO_MIN), RTO_MAX);
+}
+
+/* ---- Starting and going off -------------------------------------------------------------- */
+
+bool tcp_rto_is_probe(const struct tcp_pcb *pcb)
+{
+    const struct tcp_recovery *recovery = &pcb->recovery;
+
+    /* For a single packet the peer may delay its acknowledgement as long as the timer takes. */
+    return (pcb->flags & TF_SACK) && recovery->timer.srtt && !recovery->is_probed &&
+           recovery->board.nholes == 0 && pcb->nrtx == 0 && !(pcb->flags & (TF_INFR | TF_RTO)) &&
+           pcb->snd_nxt - pcb->lastack > pcb->mss;
+}
+
+static nsec_t probe_due(const struct tcp_timer *timer)
+{
+    return timer->started + MIN(MAX(2 * timer->srtt, PROBE_MIN), tcp_rto_of(timer));
+}
+
+static nsec_t due(const struct tcp_pcb *pcb)
+{
+    const struct tcp_timer *timer = &pcb->recovery.timer;
+
+    if (tcp_rto_is_probe(pcb))
+        return probe_due(timer);
+    return timer->started + MIN(tcp_rto_of(timer) << MIN(pcb->nrtx, BACKOFF_MAX), RTO_MAX);
+}
+
+void tcp_rto_start(struct tcp_pcb *pcb, nsec_t now)
+{
+    struct tcp_timer *timer = &pcb->recovery.timer;
+
+    assert_held(&net_lock);
+    timer->started = now;
+    nsec_t key = MIN(due(pcb), probe_due(timer)); /* more may be sent until then */
+    if (timer->is_queued && timer->key <= key)
+        return;
+    if (timer->is_queued)
+        dequeue(timer);
+    enqueue(timer, key);
+}
+
+void tcp_rto_sent(struct tcp_pcb *pcb, const struct tcp_seg *seg)
+{
+    struct tcp_timer *timer = &pcb->recovery.timer;
+    uint32_t seqno = lwip_ntohl(seg->tcphdr->seqno);
+    bool is_measured = timer->rtt_begin == 0 && !TCP_SEQ_LT(seqno, pcb->snd_nxt);
+
+    if (!is_measured && timer->started)
+        return;
+    nsec_t now = clock_monotonic();
+    if (is_measured) {
+        timer->rtt_begin = now;
+        timer->rtt_seq = seqno;
+    }
+    if (!timer->started) {
+        if (!pcb->ext_args[ARG_TIMER].data)
+            tcp_scoreboard_clear(&pcb->recovery.board, seqno);
+        pcb->ext_args[ARG_TIMER].data = pcb;
+        pcb->ext_args[ARG_TIMER].callbacks = &callbacks;
+        tcp_rto_start(pcb, now);
+    }
+}
+
+void tcp_rto_run(nsec_t now)
+{
+    assert_held(&net_lock);
+    while (earliest <= now) {
+        struct tcp_pcb *pcb = pcb_of(rb_first(&timers));
+        struct tcp_timer *timer = &pcb->recovery.timer;
+        dequeue(timer);
+        if (timer->started && due(pcb) <= now)
+            tcp_recovery_timeout(pcb);
+        if (timer->started && !timer->is_queued)
+            enqueue(timer, MAX(due(pcb), now + NSEC_PER_MSEC));
+    }
+}
+
+nsec_t tcp_rto_deadline(void)
+{
+    return earliest;
+}
