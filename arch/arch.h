@@ -138,6 +138,22 @@ void arch_regs_restart_syscall(struct regs *regs, long nr);
 /* Writes "rip=... rsp=..." lines and a backtrace to the log. */
 void arch_regs_print(const struct regs *regs);
 
+/* ---- Tracing (ptrace) ------------------------------------------------------ */
+
+/* Around a stop of the running thread: in between its registers are in memory, for its tracer. */
+void arch_trace_begin(struct thread *thread);
+void arch_trace_end(struct thread *thread);
+/* Of a stopped thread: it traps after one instruction.  Its next stop takes that back. */
+void arch_trace_step(struct thread *thread, bool on);
+bool arch_trace_is_stepping(const struct thread *thread);
+/* A word of struct user_regs_struct (ABI_USER_*) of a stopped thread.  -EIO: it cannot go on with such a value. */
+uint64_t arch_trace_reg_get(struct thread *thread, unsigned word);
+int arch_trace_reg_set(struct thread *thread, unsigned word, uint64_t value) __must_check;
+/* Its vector state, as FXSAVE or, whole, as XSAVE lays it out.  -EINVAL. */
+size_t arch_trace_vector_size(bool whole);
+void arch_trace_vector_get(struct thread *thread, bool whole, void *buf);
+int arch_trace_vector_set(struct thread *thread, bool whole, void *buf) __must_check;
+
 /* ---- Signal frames --------------------------------------------------------- */
 
 struct abi_siginfo;

@@ -262,9 +262,9 @@ static long mem_move(struct file *file, struct io *io, int64_t *pos, bool is_wri
         if (is_write) {
             moved = io_read_from(io, page, len);
             if (moved > 0)
-                moved = vmspace_write(vm, (uintptr_t)*pos, page, (size_t)moved);
+                moved = vmspace_force(vm, (uintptr_t)*pos, page, (size_t)moved, true);
         } else {
-            moved = vmspace_read(vm, (uintptr_t)*pos, page, len);
+            moved = vmspace_force(vm, (uintptr_t)*pos, page, len, false);
             if (moved > 0)
                 moved = io_write_to(io, page, (size_t)moved);
         }

@@ -18,6 +18,8 @@ char proc_state_of(struct process *process, struct thread *thread)
         return 'Z';
     if (READ_ONCE(process->signals.is_stopping))
         return 'T';
+    if (thread && READ_ONCE(thread->trace.is_stopped))
+        return 't';
     if (!thread || READ_ONCE(thread->state) == THREAD_DEAD)
         return 'X';
     return READ_ONCE(thread->state) == THREAD_SLEEPING ? 'S' : 'R';
@@ -161,6 +163,8 @@ static const char *state_name(char state)
         return "S (sleeping)";
     case 'T':
         return "T (stopped)";
+    case 't':
+        return "t (tracing stop)";
     case 'Z':
         return "Z (zombie)";
     default:
@@ -179,8 +183,9 @@ static void status_identity(struct text *text, const struct pseudo_ref *ref,
     text_printf(text, "\nUmask:\t%04o\n", fs ? fs->umask : 0);
     if (fs)
         fs_context_put(fs);
-    text_printf(text, "State:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
-                state_name(proc_state_of(p, thread)), p->pid, proc_tid(ref), s->ppid);
+    text_printf(text, "State:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t%d\n",
+                state_name(proc_state_of(p, thread)), p->pid, proc_tid(ref), s->ppid,
+                thread ? ptrace_tracer_tid(thread) : 0);
     text_printf(text, "Uid:\t%u\t%u\t%u\t%u\nGid:\t%u\t%u\t%u\t%u\nFDSize:\t256\nGroups:\t",
                 creds->uid, creds->euid, creds->suid, creds->fsuid, creds->gid, creds->egid,
                 creds->sgid, creds->fsgid);

@@ -8,22 +8,11 @@
 #include "kernel/mm/heap.h"
 #include "kernel/mm/vmspace.h"
 #include "kernel/process.h"
+#include "kernel/ptrace.h"
 #include "kernel/syscall.h"
 #include "kernel/thread_files.h"
 #include "kernel/thread_fs.h"
 #include "kernel/usercopy.h"
-
-/* As for ptrace(2): all of the other's user and group numbers are ours, or CAP_SYS_PTRACE. */
-static bool may_inspect(const struct process *process)
-{
-    const struct credentials *own = &process_current()->creds, *other = &process->creds;
-
-    if (process == process_current() || process_is_capable(ABI_CAP_SYS_PTRACE))
-        return true;
-    return process->is_dumpable && own->fsuid == other->uid && own->fsuid == other->euid &&
-           own->fsuid == other->suid && own->fsgid == other->gid && own->fsgid == other->egid &&
-           own->fsgid == other->sgid;
-}
 
 /* ---- process_vm_readv, process_vm_writev ---------------------------------------------------- */
 
@@ -81,7 +70,7 @@ static long move_between(int pid, const struct abi_iovec *piece, unsigned long c
     if (!process)
         return -ESRCH;
     struct vmspace *vm = process_vmspace(process);
-    long n = !vm ? -ESRCH : !may_inspect(process) ? -EPERM : 0;
+    long n = !vm ? -ESRCH : !ptrace_may_access(process) ? -EPERM : 0;
     if (!n)
         n = move_all(vm, piece, count, local, is_write);
     if (vm)
@@ -215,7 +204,7 @@ long sys_kcmp(int pid1, int pid2, int type, unsigned long index1, unsigned long 
 
     if (!first || !second)
         result = -ESRCH;
-    else if (!may_inspect(first) || !may_inspect(second))
+    else if (!ptrace_may_access(first) || !ptrace_may_access(second))
         result = -EPERM;
     else if ((unsigned)type >= KCMP_TYPES)
         result = -EINVAL;

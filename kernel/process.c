@@ -168,6 +168,7 @@ static void process_init_fields(struct process *process)
     list_init(&process->children);
     list_init(&process->sibling_node);
     list_init(&process->threads);
+    list_init(&process->tracees);
     wait_queue_init(&process->child_event);
     wait_queue_init(&process->thread_event);
     poll_head_init(&process->exit_poll);

@@ -57,6 +57,8 @@ struct process {
     bool is_exiting;          /* [a] exit_group began: every thread leaves */
     struct process *parent;   /* [t] */
     struct list children;     /* [t] */
+    struct list tracees;      /* [t] threads that threads of this process trace: trace.node */
+    int creator_tid;          /* [i] the thread of the parent that made it */
     struct list sibling_node; /* [t] */
     struct list threads;      /* [ts] thread->process_node */
     unsigned nthreads;        /* [ts] */
@@ -169,6 +171,8 @@ void process_unlink(struct process *process);
 void process_release(struct process *process);
 /* The vfork child does not use its parent's memory any more: the parent goes on. */
 void process_end_vfork(struct process *process);
+/* Tells the parent that process is a zombie; true if nobody will wait for it.  [t] held for writing. */
+bool process_tell_parent_exit(struct process *process);
 /* True if no process of the group has a parent in another group of the same session. [t] held */
 bool process_group_is_orphaned(int pgid);
 /* SIGHUP and SIGCONT to a group that has just become orphaned, if a member is stopped. [t] held */

@@ -59,8 +59,7 @@ static bool parent_ignores(struct process *parent, int exit_signal, bool *is_sil
     return ignores;
 }
 
-/* Tells the parent that process is a zombie; true if nobody will wait for it.  [t] held. */
-static bool parent_notify(struct process *process)
+bool process_tell_parent_exit(struct process *process)
 {
     struct process *parent = process->parent;
     struct abi_siginfo info;
@@ -69,6 +68,14 @@ static bool parent_notify(struct process *process)
         return false;
     bool ignores = parent_ignores(parent, process->exit_signal, &is_silent);
     siginfo_of_exit(process, &info);
+    if (process->leader->trace.tracer && process->leader->trace.tracer->process != parent) {
+        info.si_signo = ABI_SIGCHLD; /* its tracer first */
+        (void)signal_send_process(process->leader->trace.tracer->process, ABI_SIGCHLD, &info);
+        wake_all(&process->leader->trace.tracer->process->child_event);
+        return false;
+    }
+    if (process->leader->trace.tracer)
+        ignores = is_silent = false; /* whoever traces waits */
     if (!is_silent)
         (void)signal_send_process(parent, process->exit_signal, &info);
     wake_all(&parent->child_event);
@@ -107,7 +114,7 @@ static void child_adopt(struct process *child, struct process *reaper, struct li
     if (child->state == PROCESS_ALIVE) {
         if (child->pdeath_signal)
             (void)signal_send_process(child, child->pdeath_signal, NULL);
-    } else if (parent_notify(child)) {
+    } else if (process_tell_parent_exit(child)) {
         process_unlink(child);
         list_push_back(reaped, &child->sibling_node);
     }
@@ -191,6 +198,21 @@ static void signals_leave(struct process *process)
         signal_handlers_put(handlers);
 }
 
+/* Processes that nobody waits for, and threads that a tracer should have waited for. */
+static void release_all(struct list *processes, struct list *threads)
+{
+    while (!list_is_empty(processes)) {
+        struct process *dead = list_first(processes, struct process, sibling_node);
+        list_remove(&dead->sibling_node);
+        process_release(dead);
+    }
+    while (threads && !list_is_empty(threads)) {
+        struct thread *dead = list_first(threads, struct thread, trace.node);
+        list_remove(&dead->trace.node);
+        thread_put(dead);
+    }
+}
+
 static void process_become_zombie(struct process *process)
 {
     struct list reaped = LIST_INIT(reaped);
@@ -198,18 +220,14 @@ static void process_become_zombie(struct process *process)
     process->state = PROCESS_ZOMBIE;
     children_reparent(process, &reaped);
     group_release(process, process->parent);
-    if (parent_notify(process)) {
+    if (process_tell_parent_exit(process)) {
         process_unlink(process);
         list_push_back(&reaped, &process->sibling_node);
     }
     write_unlock(&process_table_lock);
     poll_wake(&process->exit_poll, ABI_POLLIN | ABI_POLLRDNORM);
 
-    while (!list_is_empty(&reaped)) {
-        struct process *dead = list_first(&reaped, struct process, sibling_node);
-        list_remove(&dead->sibling_node);
-        process_release(dead);
-    }
+    release_all(&reaped, NULL);
 }
 
 void process_release_attachments(struct process *process)
@@ -262,8 +280,9 @@ static void thread_account(struct process *process, struct thread *thread)
 /* Takes the running thread off its process; true if it was the last. */
 static bool thread_detach(struct process *process, struct thread *thread)
 {
-    struct list dead = LIST_INIT(dead);
+    struct list dead = LIST_INIT(dead), reaped = LIST_INIT(reaped), threads = LIST_INIT(threads);
     write_lock(&process_table_lock);
+    ptrace_tracer_exit(thread, &reaped, &threads);
     unsigned long flags = spin_lock_irq(&process->signals.lock);
     __atomic_fetch_or(&thread->flags, THREAD_EXITING, __ATOMIC_SEQ_CST);
     list_remove(&thread->process_node);
@@ -272,15 +291,21 @@ static bool thread_detach(struct process *process, struct thread *thread)
     signal_queue_flush(&thread->signals.pending, ~0ULL, &dead);
     signal_retarget(process, thread, ~thread->signals.blocked);
     bool is_last = process->nthreads == 0;
+    if (process->signals.is_stopping && thread->signals.parked_for == process->signals.nstops)
+        process->signals.nparked--;
     bool must_tell = !is_last && signal_stop_is_complete(process);
     if (thread == process->leader && !process->is_exiting)
         process->exit_status = thread->exit_status;
+    if (process->is_exiting)
+        thread->exit_status = process->exit_status;
     if (is_last)
         process->is_exiting = true;
     spin_unlock_irq(&process->signals.lock, flags);
+    ptrace_thread_died(thread);
     write_unlock(&process_table_lock);
 
     signal_queue_free(&dead);
+    release_all(&reaped, &threads);
     if (must_tell)
         signal_tell_parent_stopped(process, ABI_CLD_STOPPED);
     wake_all(&process->thread_event);
@@ -292,6 +317,8 @@ void thread_exit(int code)
     struct thread *thread = thread_current();
     struct process *process = thread->process;
     thread->exit_status = (code & 0xff) << 8;
+    if (thread_is_traced(&thread->trace))
+        ptrace_exit(READ_ONCE(process->is_exiting) ? process->exit_status : thread->exit_status);
     futex_thread_exit(thread);
     thread_release_attachments(thread);
     thread_fs_leave(thread);
@@ -354,9 +381,12 @@ int process_kill_other_threads(void)
         /* The survivor takes over the process's number; the old leader keeps the other one to its grave. */
         struct thread *old = process->leader;
         thread_exchange_tid(self, old);
+        write_lock(&process_table_lock);
+        ptrace_unlink(old); /* its tracer is not told: the number lives on */
         flags = spin_lock_irq(&process->signals.lock);
         process->leader = thread_get(self);
         spin_unlock_irq(&process->signals.lock, flags);
+        write_unlock(&process_table_lock);
         thread_put(old);
     }
     __atomic_store_n(&process->exec_thread, NULL, __ATOMIC_RELEASE);

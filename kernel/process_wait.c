@@ -4,7 +4,9 @@
  *
  * One scan of the children decides everything, under the table's lock: it reports the first child
  * that has something to say (and takes that away, unless WNOWAIT), or tells that there are children
- * which may yet, or that there are none.  The waiting is wait_on() with the scan as its condition.
+ * which may yet, or that there are none.  Then come the threads that the process traces (kernel/ptrace.c).  A child
+ * that another process traces has ended for its parent when its tracer has waited for it.
+ * The waiting is wait_on() with the scan as its condition.
  */
 #include <string.h>
 
@@ -12,6 +14,7 @@
 #include "abi/process.h"
 #include "kernel/process.h"
 #include "kernel/process_time.h"
+#include "kernel/ptrace.h"
 #include "kernel/syscall.h"
 #include "kernel/thread.h"
 #include "kernel/usercopy.h"
@@ -29,12 +32,20 @@ struct wait_request {
     uint32_t uid;
     struct abi_rusage usage;
     struct process *reaped; /* to be released without the lock */
+    struct thread *reaped_thread;
 };
 
 /* A clone child: one that does not send SIGCHLD when it ends. */
+/* The process whose thread traces the leader of child, or NULL.  [t] held. */
+static const struct process *tracer_of(const struct process *child)
+{
+    const struct thread *tracer = child->leader->trace.tracer;
+    return tracer ? tracer->process : NULL;
+}
+
 static bool kind_matches(const struct wait_request *request, const struct process *child)
 {
-    if (request->options & ABI_WALL)
+    if (request->options & ABI_WALL || tracer_of(child) == process_current())
         return true;
     bool is_clone = child->exit_signal != ABI_SIGCHLD;
     return is_clone == !!(request->options & ABI_WCLONE);
@@ -68,6 +79,16 @@ static void answer_fill(struct wait_request *request, struct process *child, int
     process_rusage_with_children(child, &request->usage);
 }
 
+static void answer_fill_exit(struct wait_request *request, struct process *process, int status)
+{
+    int signo = status & 0x7f;
+    answer_fill(request, process, status,
+                !signo          ? ABI_CLD_EXITED
+                : status & 0x80 ? ABI_CLD_DUMPED
+                                : ABI_CLD_KILLED,
+                signo ? signo : status >> 8 & 0xff);
+}
+
 static void child_account(struct process *parent, const struct process *child)
 {
     usage_add(&parent->children_usage, &child->dead);
@@ -78,18 +99,15 @@ static void child_account(struct process *parent, const struct process *child)
 
 static bool zombie_take(struct wait_request *request, struct process *parent, struct process *child)
 {
-    int status = child->exit_status;
-    int signo = status & 0x7f;
-    if (child->state != PROCESS_ZOMBIE || !(request->options & ABI_WEXITED))
+    const struct process *tracer = tracer_of(child);
+    if (child->state != PROCESS_ZOMBIE || !(request->options & ABI_WEXITED) ||
+        (tracer && tracer != parent))
         return false;
-    answer_fill(request, child, status,
-                !signo          ? ABI_CLD_EXITED
-                : status & 0x80 ? ABI_CLD_DUMPED
-                                : ABI_CLD_KILLED,
-                signo ? signo : status >> 8 & 0xff);
+    answer_fill_exit(request, child, child->exit_status);
     if (request->options & ABI_WNOWAIT)
         return true;
     child_account(parent, child);
+    ptrace_unlink(child->leader);
     process_unlink(child);
     request->reaped = child;
     return true;
@@ -104,7 +122,7 @@ static bool stop_take(struct wait_request *request, struct process *child)
     unsigned long flags = spin_lock_irq(&shared->lock);
     bool keep = request->options & ABI_WNOWAIT;
     if (shared->has_stop_event && child->state == PROCESS_ALIVE &&
-        (request->options & ABI_WSTOPPED)) {
+        tracer_of(child) != process_current() && (request->options & ABI_WSTOPPED)) {
         is_taken = was_stop = true;
         shared->has_stop_event = keep;
     } else if (shared->has_continue_event && (request->options & ABI_WCONTINUED)) {
@@ -118,6 +136,68 @@ static bool stop_take(struct wait_request *request, struct process *child)
     else if (is_taken)
         answer_fill(request, child, 0xffff, ABI_CLD_CONTINUED, ABI_SIGCONT);
     return is_taken;
+}
+
+/* ---- Tracees --------------------------------------------------------------------- */
+
+static bool tracee_matches(const struct wait_request *request, const struct thread *thread)
+{
+    if (request->kind == ABI_P_PID)
+        return thread->tid == request->id;
+    return request->kind != ABI_P_PGID || thread->process->pgid == request->id;
+}
+
+/* A tracee that ended: a thread, or a process that is not our child, whose parent is told now. */
+static bool dead_tracee_take(struct wait_request *request, struct thread *thread)
+{
+    struct process *process = thread->process;
+    bool is_zombie = process->state == PROCESS_ZOMBIE && thread == process->leader &&
+                     process->parent != process_current();
+    if (!(request->options & ABI_WEXITED) || (!thread->trace.is_dead && !is_zombie))
+        return false;
+    answer_fill_exit(request, process,
+                     thread->trace.is_dead ? thread->exit_status : process->exit_status);
+    if (request->options & ABI_WNOWAIT)
+        return true;
+    ptrace_unlink(thread);
+    if (thread->trace.is_dead) {
+        request->reaped_thread = thread;
+    } else if (process_tell_parent_exit(process)) {
+        process_unlink(process);
+        request->reaped = process;
+    }
+    return true;
+}
+
+static bool trace_stop_take(struct wait_request *request, struct thread *thread)
+{
+    struct signal_shared *shared = &thread->process->signals;
+    struct thread_trace *trace = &thread->trace;
+    unsigned long flags = spin_lock_irq(&shared->lock);
+    int code = trace->is_stopped && !trace->is_listening ? trace->code : 0;
+    if (!(request->options & ABI_WNOWAIT) && code)
+        trace->code = 0;
+    spin_unlock_irq(&shared->lock, flags);
+    if (code)
+        answer_fill(request, thread->process, code << 8 | 0x7f, ABI_CLD_TRAPPED, code);
+    return code != 0;
+}
+
+/* As children_scan(). */
+static int tracees_scan(struct wait_request *request, struct process *tracer)
+{
+    struct thread *thread;
+    int result = -ECHILD;
+    list_for_each (thread, &tracer->tracees, trace.node) {
+        if (!tracee_matches(request, thread))
+            continue;
+        result = 0;
+        if (trace_stop_take(request, thread) || dead_tracee_take(request, thread)) {
+            request->pid = thread->tid;
+            return request->pid;
+        }
+    }
+    return result;
 }
 
 /* The pid of a child that has something to report, 0 if none has yet, -ECHILD. */
@@ -136,6 +216,10 @@ static int children_scan(struct wait_request *request)
             result = request->pid;
             break;
         }
+    }
+    if (result <= 0 && !list_is_empty(&parent->tracees)) {
+        int traced = tracees_scan(request, parent);
+        result = traced == -ECHILD ? result : traced;
     }
     write_unlock(&process_table_lock);
     return result;
@@ -158,6 +242,8 @@ static long wait_for_child(struct wait_request *request)
     }
     if (request->reaped)
         process_release(request->reaped);
+    if (request->reaped_thread)
+        thread_put(request->reaped_thread);
     return request->result;
 }
 

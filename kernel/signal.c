@@ -164,6 +164,9 @@ static void job_control_prepare(struct process *process, int signo, struct list 
     } else if (signo == ABI_SIGCONT) {
         queues_flush(process, STOPS, dead);
         shared->is_stop_taken = false;
+        struct thread *thread;
+        list_for_each (thread, &process->threads, process_node)
+            ptrace_notify_locked(thread);
         if (!shared->is_stopping)
             return;
         shared->is_stopping = false;
@@ -180,6 +183,8 @@ static bool is_ignored(const struct process *process, const struct thread *threa
 {
     if (thread && ((thread->signals.blocked | thread->signals.waiting) & SIGNAL_BIT(signo)))
         return false;
+    if (thread && thread->trace.tracer && signo != ABI_SIGKILL)
+        return false; /* its tracer may want to know */
     uint64_t handler = READ_ONCE(process->handlers->action[signo - 1].handler);
     return handler == ABI_SIG_IGN ||
            (handler == ABI_SIG_DFL && signal_default_action(signo) == SIGNAL_IGNORE);
@@ -336,6 +341,8 @@ bool signal_is_fatal_pending(void)
     uint64_t set =
         READ_ONCE(thread->signals.pending.set) | READ_ONCE(thread->process->signals.pending.set);
     const struct signal_handlers *handlers = thread->process->handlers; /* only we exchange it */
+    if (thread_is_traced(&thread->trace))
+        set &= SIGNAL_BIT(ABI_SIGKILL); /* of the others its tracer decides */
     return handlers && set_has_fatal(handlers, set & ~thread->signals.blocked);
 }
 
@@ -343,7 +350,9 @@ static void update_work_locked(struct thread *thread)
 {
     struct signal_shared *shared = &thread->process->signals;
     uint64_t set = (thread->signals.pending.set | shared->pending.set) & ~thread->signals.blocked;
-    if (set || shared->is_stopping)
+    bool must_stop = shared->is_stopping &&
+                     (!thread->trace.tracer || thread->signals.parked_for != shared->nstops);
+    if (set || must_stop || thread->trace.must_trap || thread->trace.must_notify)
         __atomic_fetch_or(&thread->work, THREAD_WORK_SIGNAL, __ATOMIC_RELAXED);
     else
         __atomic_fetch_and(&thread->work, ~THREAD_WORK_SIGNAL, __ATOMIC_RELAXED);

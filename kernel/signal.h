@@ -32,6 +32,7 @@ struct thread_signals {
     struct signal_queue pending; /* [s] */
     struct abi_stack altstack;   /* [o] */
     uint64_t waiting;            /* [s] set sigtimedwait is waiting for */
+    unsigned parked_for;         /* [s] the last stop it is counted for in nparked */
     nsec_t cpu_time_told;        /* [s] CPU time that signal_send_computing() chose it for */
 };
 
@@ -49,8 +50,10 @@ struct signal_shared {
     struct poll_head poll;     /* signalfd: POLLIN when something arrives */
     struct wait_queue arrived; /* signalfd readers */
 
-    bool is_stopping;          /* [s, read anywhere] job control: every thread parks */
-    unsigned nparked;          /* [s] threads that have */
+    bool is_stopping; /* [s, read anywhere] job control: every thread parks */
+    unsigned
+        nstops; /* [s] counts the stops; a traced process may begin one while it is in another */
+    unsigned nparked;          /* [s] threads that have parked for stop number nstops */
     int stop_signal;           /* [s] */
     bool is_stop_taken;        /* [s] a stop signal was dequeued and no SIGCONT came since */
     bool is_stop_reported;     /* [s] the stop is complete and its parent was told */
@@ -108,6 +111,8 @@ int signal_queue_add(struct process *process, struct signal_queue *queue, int si
 /* Takes the oldest entry of signo; *dead is what to kfree after the lock is dropped. */
 void signal_queue_take(struct signal_queue *queue, int signo, struct abi_siginfo *info,
                        void **dead);
+/* A copy of the entry that so many are before; false: there is none.  signals.lock held. */
+bool signal_queue_peek(const struct signal_queue *queue, uint64_t index, struct abi_siginfo *info);
 /* What a signal does when nobody handles it. */
 enum signal_default { SIGNAL_IGNORE, SIGNAL_TERMINATE, SIGNAL_CORE, SIGNAL_STOP };
 enum signal_default signal_default_action(int signo);
@@ -121,6 +126,8 @@ void signal_stop(int signo);
 bool signal_park(void);
 /* A thread left while others are parked: is the stop complete now?  [ts] held; true: tell the parent */
 bool signal_stop_is_complete(struct process *process);
+/* SIGCHLD about a stop of a child or tracee, unless process has SA_NOCLDSTOP; wakes its waiters.  [t] held. */
+void signal_send_child_event(struct process *process, const struct abi_siginfo *info);
 /* SIGCHLD for a stop (CLD_STOPPED) or a continuation (CLD_CONTINUED) of process. */
 void signal_tell_parent_stopped(struct process *process, int code);
 /* "node[1]: segfault at 0 ip ..." with registers and modules, to the log. */

@@ -122,6 +122,11 @@ static bool handled_signal_take(struct process *process, const struct regs *regs
         if (!signo)
             return false;
         strace_signal(info);
+        if (thread_is_traced(&thread_current()->trace) && signo != ABI_SIGKILL) {
+            signo = ptrace_signal(info);
+            if (!signo)
+                continue;
+        }
         *action = action_take(process, signo);
         if (action->handler > ABI_SIG_IGN)
             return true;
@@ -177,6 +182,8 @@ static void handler_run(struct regs *regs, const struct abi_siginfo *info,
     struct thread_signals *signals = &thread->signals;
     uintptr_t top;
 
+    bool was_stepping = arch_trace_is_stepping(thread);
+    arch_trace_step(thread, false);
     settle_with_handler(regs, action);
     if (thread->rseq_area)
         rseq_update(regs);
@@ -195,6 +202,8 @@ static void handler_run(struct regs *regs, const struct abi_siginfo *info,
     if (!(action->flags & ABI_SA_NODEFER))
         blocked |= SIGNAL_BIT(info->si_signo);
     signal_set_blocked(blocked);
+    if (was_stepping && thread_is_traced(&thread->trace))
+        ptrace_handler_step(); /* the step was into the handler */
 }
 
 void signal_deliver(struct regs *regs)

@@ -89,6 +89,18 @@ void signal_queue_take(struct signal_queue *queue, int signo, struct abi_siginfo
     signal_quota_give(found->quota);
 }
 
+bool signal_queue_peek(const struct signal_queue *queue, uint64_t index, struct abi_siginfo *info)
+{
+    const struct entry *entry;
+    list_for_each (entry, &queue->entries, node) {
+        if (index-- == 0) {
+            *info = entry->info;
+            return true;
+        }
+    }
+    return false;
+}
+
 void signal_queue_flush(struct signal_queue *queue, uint64_t mask, struct list *dead)
 {
     struct entry *entry, *following;

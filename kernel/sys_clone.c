@@ -9,6 +9,7 @@
  */
 #include "abi/errno.h"
 #include "abi/process.h"
+#include "abi/ptrace.h"
 #include "kernel/ipc/sem_thread.h"
 #include "kernel/log.h"
 #include "kernel/mm/heap.h"
@@ -141,7 +142,11 @@ static long thread_clone(const struct clone_request *request)
     err = process_add_thread(process, child);
     if (err)
         goto put_child;
+    int event = ptrace_clone_event(request->flags, 0);
+    ptrace_inherit(child, event, request->flags);
     thread_start(child);
+    if (event)
+        ptrace_event(event, (unsigned long)tid);
     return tid;
 
 put_child:
@@ -241,6 +246,8 @@ static long process_clone(const struct clone_request *request)
     /* Another's parent is told as it was to be told of that other: one cannot choose the signal. */
     child->exit_signal =
         request->flags & ABI_CLONE_PARENT ? parent->exit_signal : request->exit_signal;
+    child->creator_tid =
+        request->flags & ABI_CLONE_PARENT ? parent->creator_tid : thread_current()->tid;
     struct thread *thread = child->leader;
     thread_set_name(thread, thread_current()->name);
     err = process_share(child, parent, request->flags);
@@ -262,9 +269,15 @@ static long process_clone(const struct clone_request *request)
     err = process_publish(child, clone_parent(request));
     if (err)
         goto uninstall;
+    int event = ptrace_clone_event(request->flags, request->exit_signal);
+    ptrace_inherit(thread, event, request->flags);
     thread_start(thread);
-    if (is_vfork)
+    if (event)
+        ptrace_event(event, (unsigned long)pid);
+    if (is_vfork) {
         vfork_wait(child);
+        ptrace_event(ABI_PTRACE_EVENT_VFORK_DONE, (unsigned long)pid);
+    }
     process_put(child);
     return pid;
 

@@ -11,6 +11,7 @@
 #include "abi/syscall_nr.h"
 #include "kernel/log.h"
 #include "kernel/process.h"
+#include "kernel/ptrace.h"
 #include "kernel/rseq.h"
 #include "kernel/strace.h"
 #include "kernel/thread.h"
@@ -100,8 +101,7 @@ static long have_settled(long result)
     return result;
 }
 
-/* A traced call, or one that the table lacks. */
-static __cold long dispatch_slowly(long nr, const unsigned long reg[6])
+static long call_traced(long nr, const unsigned long reg[6])
 {
     bool is_known = (unsigned long)nr < SYSCALL_MAX && syscalls[nr].call;
     const struct syscall *row = is_known ? &syscalls[nr] : NULL;
@@ -113,6 +113,23 @@ static __cold long dispatch_slowly(long nr, const unsigned long reg[6])
     long result = row ? row->call(copy) : syscall_unknown(nr);
     if (is_traced)
         strace_leave(row, nr, copy, result);
+    return result;
+}
+
+/* A traced call, or one that the table lacks.  reg lies in the thread's registers, which a tracer may change. */
+static __cold long dispatch_slowly(long nr, const unsigned long reg[6])
+{
+    const struct thread *thread = thread_current();
+    struct regs *regs = arch_thread_regs(thread_current());
+    long result;
+    if (!(READ_ONCE(thread->flags) & THREAD_CALL_STOPS))
+        result = call_traced(nr, reg);
+    else if (ptrace_syscall_enter())
+        result = call_traced((int)arch_regs_syscall(regs), reg);
+    else
+        result = arch_regs_result(regs);
+    if (READ_ONCE(thread->flags) & THREAD_CALL_STOPS)
+        result = ptrace_syscall_leave(result);
     return must_be_settled(result) ? have_settled(result) : result;
 }
 
@@ -122,7 +139,8 @@ long syscall_dispatch(long nr, const unsigned long reg[6])
     const struct syscall *row = &syscalls[nr & (SYSCALL_MAX - 1)];
     bool is_out = nr & ~(SYSCALL_MAX - 1L), is_absent = !row->call;
     /* One jump instead of three: an emulator pays for jumps, not for arithmetic. */
-    if (unlikely((thread_current()->flags & THREAD_TRACED) | is_out | is_absent))
+    if (unlikely((thread_current()->flags & (THREAD_TRACED | THREAD_CALL_STOPS)) | is_out |
+                 is_absent))
         return dispatch_slowly(nr, reg);
     long result = row->call(reg);
     return unlikely(must_be_settled(result)) ? have_settled(result) : result;

@@ -9,6 +9,7 @@
  */
 #include "arch/arch.h"
 #include "kernel/process_time.h"
+#include "kernel/ptrace.h"
 #include "kernel/sched.h"
 #include "kernel/signal.h"
 #include "kernel/timer.h"
@@ -73,6 +74,7 @@ struct thread {
     struct rb_node tid_node;  /* [t] all threads by tid */
 
     struct thread_signals signals;   /* kernel/signal.h */
+    struct thread_trace trace;       /* kernel/ptrace.h */
     uintptr_t clear_child_tid;       /* [o] set_tid_address */
     uintptr_t robust_list;           /* [o] */
     struct list pi_held;             /* futex: contended PI locks this thread owns */
@@ -112,6 +114,8 @@ struct thread {
 #define THREAD_LISTED     4u     /* thread_find() finds it */
 #define THREAD_OWNS_NO_PI 8u     /* futex: on its way out, it gave its PI locks away */
 #define THREAD_TRACED     0x200u /* strace lines; the entry code compares it with call numbers */
+#define THREAD_CALL_STOPS                                                                          \
+    0x400u /* ptrace: its tracer is told of calls, or steps; compared likewise */
 
 static inline struct thread *thread_current(void)
 {

@@ -62,6 +62,18 @@ static int limit_check(void)
     return 0;
 }
 
+/* The new program's registers are where a tracer looks for them. */
+static __noreturn void exec_leave(const struct regs *regs, int old_tid)
+{
+    struct thread *thread = thread_current();
+    struct regs *at = arch_thread_regs(thread);
+    *at = *regs;
+    ptrace_exec(old_tid);
+    if (READ_ONCE(thread->flags) & THREAD_CALL_STOPS)
+        (void)ptrace_syscall_leave(0);
+    arch_enter_app(at);
+}
+
 static long exec_run(int dirfd, const char __app *path, const void __app *argv,
                      const void __app *envp, unsigned flags)
 {
@@ -75,6 +87,7 @@ static long exec_run(int dirfd, const char __app *path, const void __app *argv,
         path_name_fini(&name);
         return err;
     }
+    int old_tid = thread_current()->tid;
     struct exec *exec = exec_create();
     err = exec ? name_set(exec, dirfd, name.text, flags) : -ENOMEM;
     if (!err)
@@ -90,7 +103,7 @@ static long exec_run(int dirfd, const char __app *path, const void __app *argv,
     path_name_fini(&name);
     if (err)
         return err;
-    arch_enter_app(&regs);
+    exec_leave(&regs, old_tid);
 }
 
 long sys_execve(const char __app *path, const void __app *argv, const void __app *envp)

@@ -39,6 +39,8 @@ struct arch_thread {
     uint64_t trap_cr2; /* the last fault's address, number and error code: for signal frames */
     uint64_t trap_number;
     uint64_t trap_error;
+    uintptr_t traced_fs_base; /* stopped for a tracer: fs_base, which it may change */
+    bool is_stepping;         /* TF in its flags is its tracer's */
 };
 
 static inline struct percpu *arch_percpu(void)

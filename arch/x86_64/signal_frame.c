@@ -28,7 +28,6 @@
 #define LEGACY_SIZE    512
 #define SW_OFFSET      464 /* sw_reserved in the legacy area */
 #define HEADER_SIZE    64
-#define MXCSR_OFFSET   24
 /* What sigreturn may change of the flags: CF PF AF ZF SF TF DF OF RF AC. */
 #define FLAGS_RESTORED 0x00050dd5ULL
 
@@ -162,28 +161,13 @@ int arch_signal_push(struct regs *regs, const struct abi_siginfo *info,
     return 0;
 }
 
-/* Reserved bits in what xrstor loads would fault in the kernel; as on Linux they end the program. */
+/* As on Linux, what cannot be loaded ends the program. */
 static int check_vector_state(uint8_t *area, bool is_extended)
 {
-    uint64_t header[HEADER_SIZE / 8] = { 3 };
-    uint32_t mxcsr;
-    memcpy(&mxcsr, area + MXCSR_OFFSET, 4);
-    if (mxcsr & ~0xffffU)
-        return -EINVAL;
-    if (!cpu_features.has_xsave)
-        return 0;
-    if (!is_extended) {
+    static const uint64_t header[HEADER_SIZE / 8] = { 3 };
+    if (cpu_features.has_xsave && !is_extended)
         memcpy(area + LEGACY_SIZE, header, HEADER_SIZE);
-        return 0;
-    }
-    memcpy(header, area + LEGACY_SIZE, HEADER_SIZE);
-    if (header[0] & ~(uint64_t)cpu_features.xcr0)
-        return -EINVAL;
-    for (size_t i = 1; i < HEADER_SIZE / 8; i++) {
-        if (header[i])
-            return -EINVAL; /* the compacted form and what is reserved */
-    }
-    return 0;
+    return vector_check(area, is_extended);
 }
 
 static int pop_vector_state(uintptr_t at)

@@ -36,7 +36,8 @@ _Static_assert(offsetof(struct thread, flags) == THREAD_FLAGS, "offsets.h");
 _Static_assert(offsetof(struct thread, process) == THREAD_PROCESS, "offsets.h");
 _Static_assert(offsetof(struct thread, tid) == THREAD_TID, "offsets.h");
 _Static_assert(offsetof(struct process, pid) == PROCESS_PID, "offsets.h");
-_Static_assert(THREAD_TRACED == THREAD_TRACED_FLAG && THREAD_TRACED >= SYSCALL_MAX, "offsets.h");
+_Static_assert((THREAD_TRACED | THREAD_CALL_STOPS) == THREAD_TRACED_FLAG, "offsets.h");
+_Static_assert(THREAD_TRACED >= SYSCALL_MAX && THREAD_CALL_STOPS >= SYSCALL_MAX, "offsets.h");
 _Static_assert(THREAD_WORK_SIGNAL == THREAD_WORK_SIGNAL_FLAG, "offsets.h");
 _Static_assert(SYSCALL_MAX == CALL_NUMBERS && ERESTART_RESTARTBLOCK == RESTART_LAST, "offsets.h");
 _Static_assert(ERESTART_RESTARTBLOCK - ERESTARTSYS + 1 == NRESTARTS, "offsets.h");
@@ -185,6 +186,16 @@ static int x87_code(void)
     return float_code(status & ~control & 0x3fu);
 }
 
+/* A step that a tracer asked for, who may be gone, or the program's own. */
+static void debug_exception(struct regs *regs)
+{
+    struct thread *thread = thread_current();
+    bool is_wanted = !arch_trace_is_stepping(thread) || thread_is_traced(&thread->trace);
+    arch_trace_step(thread, false);
+    if (is_wanted)
+        signal_force_fault(ABI_SIGTRAP, ABI_TRAP_TRACE, regs->rip);
+}
+
 static void app_exception(struct regs *regs, unsigned vector, unsigned error)
 {
     struct thread *thread = thread_current();
@@ -195,7 +206,7 @@ static void app_exception(struct regs *regs, unsigned vector, unsigned error)
         signal_force_fault(ABI_SIGFPE, ABI_FPE_INTDIV, regs->rip);
         return;
     case VECTOR_DEBUG:
-        signal_force_fault(ABI_SIGTRAP, ABI_TRAP_TRACE, regs->rip);
+        debug_exception(regs);
         return;
     case 3:
         signal_force_fault(ABI_SIGTRAP, ABI_SI_KERNEL, 0);

@@ -10,6 +10,12 @@
 #include "kernel/thread.h"
 
 #define MXCSR_DEFAULT 0x1f80
+#define MXCSR_OFFSET  24
+#define LEGACY_SIZE   512 /* x87 and SSE; then the header of XSAVE */
+#define HEADER_SIZE   64
+#define XMM_OFFSET    160
+#define AVX_OFFSET    (LEGACY_SIZE + HEADER_SIZE)
+#define AVX_SIZE      256
 
 static struct slab_cache *areas;
 /* [by CPU] whose state the registers hold, as long as that thread was not on another CPU since. */
@@ -99,4 +105,63 @@ void vector_invalidate(struct thread *thread)
 {
     thread->arch.vector_cpu = -1;
     __atomic_fetch_or(&thread->work, THREAD_WORK_VECTOR, __ATOMIC_RELAXED);
+}
+
+/* ---- Copies for others ---------------------------------------------------------- */
+
+int vector_check(const uint8_t *area, bool is_extended)
+{
+    uint64_t header[HEADER_SIZE / 8];
+    uint32_t mxcsr;
+    memcpy(&mxcsr, area + MXCSR_OFFSET, 4);
+    if (mxcsr & ~0xffffU)
+        return -EINVAL;
+    if (!is_extended)
+        return 0;
+    memcpy(header, area + LEGACY_SIZE, HEADER_SIZE);
+    if (header[0] & ~(uint64_t)cpu_features.xcr0)
+        return -EINVAL;
+    for (size_t i = 1; i < HEADER_SIZE / 8; i++) {
+        if (header[i])
+            return -EINVAL; /* the compacted form and what is reserved */
+    }
+    return 0;
+}
+
+/* Which components an area holds; the others are in their initial state. */
+static uint64_t components(const uint8_t *area)
+{
+    uint64_t present = 3;
+    if (cpu_features.has_xsave)
+        memcpy(&present, area + LEGACY_SIZE, sizeof(present));
+    return present;
+}
+
+void vector_copy_out(const struct thread *thread, uint8_t *buf, size_t size)
+{
+    const uint8_t *area = thread->arch.xsave;
+    uint64_t present = components(area);
+    memcpy(buf, area, size);
+    if (!(present & 1)) {
+        memcpy(buf, initial, MXCSR_OFFSET);
+        memcpy(buf + 32, initial + 32, XMM_OFFSET - 32);
+    }
+    if (!(present & 2))
+        memset(buf + XMM_OFFSET, 0, LEGACY_SIZE - 96 - XMM_OFFSET);
+    if (!(present & 4) && size >= AVX_OFFSET + AVX_SIZE)
+        memset(buf + AVX_OFFSET, 0, AVX_SIZE);
+}
+
+int vector_copy_in(struct thread *thread, uint8_t *buf, size_t size, bool is_extended)
+{
+    uint8_t *area = thread->arch.xsave;
+    int err = vector_check(buf, is_extended);
+    if (err)
+        return err;
+    uint64_t present = components(area) | 3;
+    memcpy(area, buf, size);
+    if (!is_extended && cpu_features.has_xsave)
+        memcpy(area + LEGACY_SIZE, &present, sizeof(present));
+    vector_invalidate(thread);
+    return 0;
 }

@@ -20,5 +20,11 @@ void vector_save(struct thread *thread);
 void vector_restore(struct thread *thread);
 /* The area becomes the initial state; the registers follow at the next return. */
 void vector_reset(struct thread *thread);
+/* The first size bytes of a thread's area, which is not running; what is in its initial state is shown so. */
+void vector_copy_out(const struct thread *thread, uint8_t *buf, size_t size);
+/* The same back, checked.  is_extended: with the header of XSAVE, else all state but x87 and SSE stays.  -EINVAL. */
+int vector_copy_in(struct thread *thread, uint8_t *buf, size_t size, bool is_extended) __must_check;
+/* Reserved bits in what xrstor loads would fault in the kernel: -EINVAL. */
+int vector_check(const uint8_t *area, bool is_extended) __must_check;
 /* The area was written: the CPU's copy is stale. */
 void vector_invalidate(struct thread *thread);

@@ -127,6 +127,8 @@ int vmspace_fault(struct vmspace *vm, uintptr_t address, unsigned access,
 /* Copies between the kernel and any address space (current or not); bytes copied or -EFAULT. */
 long vmspace_read(struct vmspace *vm, uintptr_t address, void *buf, size_t len);
 long vmspace_write(struct vmspace *vm, uintptr_t address, const void *buf, size_t len);
+/* The same for a debugger: also where the application itself must not read, and into its private text. */
+long vmspace_force(struct vmspace *vm, uintptr_t address, void *buf, size_t len, bool write);
 /* Brings in the page of address and takes a reference on its frame.  -EFAULT, -ENOMEM. */
 int vmspace_pin(struct vmspace *vm, uintptr_t address, bool write, struct frame **out) __must_check;
 /* Puts n bytes in place of the expected ones in the text of a private file mapping, whoever may be executing it:
