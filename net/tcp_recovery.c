@@ -3,15 +3,17 @@
  * Loss recovery: RFC 6675 with SACK, RFC 6582 (NewReno) without, RFC 3042's limited transmit in both, RFC 6298's timer
  * (net/tcp_rto.c) and RFC 8985's tail loss probe.
  *
- * lwIP keeps the queues; what was sent stays in pcb->unacked until it is acknowledged.  A retransmission is a packet of its
- * own, made from a copy: a segment that the device still sends, or that holds many packets, does not matter.  Only
+ * lwIP keeps the queues; what was sent stays in pcb->unacked until it is acknowledged.  A retransmission is a
+ * packet of its own, made from a copy: a segment that the device still sends, or that holds many packets, does not matter.  Only
  * before a connection is established, when all there is is a SYN, does lwIP retransmit itself.
  *
- * In lwIP's flags, TF_INFR is fast recovery and TF_RTO the slow start after a timeout; both end when rto_end is acknowledged.
+ * In lwIP's flags, TF_INFR is fast recovery and TF_RTO the slow start after a timeout; both end when rto_end
+ * is acknowledged.
  *
  * lwIP compares what lies between SND.UNA and a segment's end with the congestion window.  The window bounds what is in
  * the network, so tcp_recovery_window() adds what left it: bytes that the peer has behind a hole, and lost ones.
- * Every duplicate ACK lets new data out this way before anything is taken for lost, and the rule is the same in recovery.
+ * Every duplicate ACK lets new data out this way before anything is taken for lost, and the rule is the same
+ * in recovery.
  */
 #include "net/tcp_recovery.h"
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * The retransmission timer (RFC 6298, with Linux's least and greatest value), and the tail loss probe's (RFC 8985, 7.2).
+ * The retransmission timer (RFC 6298, with Linux's least and greatest value), and the tail loss probe's
+ * (RFC 8985, 7.2).
  *
- * A connection starts its timer anew with every acknowledgement, but it rarely goes off.  So only the time of the start is
- * noted then: in the tree a timer may stand too early, and one that is found there before it is due goes back
+ * A connection starts its timer anew with every acknowledgement, but it rarely goes off.  So only the time of the
+ * start is noted then: in the tree a timer may stand too early, and one that is found there before it is due goes back
  * to its place, or leaves if nothing is under way.
  */
 #include "kernel/clock.h"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 /*
- * What a peer has not got of the data under way, as holes between the ranges that it acknowledged selectively (RFC 2018).
+ * What a peer has not got of the data under way, as holes between the ranges that it acknowledged selectively
+ * (RFC 2018).
  * Sequence numbers are in host byte order; those from `una` (SND.UNA) on are under way.  net_lock is held.
  */
 #include <stdbool.h>
@@ -35,8 +36,8 @@ bool tcp_scoreboard_append_hole(struct tcp_scoreboard *board, uint32_t from, uin
 /* Nothing was sent again so far. */
 void tcp_scoreboard_forget_resent(struct tcp_scoreboard *board);
 /*
- * Sets nlost and outside.  Holes that begin before lost_below are lost, the others by RFC 6675's rule: three ranges, or more
- * than two segments above them, were acknowledged.
+ * Sets nlost and outside.  Holes that begin before lost_below are lost, the others by RFC 6675's rule: three ranges,
+ * or more than two segments above them, were acknowledged.
  */
 void tcp_scoreboard_judge(struct tcp_scoreboard *board, uint32_t una, uint32_t lost_below,
                           uint32_t mss);
