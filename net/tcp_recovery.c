@@ -4,8 +4,8 @@
  * (net/tcp_rto.c) and RFC 8985's tail loss probe.
  *
  * lwIP keeps the queues; what was sent stays in pcb->unacked until it is acknowledged.  A retransmission is a
- * packet of its own, made from a copy: a segment that the device still sends, or that holds many packets, does not matter.  Only
- * before a connection is established, when all there is is a SYN, does lwIP retransmit itself.
+ * packet of its own, made from a copy: a segment that the device still sends, or that holds many packets, does not
+ * matter.  Only before a connection is established, when all there is is a SYN, does lwIP retransmit itself.
  *
  * In lwIP's flags, TF_INFR is fast recovery and TF_RTO the slow start after a timeout; both end when rto_end
  * is acknowledged.
