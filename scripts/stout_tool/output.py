@@ -55,12 +55,12 @@ def undisturbed():
 
 
 @contextlib.contextmanager
-def scratch_folder():
+def scratch_folder(parent=None):
     """A folder for large things, gone at the end also when a signal comes while it is made or removed."""
     path = None
     try:
         with undisturbed():
-            path = tempfile.mkdtemp(prefix="stout-", dir=os.environ.get("TMPDIR") or "/var/tmp")
+            path = tempfile.mkdtemp(prefix="stout-", dir=parent or os.environ.get("TMPDIR") or "/var/tmp")
         yield path
     finally:
         with undisturbed():

@@ -314,6 +314,26 @@ def test_add_refuses_what_leaves_the_folder(stout, home, tmp_path):
         refused(stout("pkg", "add", str(tmp_path / "bad.tar"), "--program", "x"), 126, "refused")
 
 
+def test_terminated_while_removing(home):
+    """A signal during the removal of what is half made waits for its end, and is not forgotten."""
+    code = """if True:
+        import os, shutil, signal
+        from stout_tool.packages.store import Store
+        remove = shutil.rmtree
+
+        def interrupted(path, **more):
+            os.kill(os.getpid(), signal.SIGTERM)
+            remove(path, **more)
+
+        with Store()._workplace() as place:
+            open(place + "/file", "w").close()
+            shutil.rmtree = interrupted
+    """
+    result = subprocess.run(["/usr/bin/python3", "-c", code], env=dict(os.environ, PYTHONPATH=os.path.join(TOP, "scripts")),
+                            capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr, os.listdir(home / "new")) == (143, "", [])
+
+
 def test_terminated_add_leaves_nothing(home, folder, tmp_path):
     """Whatever it was doing when SIGTERM came: unpacking, copying, or done."""
     import signal

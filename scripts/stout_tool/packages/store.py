@@ -18,11 +18,10 @@ import json
 import os
 import re
 import shutil
-import tempfile
 from typing import IO, Iterator
 
 from ..errors import StoutError, not_found, usage
-from ..output import unwinding
+from ..output import scratch_folder, unwinding
 from . import manifest as manifests
 from .manifest import FILE, LINK, Manifest, damaged
 
@@ -185,7 +184,7 @@ class Store:
             os.makedirs(os.path.join(self.home, name), mode=0o700, exist_ok=True)
         self._mark()
         self._sweep()
-        with unwinding(), tempfile.TemporaryDirectory(dir=os.path.join(self.home, "new"), ignore_cleanup_errors=True) as place:
+        with unwinding(), scratch_folder(os.path.join(self.home, "new")) as place:
             with open(os.path.join(place, "alive"), "wb") as alive:
                 fcntl.flock(alive, fcntl.LOCK_EX)
                 yield place
