@@ -39,7 +39,7 @@ def in_order(names, frames):
 
 @pytest.mark.parametrize("flags,cpus", [(["-O2"], "1"), (["-O2", "-static"], "2"), (["-O1", "-fno-omit-frame-pointer"], "1")])
 def test_known_shares(program, flags, cpus):
-    result = profile("--json", "--hz", "199", "--cpus", cpus, program(*flags), "4")
+    result = profile("--json", "--hz", "997", "--cpus", cpus, program(*flags), "4")
     assert result.returncode == 0, result.stderr
     document = json.loads(result.stdout)
     three, one = share(document, "main", "three_parts", "count_to"), share(document, "main", "one_part", "count_to")
