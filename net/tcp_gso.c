@@ -7,10 +7,10 @@
  *
  *   It does not fit into the window: it is cut at a multiple of the MSS, unless so much is under way that
  *   acknowledgements will soon make room for all of it (cutting copies the rest).
- *   It is sent again: what was acknowledged of it is taken off; by fast retransmission goes only its first MSS, since
- *   that is lost, and the rest counts as sent.
  *   The device cannot cut (the route has changed), or it carries an urgent pointer, which is relative to the
  *   segment's beginning and would be copied to each part: it is cut here.
+ *
+ * What is sent again does not come here: net/tcp_recovery.c makes packets of its own.
  *
  * The device learns the MSS from the connection when the packet comes to it (net/netdev.c).
  */
@@ -45,23 +45,6 @@ void tcp_gso_set_header(const struct tcp_pcb *pcb, struct tcp_seg *seg, uint32_t
 }
 
 /* ---- Shortening ---------------------------------------------------------------------- */
-
-/* Takes the first n bytes of data off, in place: the header moves on. */
-static void drop_front(struct tcp_pcb *pcb, struct tcp_seg *seg, u16_t n)
-{
-    struct pbuf *p = seg->p;
-    u8_t *header = (u8_t *)seg->tcphdr;
-    u16_t lower =
-        (u16_t)(header - (u8_t *)p->payload); /* IP's and the link's, from the last time */
-
-    memmove(header + n, header, TCPH_HDRLEN_BYTES(seg->tcphdr));
-    p->payload = header + n;
-    p->len = p->tot_len = (u16_t)(p->len - lower - n);
-    seg->tcphdr = (struct tcp_hdr *)(header + n);
-    seg->tcphdr->seqno = lwip_htonl(lwip_ntohl(seg->tcphdr->seqno) + n);
-    seg->len = (u16_t)(seg->len - n);
-    pcb->snd_buf += n;
-}
 
 /* The flags that belong to the end move to the rest; the urgent pointer counts from the rest's beginning. */
 static void share_flags(struct tcp_seg *seg, struct tcp_seg *rest)
@@ -103,13 +86,13 @@ static struct tcp_seg *cut(struct tcp_pcb *pcb, struct tcp_seg *seg, u16_t n)
 
 /* How much of seg may go now; 0: nothing, or nothing can be done about it. */
 static u16_t allowed(const struct tcp_pcb *pcb, const struct tcp_seg *seg, u32_t window,
-                     const struct netif *netif, bool is_lost)
+                     const struct netif *netif)
 {
     u32_t under_way = lwip_ntohl(seg->tcphdr->seqno) - pcb->lastack;
     u32_t room = window > under_way ? window - under_way : 0;
     u32_t most = seg->len;
 
-    if (is_lost || (TCPH_FLAGS(seg->tcphdr) & TCP_URG) ||
+    if ((TCPH_FLAGS(seg->tcphdr) & TCP_URG) ||
         !netdev_can_segment(netif, IP_IS_V6_VAL(pcb->remote_ip)))
         most = pcb->mss;
     if (most <= room)
@@ -119,14 +102,8 @@ static u16_t allowed(const struct tcp_pcb *pcb, const struct tcp_seg *seg, u32_t
     return (u16_t)(room / pcb->mss * pcb->mss);
 }
 
-/* Queues what was cut off: behind seg, or among the sent ones, of which it is the first. */
-static void queue_rest(struct tcp_pcb *pcb, struct tcp_seg *seg, struct tcp_seg *rest, bool is_sent)
+static void queue_rest(struct tcp_pcb *pcb, struct tcp_seg *seg, struct tcp_seg *rest)
 {
-    if (is_sent) {
-        rest->next = pcb->unacked;
-        pcb->unacked = rest;
-        return;
-    }
     rest->next = seg->next;
     seg->next = rest;
     if (!rest->next)
@@ -138,17 +115,11 @@ void tcp_gso_fit(struct tcp_pcb *pcb, struct tcp_seg *seg, u32_t window, struct 
     assert_held(&net_lock);
     if (seg->len <= pcb->mss || seg->p->ref != 1 || seg->p->next)
         return;
-    u32_t seqno = lwip_ntohl(seg->tcphdr->seqno);
-    bool is_again = TCP_SEQ_LT(seqno, pcb->snd_nxt);
-    bool is_urgent = TCPH_FLAGS(seg->tcphdr) & TCP_URG;
-    if (TCP_SEQ_LT(seqno, pcb->lastack) && pcb->lastack - seqno < seg->len && !is_urgent)
-        drop_front(pcb, seg, (u16_t)(pcb->lastack - seqno));
-    bool is_lost = is_again && (pcb->flags & TF_INFR);
-    u16_t most = allowed(pcb, seg, window, netif, is_lost);
+    u16_t most = allowed(pcb, seg, window, netif);
     if (most && most < seg->len) {
         struct tcp_seg *rest = cut(pcb, seg, most);
         if (rest)
-            queue_rest(pcb, seg, rest, is_lost);
+            queue_rest(pcb, seg, rest);
     }
     if (seg->len > pcb->mss)
         seg->p->flags |= TCP_GSO_FLAG;

@@ -6,6 +6,8 @@
  * Below the bound a connection may queue what its send buffer allows; above it no more than keeps it going, so
  * that many connections to slow readers cannot take the memory that the rest of the system lives on.
  *
+ * What a closed socket left to lwIP is not counted.
+ *
  * Locking: net_lock is held.
  */
 #include <stddef.h>

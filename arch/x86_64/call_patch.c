@@ -75,7 +75,7 @@ struct call_site {
     uintptr_t start;           /* of the instruction that is replaced */
     size_t size;               /* from there to the syscall instruction */
     uintptr_t operand, branch; /* of is_tested_read(), else 0 */
-    uintptr_t entry;           /* where the stub goes */
+    uintptr_t entry;           /* where the site's code in the page of stubs jumps to */
     uint8_t code[PREFIX_MAX];
 };
 

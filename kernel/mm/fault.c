@@ -72,8 +72,9 @@ static void refresh(struct mapping *mapping, uintptr_t page, bool writable)
 
 /* ---- Copy on write ------------------------------------------------------------------- */
 
-int mapping_replace_page(struct mapping *mapping, uintptr_t page, struct arch_pte old,
-                         struct frame *frame)
+/* Replaces the entry by frame, which it takes over. */
+static int replace_page(struct mapping *mapping, uintptr_t page, struct arch_pte old,
+                        struct frame *frame)
 {
     struct vmspace *vm = mapping->vmspace;
     struct frame *shared = old.prot & PT_SPECIAL ? NULL : frame_of(old.paddr);
@@ -94,6 +95,19 @@ int mapping_replace_page(struct mapping *mapping, uintptr_t page, struct arch_pt
     if (shared)
         frame_put(shared);
     return 0;
+}
+
+int mapping_copy_page(struct mapping *mapping, uintptr_t address, struct arch_pte old,
+                      const void *bytes, size_t n)
+{
+    struct frame *copy = frame_alloc(0, ALLOC_WAIT | ALLOC_APP);
+    if (!copy)
+        return -ENOMEM;
+    char *data = frame_address(copy);
+    memcpy(data, arch_direct_map(old.paddr), PAGE_SIZE);
+    if (n)
+        memcpy(data + address % PAGE_SIZE, bytes, n);
+    return replace_page(mapping, ALIGN_DOWN(address, PAGE_SIZE), old, copy);
 }
 
 /* The entry of a page that is to be written: what is left to copy, with a reference on its frame, or size 0
@@ -128,12 +142,7 @@ static int copy_on_write(struct mapping *mapping, uintptr_t page)
     if (err || pte.size == 0)
         return err;
 
-    struct frame *copy = frame_alloc(0, ALLOC_WAIT | ALLOC_APP);
-    err = -ENOMEM;
-    if (copy) {
-        memcpy(frame_address(copy), arch_direct_map(pte.paddr), PAGE_SIZE);
-        err = mapping_replace_page(mapping, page, pte, copy);
-    }
+    err = mapping_copy_page(mapping, page, pte, NULL, 0);
     if (!(pte.prot & PT_SPECIAL))
         frame_put(frame_of(pte.paddr));
     return err;

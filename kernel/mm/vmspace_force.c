@@ -34,24 +34,16 @@ static int page_bring(struct mapping *mapping, uintptr_t page, struct arch_pte *
 static int page_force(struct mapping *mapping, uintptr_t address, void *buf, size_t n, bool write)
 {
     struct vmspace *vm = mapping->vmspace;
-    uintptr_t page = ALIGN_DOWN(address, PAGE_SIZE);
     mutex_lock(&vm->table_lock);
-    struct arch_pte pte = arch_pt_lookup(&vm->table, page);
+    struct arch_pte pte = arch_pt_lookup(&vm->table, ALIGN_DOWN(address, PAGE_SIZE));
     mutex_unlock(&vm->table_lock);
     if (pte.size != PAGE_SIZE)
         return -EAGAIN;
-    const char *old = arch_direct_map(pte.paddr);
     if (!write) {
-        memcpy(buf, old + address % PAGE_SIZE, n);
+        memcpy(buf, (const char *)arch_direct_map(pte.paddr) + address % PAGE_SIZE, n);
         return 0;
     }
-    struct frame *copy = frame_alloc(0, ALLOC_WAIT | ALLOC_APP);
-    if (!copy)
-        return -ENOMEM;
-    char *data = frame_address(copy);
-    memcpy(data, old, PAGE_SIZE);
-    memcpy(data + address % PAGE_SIZE, buf, n);
-    return mapping_replace_page(mapping, page, pte, copy);
+    return mapping_copy_page(mapping, address, pte, buf, n);
 }
 
 static bool may_force(const struct mapping *mapping, bool write)

@@ -93,10 +93,10 @@ void vmspace_count_resident(struct vmspace *vm, int64_t npages);
 
 /* Makes the page there with this access, which the mapping must allow.  0, -ENOMEM, -EIO. */
 int mapping_fault(struct mapping *mapping, uintptr_t page, unsigned access) __must_check;
-/* Replaces the entry, a page that is mapped read-only, by a copy in frame (taken over), unless it is not `old`
- * any more.  A cached mapping's cache->lock is held.  -ENOMEM. */
-int mapping_replace_page(struct mapping *mapping, uintptr_t page, struct arch_pte old,
-                         struct frame *frame) __must_check;
+/* Replaces the entry, a page that is mapped read-only, by a copy that has these n bytes (0: none) at address, unless
+ * it is not `old` any more.  A cached mapping's cache->lock is held.  -ENOMEM. */
+int mapping_copy_page(struct mapping *mapping, uintptr_t address, struct arch_pte old,
+                      const void *bytes, size_t n) __must_check;
 /* Every page of [start, end); takes and releases vm->lock.  access 0: writing where the mapping
  * allows that and is private.  -ENOMEM, -EFAULT (no access), -EIO, -EINTR (dying). */
 int vmspace_populate(struct vmspace *vm, uintptr_t start, uintptr_t end,

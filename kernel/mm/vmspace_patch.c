@@ -23,22 +23,14 @@ static int patch_page(struct mapping *mapping, uintptr_t address, const void *ex
                       const void *bytes, size_t n)
 {
     struct vmspace *vm = mapping->vmspace;
-    uintptr_t page = ALIGN_DOWN(address, PAGE_SIZE);
 
     mutex_lock(&vm->table_lock);
-    struct arch_pte pte = arch_pt_lookup(&vm->table, page);
+    struct arch_pte pte = arch_pt_lookup(&vm->table, ALIGN_DOWN(address, PAGE_SIZE));
     mutex_unlock(&vm->table_lock);
     const uint8_t *old = arch_direct_map(pte.paddr);
     if (pte.size != PAGE_SIZE || memcmp(old + address % PAGE_SIZE, expected, n) != 0)
         return -EAGAIN;
-
-    struct frame *copy = frame_alloc(0, ALLOC_WAIT | ALLOC_APP);
-    if (!copy)
-        return -ENOMEM;
-    uint8_t *data = frame_address(copy);
-    memcpy(data, old, PAGE_SIZE);
-    memcpy(data + address % PAGE_SIZE, bytes, n);
-    return mapping_replace_page(mapping, page, pte, copy);
+    return mapping_copy_page(mapping, address, pte, bytes, n);
 }
 
 int vmspace_patch(struct vmspace *vm, uintptr_t address, const void *expected, const void *bytes,

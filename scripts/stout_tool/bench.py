@@ -364,21 +364,25 @@ def least_hello(bench):
     return least_memory(runs, 3, 4, 64), None
 
 
+def serves_web(command, timeout):
+    """Whether the machine of command(port) answers for two seconds."""
+    port = free_port()
+    try:
+        server = Server(command(port), port, timeout)
+    except StoutError:
+        return False
+    try:
+        return server.load(2, 16)[0] > 0
+    except (subprocess.SubprocessError, OSError):
+        return False
+    finally:
+        server.stop()
+
+
 @Figure("least memory: Node serving", "MiB", 144)
 def least_node(bench):
     def runs(size):
-        port = free_port()
-        try:
-            server = Server(bench.ours(server_js(), machine="microvm", memory=f"{size}M",
-                                       forwards=[(port, 8083)])[0], port, 30)
-        except StoutError:
-            return False
-        try:
-            return server.load(2, 16)[0] > 0
-        except (subprocess.SubprocessError, OSError):
-            return False
-        finally:
-            server.stop()
+        return serves_web(lambda port: bench.ours(server_js(), machine="microvm", memory=f"{size}M", forwards=[(port, 8083)])[0], 30)
 
     return least_memory(runs, 104, 144, 512, 8), None
 

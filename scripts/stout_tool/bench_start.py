@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import time
 
-from .bench import NGINX, Figure, Server, free_port, least_memory, least_rounds
+from .bench import NGINX, Figure, Server, free_port, least_memory, least_rounds, serves_web
 from .bench_servers import need
 from .errors import StoutError
 from .image import Image
@@ -85,19 +85,9 @@ for make, name, what in ((python, "Python", "start-python"), (nginx, "nginx", "s
     add_start(name, make, what)
 
 
-def serves_web(bench, program, size):
-    """Whether it answers for two seconds in that much memory, MiB."""
-    port = free_port()
-    try:
-        server = Server(program.ours(bench, port, machine="microvm", memory=f"{size}M"), port, 60)
-    except StoutError:
-        return False
-    try:
-        return server.load(2, 16)[0] > 0
-    except (subprocess.SubprocessError, OSError):
-        return False
-    finally:
-        server.stop()
+def serves_in(bench, program, size):
+    """That much memory, MiB."""
+    return serves_web(lambda port: program.ours(bench, port, machine="microvm", memory=f"{size}M"), 60)
 
 
 def answers_ping(port):
@@ -133,7 +123,7 @@ def serves_redis(bench, program, size):
 @Figure("least memory: nginx serving", "MiB", 10, slow=True)
 def least_nginx(bench):
     program = nginx(bench)
-    return least_memory(lambda size: serves_web(bench, program, size), 5, 10, 64), None
+    return least_memory(lambda size: serves_in(bench, program, size), 5, 10, 64), None
 
 
 @Figure("least memory: Redis serving", "MiB", 12, slow=True)
@@ -145,4 +135,4 @@ def least_redis(bench):
 @Figure("least memory: the JVM serving", "MiB", 256, slow=True)
 def least_jvm(bench):
     program = jvm(bench)
-    return least_memory(lambda size: serves_web(bench, program, size), 160, 256, 1024, 8), None
+    return least_memory(lambda size: serves_in(bench, program, size), 160, 256, 1024, 8), None

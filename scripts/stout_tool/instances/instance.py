@@ -20,7 +20,7 @@ from typing import Any
 
 from ..errors import StoutError, usage
 from ..paths import TOOL
-from .state import boot_id, check_name, is_alive, is_locked, lock_file, read_json, state_dir
+from .state import boot_id, check_name, connect_in, is_alive, is_locked, lock_file, read_json, state_dir
 
 CONFIG, STATE, LOCK, CONTROL = "config.json", "state.json", "lock", "control"
 SUPERVISOR_LOCK = "supervisor.lock"
@@ -76,17 +76,7 @@ class Instance:
             os.close(descriptor)
 
     def connect(self) -> socket.socket:
-        """To the supervisor; the folder's path may be too long for a socket's name."""
-        folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            sock.connect(f"/proc/self/fd/{folder}/{CONTROL}")
-        except BaseException:
-            sock.close()
-            raise
-        finally:
-            os.close(folder)
-        return sock
+        return connect_in(self.folder, CONTROL)
 
     def ask(self, command: str, timeout: float = ANSWER_SECONDS, **arguments: Any) -> dict[str, Any]:
         """One question to the supervisor."""

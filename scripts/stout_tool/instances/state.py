@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import re
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,6 +31,20 @@ def state_dir(kind: str) -> str:
         raise StoutError(f"{path} cannot be made ({(error.strerror or '').lower()}); name another place in "
                          "XDG_STATE_HOME.") from None
     return path
+
+
+def connect_in(folder: str, name: str) -> socket.socket:
+    """To the socket NAME in a folder whose path may be too long for a socket's name."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.connect(f"/proc/self/fd/{descriptor}/{name}")
+    except BaseException:
+        sock.close()
+        raise
+    finally:
+        os.close(descriptor)
+    return sock
 
 
 def check_name(name: str, what: str) -> str:

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..errors import StoutError, usage
-from ..instances.state import identify, is_alive, lock_file, read_json, write_json
+from ..instances.state import connect_in, identify, is_alive, lock_file, read_json, write_json
 
 VERSION = "1.1.0"  # of the specification
 ID = re.compile(r"[A-Za-z0-9_+.-]{1,1024}\Z")
@@ -114,17 +114,7 @@ class Container:
             raise StoutError(document["error"])
 
     def connect(self) -> socket.socket:
-        """The folder's path may be too long for a socket's name."""
-        folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            sock.connect(f"/proc/self/fd/{folder}/{CONTROL}")
-        except BaseException:
-            sock.close()
-            raise
-        finally:
-            os.close(folder)
-        return sock
+        return connect_in(self.folder, CONTROL)
 
     def wait_until_stopped(self, state: dict[str, Any]) -> None:
         deadline = time.monotonic() + END_SECONDS

@@ -51,25 +51,23 @@ class Reader:
     def u8(self) -> int:
         return self.take(1)[0]
 
-    def uleb(self) -> int:
+    def _leb(self) -> tuple[int, int, int]:
+        """The number, how many bits it has, its last byte."""
         value = shift = 0
         while shift < 70:
             byte = self.u8()
             value |= (byte & 127) << shift
             shift += 7
             if not byte & 128:
-                return value
+                return value, shift, byte
         raise UnwindError("a number without an end")
 
+    def uleb(self) -> int:
+        return self._leb()[0]
+
     def sleb(self) -> int:
-        value = shift = 0
-        while shift < 70:
-            byte = self.u8()
-            value |= (byte & 127) << shift
-            shift += 7
-            if not byte & 128:
-                return value - (1 << shift) if byte & 64 else value
-        raise UnwindError("a number without an end")
+        value, bits, last = self._leb()
+        return value - (1 << bits) if last & 64 else value
 
     def fixed(self, form: str) -> int:
         return int(struct.unpack(form, self.take(struct.calcsize(form)))[0])
