@@ -296,12 +296,12 @@ def node_start(bench):
     return statistics.median(times["ours"]), statistics.median(times["linux"])
 
 
-@Figure("Node requests per second, 16 connections", "/s", 2, higher=True)
+@Figure("Node requests per second, 16 connections", "/s", 3.5, higher=True)
 def node_requests(bench):
     return request_rates(bench, node_servers(bench))
 
 
-@Figure("nginx requests per second, 612 bytes, 16 connections", "/s", 2, higher=True)
+@Figure("nginx requests per second, 612 bytes, 16 connections", "/s", 3.5, higher=True)
 def nginx_requests(bench):
     return nginx_rates(bench, "master_process off;", 1)
 
@@ -453,12 +453,14 @@ def number(value, unit):
         return f"{value:,.1f} us"
     if unit == "times":
         return f"{value:.2f} times"
+    if unit == "%":
+        return f"{value:.1f} %"
     return f"{value:,.0f} {unit}".strip()
 
 
 def target_text(row):
-    if row["linux"] is None and row["ratio"] is None and row["unit"] in ("", "MiB", "bytes", "times"):
-        return f"at most {number(row['target'], row['unit'])}"
+    if row["linux"] is None and row["unit"] in ("", "MiB", "bytes", "times", "%"):
+        return f"at {'least' if row['higher'] else 'most'} {number(row['target'], row['unit'])}"
     if row["higher"]:
         return f"at least {row['target']:g} times"
     return f"at most {row['target']:.3f}"

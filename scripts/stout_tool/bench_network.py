@@ -28,7 +28,7 @@ def link(bench):
 
 
 class Counter:
-    """Instructions of the guest and blocks that ran, by tests/bench/instructions.c."""
+    """Instructions and blocks of code that ran, the program's and the kernel's, by tests/bench/instructions.c."""
 
     def __init__(self, bench):
         source = os.path.join(TOP, "tests/bench/instructions.c")
@@ -40,7 +40,7 @@ class Counter:
 
     def read(self):
         with open(self.path, "rb") as file:
-            return struct.unpack("QQ", file.read(16))
+            return struct.unpack("QQQQ", file.read(32))
 
 
 class Guests:
@@ -72,17 +72,25 @@ class Guests:
         return {name: tuple(statistics.median(run[name] for run in runs[kind]) for kind in ("ours", "linux"))
                 for name in runs["ours"][0]}
 
-    def counts(self, work):
-        """Instructions and blocks of one unit of work: work(link) -> units done; (ours, Linux), each a pair."""
+    def counts(self, work, warm_up=1):
+        """What one unit of work costs, as Counter.read(): work(link) -> units done; (ours, Linux).  Before, at least warm_up
+        units are done: what happens only once, and a program that compiles its own code, are not counted."""
         counter = Counter(self.bench)
         costs = {}
         for kind in ("linux", "ours"):
             with self.run(kind, counter.options()):
-                work(self.link)  # what happens only once
+                done = 0
+                while done < warm_up:
+                    done += work(self.link)
                 before = counter.read()
                 units = work(self.link)
                 costs[kind] = [(after - start) / units for start, after in zip(before, counter.read())]
         return costs["ours"], costs["linux"]
+
+
+def instructions_of(costs):
+    """Of (ours, Linux) all instructions, the program's and the kernel's."""
+    return [cost[0] + cost[2] for cost in costs]
 
 
 def cached(function):
@@ -144,7 +152,7 @@ def add_throughput(text, options, streams):
             def work(the_link):
                 return transfer(the_link, SECONDS, *options)["bytes"] / 1024
 
-            return [cost[0] for cost in iperf(bench).counts(work)]
+            return instructions_of(iperf(bench).counts(work))
 
 
 for direction in DIRECTIONS:

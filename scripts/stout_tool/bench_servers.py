@@ -6,8 +6,8 @@ import re
 import shutil
 import subprocess
 
-from .bench import NGINX, Figure
-from .bench_network import Guests, cached, program
+from .bench import NGINX, Figure, node, server_js
+from .bench_network import Guests, cached, instructions_of, program
 from .errors import StoutError
 from .paths import TOP
 
@@ -79,6 +79,10 @@ def go(bench):
 
 # ---- Redis, memcached -----------------------------------------------------------------------------------
 
+def redis_guests(bench):
+    return Guests(bench, "redis", [need("redis-server"), "--protected-mode", "no", "--save", "", "--port", "6379"], [6379])
+
+
 def redis_load(the_link, depth, count):
     """{test: (per second, p99 in microseconds)}"""
     host, port = the_link.address(6379)
@@ -98,8 +102,7 @@ def redis(bench):
                 found[test, depth, "rate"], found[test, depth, "p99"] = numbers
         return found
 
-    arguments = ["--protected-mode", "no", "--save", "", "--port", "6379"]
-    return Guests(bench, "redis", [need("redis-server"), *arguments], [6379]).medians(measure)
+    return redis_guests(bench).medians(measure)
 
 
 @cached
@@ -144,3 +147,56 @@ for depth, text in ((1, ""), (16, " 16 at a time")):
     for test in ("SET", "GET"):
         add(f"servers: Redis {test}{text}", 2.5, redis, test, depth)
 add("servers: memcached get", 2.5, memcached)
+
+
+# ---- Instructions of a request ----------------------------------------------------------------------------
+
+def web_work(port, path):
+    """For Guests.counts(): requests answered."""
+    def work(the_link):
+        host, guest_port = the_link.address(port)
+        text = the_link.run("wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--timeout", "20s", f"http://{host}:{guest_port}{path}")
+        return int(re.search(r"(\d+) requests in", text)[1])
+
+    return work
+
+
+def redis_work(the_link):
+    count = 30_000
+    host, port = the_link.address(6379)
+    the_link.run(need("redis-benchmark"), "-h", host, "-p", port, "-c", CONNECTIONS, "-n", count, "-t", "get", "-q")
+    return count
+
+
+@cached
+def node_costs(bench):
+    guests = Guests(bench, "node-web", [node(), server_js()], [8083], extra=[server_js()])
+    return guests.counts(web_work(8083, "/"), 10_000)
+
+
+@cached
+def nginx_costs(bench):
+    return nginx(bench).counts(web_work(8080, "/1k"))
+
+
+@cached
+def redis_costs(bench):
+    return redis_guests(bench).counts(redis_work)
+
+
+def add_cost(name, costs, target):
+    @Figure(f"servers: instructions for a request, {name}", "", 1 / target, slow=True)
+    def measure(bench):
+        return instructions_of(costs(bench))
+
+
+add_cost("Node hello", node_costs, 2)
+add_cost("nginx 1 KiB", nginx_costs, 3.5)
+add_cost("Redis GET", redis_costs, 2.5)
+
+
+@Figure("servers: the program's own part of these instructions, Node hello", "%", 90, higher=True, slow=True)
+def node_share(bench):
+    """Node's own instructions bound what any kernel can reach: this is how near to that bound ours is."""
+    program_part, _, kernel_part, _ = node_costs(bench)[0]
+    return 100 * program_part / (program_part + kernel_part), None
