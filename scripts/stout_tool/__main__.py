@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: MIT
-import signal
+"""As a module, or as a file by python3 -S: then a Ctrl-C prints no traceback even while Python itself is starting."""
+import _signal  # signal has much to import
+import sys
 
-if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a Ctrl-C while modules are loaded ends the tool without a traceback
-from .cli import entry  # noqa: E402
+if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+if "site" not in sys.modules:
+    import site
+    site.main()
+from stout_tool.cli import entry  # noqa: E402
 
 entry()

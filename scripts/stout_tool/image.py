@@ -9,6 +9,7 @@ from .elf import check_ident, is_linked
 from .errors import StoutError, cannot_run, not_found, usage
 from .ldcache import make_cache
 from .libraries import Resolver, Root
+from .output import fresh_folder
 from .paths import cache_dir
 from .private import SecretFilter
 from .tree import Tree
@@ -360,21 +361,18 @@ class Image:
         except OSError:
             pass
         self._make_room(folder)
-        temporary = f"{path}.{os.getpid()}"
         try:
-            with open(temporary, "wb") as file:
-                writer = CpioWriter(file)
-                self.tree.write(writer)
-                writer.close()
-            os.rename(temporary, path)
+            with fresh_folder(folder) as place:
+                with open(os.path.join(place, "archive"), "wb") as file:
+                    writer = CpioWriter(file)
+                    self.tree.write(writer)
+                    writer.close()
+                os.rename(file.name, path)
         except CpioError as error:
             raise StoutError(f"The image cannot be made: {error}.") from None
         except OSError as error:
             raise StoutError(f"The image cannot be written to {folder}: {error.strerror.lower()}; make room or "
                              "name another folder in STOUT_CACHE.") from None
-        finally:
-            if os.path.exists(temporary):
-                os.unlink(temporary)
         return path
 
     def _make_room(self, folder):

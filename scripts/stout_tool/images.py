@@ -13,13 +13,13 @@ import os
 import shutil
 import stat
 import sys
-import tempfile
 import time
 import zlib
 from typing import Any, Iterator
 
 from .cpio_reader import Archive, Member
 from .errors import StoutError, cannot_run, not_found, usage
+from .output import scratch_folder
 from .grub import run_tool
 from .packages.store import home_dir
 from .paths import human_size
@@ -43,7 +43,7 @@ def opened(path: str) -> Iterator[Archive]:
                 return
     except OSError as error:
         raise not_found(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from None
-    with tempfile.TemporaryDirectory(prefix="stout-", dir=os.environ.get("TMPDIR") or "/var/tmp") as folder:
+    with scratch_folder() as folder:
         archive = os.path.join(folder, "image.cpio")
         try:
             if is_disc:

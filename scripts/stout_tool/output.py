@@ -26,7 +26,7 @@ def workshop(path):
     if not os.path.isdir(folder):
         raise usage(f"The folder {folder} does not exist; make it, or give another place with -o.")
     try:
-        with unwinding(), fresh_folder(folder) as name:
+        with fresh_folder(folder) as name:
             yield name
     except OSError as error:
         raise StoutError(f"{path} cannot be written: {(error.strerror or str(error)).lower()}; nothing was left "
@@ -54,35 +54,40 @@ def undisturbed():
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-@contextlib.contextmanager
-def scratch_folder(parent=None):
-    """A folder for large things, gone at the end also when a signal comes while it is made or removed."""
-    path = None
-    try:
-        with undisturbed():
-            path = tempfile.mkdtemp(prefix="stout-", dir=parent or os.environ.get("TMPDIR") or "/var/tmp")
-        yield path
-    finally:
-        with undisturbed():
-            if path is not None:
-                shutil.rmtree(path, ignore_errors=True)
+def scratch_folder():
+    """For large things that only this process needs."""
+    return fresh_folder(os.environ.get("TMPDIR") or "/var/tmp")
 
 
 @contextlib.contextmanager
 def fresh_folder(parent, prefix=UNFINISHED):
-    """A folder to make something in, gone at the end unless renamed; what killed makers left goes first."""
+    """A folder to make something in, gone at the end unless renamed, also when a signal comes while it is made or removed;
+    what killed makers left goes first."""
     remove_abandoned(parent, prefix)
+    made = None
+    with unwinding():
+        try:
+            with undisturbed():
+                made = make_locked(parent, prefix)
+            yield made[0]
+        finally:
+            with undisturbed():
+                if made is not None:
+                    shutil.rmtree(made[0], ignore_errors=True)
+                    os.close(made[1])
+
+
+def make_locked(parent, prefix):
+    """A new folder and its lock, which tells that its maker is alive."""
     while True:
         path = tempfile.mkdtemp(dir=parent, prefix=prefix)
-        with contextlib.suppress(FileNotFoundError):  # taken for abandoned before it was locked
-            lock = lock_folder(path)
-            os.stat(path)
-            break
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-        os.close(lock)
+        try:
+            descriptor = lock_folder(path)
+        except FileNotFoundError:
+            continue  # taken for abandoned before it was locked
+        if os.path.exists(path):
+            return path, descriptor
+        os.close(descriptor)
 
 
 def lock_folder(path):

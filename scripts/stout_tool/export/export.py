@@ -16,7 +16,7 @@ from ..build import STREAMS, make
 from ..errors import StoutError, usage
 from ..image import Image
 from ..kernel import image_path
-from ..output import fresh_folder, unwinding
+from ..output import fresh_folder
 from ..run import RunOptions, kernel_command_line
 from ..tables import print_json
 from .engines import ENGINES, Machine
@@ -44,7 +44,7 @@ def export(engine: str, output: str | None, name: str | None, count: int, addres
     if not os.path.isdir(parent):
         raise usage(f"The folder {parent} does not exist; make it, or give another place with -o.")
     try:
-        with unwinding(), fresh_folder(parent) as folder:
+        with fresh_folder(parent) as folder:
             image = Image(options, lambda text: None)
             image.gather()
             archive = image.write()

@@ -11,12 +11,12 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.parse
 from typing import Any
 
 from ..errors import StoutError, cannot_run, not_found, usage
+from ..output import scratch_folder
 from .commands import tell_made
 from .layers import DamagedArchive, Layer
 from .maintainer import Effects
@@ -48,7 +48,7 @@ def from_apt(names: tuple[str, ...], name: str | None, program: str | None, forc
     main = re.split("[=/]", names[0])[0]
     manifest = Manifest(check_name(name or main), origin=f"Debian {' '.join(names)}", created=int(time.time()),
                         **{key: value for key, value in settings.items() if value})
-    with tempfile.TemporaryDirectory(prefix="stout-") as folder, Store().making(manifest.name, force) as place:
+    with scratch_folder() as folder, Store().making(manifest.name, force) as place:
         archives = fetch(names, folder)
         writer = PackageWriter(place, manifest)
         try:

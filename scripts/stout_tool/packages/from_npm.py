@@ -10,11 +10,11 @@ import os
 import posixpath
 import re
 import sys
-import tempfile
 import time
 from typing import Any
 
 from ..errors import StoutError, not_found, usage
+from ..output import scratch_folder
 from . import npm
 from .commands import tell_made
 from .from_dir import bring_libraries
@@ -33,7 +33,7 @@ def from_npm(spec: str, name: str | None, node: str | None, program: str | None,
     if match is None:
         raise usage(f"{spec!r} is not the name of an npm package; give NAME or NAME@VERSION, for example http-server@14.")
     store = Store()
-    with tempfile.TemporaryDirectory(prefix="stout-") as folder:
+    with scratch_folder() as folder:
         package = install(spec, match[1], folder, scripts)
         name = check_name(name or re.sub(r"[^A-Za-z0-9._+-]", "-", match[1]).strip("-") + f"_{package['version']}")
         script = find_script(package, match[1], folder, program)

@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 import sys
 import tarfile
-import tempfile
 import time
 
 from ..defaults import CERTIFICATES
 from ..errors import StoutError, not_found, usage
+from ..output import scratch_folder
 from . import npm
 from .commands import tell_made
 from .from_dir import bring_libraries
@@ -57,7 +57,7 @@ def get_node(store: Store, version: str, force: bool = False) -> Manifest:
         raise usage(f"The package {name} exists already; give --force to replace it.")
     manifest = Manifest(name, program=NODE_PLACE, origin=f"npm {NODE_PACKAGE}@{found['version']}", created=int(time.time()),
                         description=f"Node.js {found['version']}")
-    with tempfile.TemporaryDirectory(prefix="stout-") as folder:
+    with scratch_folder() as folder:
         archive = npm.fetch(NODE_PACKAGE, found, folder)
         with store.making(name, force) as place:
             writer = PackageWriter(place, manifest)

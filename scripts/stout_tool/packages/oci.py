@@ -18,6 +18,7 @@ import zlib
 from typing import IO, Any, Iterator
 
 from ..errors import StoutError, cannot_run, not_found, usage
+from ..output import scratch_folder
 
 DOCUMENT_MAX = 8 << 20
 INDEX_DEPTH = 4
@@ -232,7 +233,6 @@ class Peeked:
 @contextlib.contextmanager
 def open_image(text: str) -> Iterator[ContainerImage]:
     """A file or folder of this host, with :TAG where it has several images, or a reference."""
-    import tempfile
     path, _, tag = text.rpartition(":")
     if os.path.exists(text):
         path, tag = text, ""
@@ -241,7 +241,7 @@ def open_image(text: str) -> Iterator[ContainerImage]:
         return
     if text.startswith(("/", "./", "../")) or text.endswith((".tar", ".tar.gz", ".tgz")):
         raise not_found(f"{text} does not exist; give the archive of docker save, a folder with an OCI layout, or a name such as nginx:1.25.")
-    with tempfile.TemporaryDirectory(prefix="stout-") as folder:
+    with scratch_folder() as folder:
         fetch(text, folder)
         yield ContainerImage(Source(folder), None)
 

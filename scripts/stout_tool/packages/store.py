@@ -17,11 +17,10 @@ import fcntl
 import json
 import os
 import re
-import shutil
 from typing import IO, Iterator
 
 from ..errors import StoutError, not_found, usage
-from ..output import scratch_folder, unwinding
+from ..output import fresh_folder
 from . import manifest as manifests
 from .manifest import FILE, LINK, Manifest, damaged
 
@@ -183,11 +182,8 @@ class Store:
         for name in ("packages", "new"):
             os.makedirs(os.path.join(self.home, name), mode=0o700, exist_ok=True)
         self._mark()
-        self._sweep()
-        with unwinding(), scratch_folder(os.path.join(self.home, "new")) as place:
-            with open(os.path.join(place, "alive"), "wb") as alive:
-                fcntl.flock(alive, fcntl.LOCK_EX)
-                yield place
+        with fresh_folder(os.path.join(self.home, "new"), "") as place:
+            yield place
 
     def _mark(self) -> None:
         path = os.path.join(self.home, "format")
@@ -196,16 +192,6 @@ class Store:
             with open(temporary, "w", encoding="ascii") as file:
                 file.write(f"{FORMAT}\n")
             os.rename(temporary, path)
-
-    def _sweep(self) -> None:
-        """What a stout that was killed left in new/: its lock is free."""
-        for item in os.scandir(os.path.join(self.home, "new")):
-            try:
-                with open(os.path.join(item.path, "alive"), "rb") as alive:
-                    fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(item.path, ignore_errors=True)
-            except OSError:
-                continue  # in use, or just begun
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[IO[bytes]]:
