@@ -15,6 +15,7 @@
  *
  * To tell a device of a packet is an exit to the hypervisor.  While a thread answers the events of one
  * epoll_wait() the device is told once for several answers; the others of the batch wait for the same CPU anyway.
+ * A small answer waits in its connection's queue until then (tcp_batch.c).
  * It is told at the last event of the batch, before a thread sleeps, after DEFER_MAX packets, or by the first sender
  * after DEFER_NS; if all that fails, the timer sees to it.
  */
@@ -33,6 +34,7 @@
 #include "net/netdev.h"
 #include "net/proc_net.h"
 #include "net/socket.h"
+#include "net/tcp_batch.h"
 #include "net/tcp_memory.h"
 #include "net/timers.h"
 
@@ -136,31 +138,40 @@ static void poll_now_and_then(void)
     WRITE_ONCE(last_poll, now);
 }
 
-/* More answers will follow soon, and the device can wait for them. */
-static bool may_defer(void)
+/* More answers will follow soon, and the device can wait for them.  has_answered: this section sent something. */
+static bool may_defer(bool has_answered)
 {
     struct thread *thread = thread_current();
 
     if (thread->nevents_left == 0 || ndeferred + 1 >= DEFER_MAX)
         return false;
-    thread->nevents_left--;
     nsec_t now = clock_monotonic();
     if (ndeferred == 0)
         WRITE_ONCE(deferred_since, now);
+    if (has_answered) {
+        thread->nevents_left--;
+        WRITE_ONCE(ndeferred, ndeferred + 1);
+        watch();
+    }
     return now - deferred_since < DEFER_NS;
 }
 
-static void kick_or_defer(bool is_sender)
+static void output_or_defer(bool is_sender)
 {
-    if (!netdev_needs_kick())
+    bool is_waiting = tcp_batch_is_waiting();
+    bool has_answered = tcp_batch_has_grown() | netdev_has_grown();
+
+    if (!is_waiting && !netdev_needs_kick())
         return;
-    if (is_sender && may_defer()) {
-        WRITE_ONCE(ndeferred, ndeferred + 1);
-        watch();
-    } else {
-        netdev_kick();
-        WRITE_ONCE(ndeferred, 0);
+    if (is_sender && may_defer(has_answered))
+        return;
+    if (is_waiting) {
+        tcp_batch_output();
+        (void)netdev_has_grown();
+        netdev_poll_loopback();
     }
+    netdev_kick();
+    WRITE_ONCE(ndeferred, 0);
 }
 
 /* ---- Sections ---------------------------------------------------------------------- */
@@ -169,7 +180,7 @@ static void kick_or_defer(bool is_sender)
 static void finish_section(bool is_sender)
 {
     netdev_poll_loopback();
-    kick_or_defer(is_sender);
+    output_or_defer(is_sender);
     socket_flush_wakes();
 }
 

@@ -63,6 +63,7 @@ struct device_pbuf {
 static struct list devices = LIST_INIT(devices); /* [n] */
 static unsigned ndevices;
 static bool any_needs_kick;
+static bool has_grown; /* [n] netdev_has_grown() */
 static struct slab_cache *pbuf_cache;
 
 /* ---- Names ---------------------------------------------------------------------- */
@@ -244,6 +245,7 @@ static err_t transmit(struct netdev_port *port, struct pbuf *p)
     dev->tx_bytes += len;
     port->needs_kick = true;
     any_needs_kick = true;
+    has_grown = true;
     return ERR_OK;
 }
 
@@ -271,6 +273,13 @@ bool netdev_can_segment(const struct netif *netif, bool is_v6)
 bool netdev_needs_kick(void)
 {
     return any_needs_kick;
+}
+
+bool netdev_has_grown(void)
+{
+    bool result = has_grown;
+    has_grown = false;
+    return result;
 }
 
 void netdev_kick(void)

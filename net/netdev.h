@@ -20,6 +20,7 @@ void netdev_poll_loopback(void);
 /* Tells devices about packets queued since the last call. */
 void netdev_kick(void);
 bool netdev_needs_kick(void); /* there are such packets */
+bool netdev_has_grown(void);  /* there are more of them than at the last call */
 
 /* The device of an interface; NULL for loopback. */
 struct netdev *netdev_of(const struct netif *netif);

@@ -10,6 +10,7 @@
 #include "abi/errno.h"
 #include "lwip/priv/tcp_priv.h"
 #include "net/net.h"
+#include "net/tcp_batch.h"
 #include "net/tcp_gso.h"
 #include "net/tcp_memory.h"
 
@@ -104,6 +105,7 @@ static void end(struct tcp_socket *tcp, int error)
     struct socket *sock = &tcp->inet.base;
 
     tcp->pcb = NULL;
+    tcp_batch_remove(tcp);
     tcp->inet.is_connected = false;
     tcp_event_update_room(tcp);
     if (error)
@@ -202,6 +204,7 @@ struct tcp_pcb *tcp_event_detach(struct tcp_socket *tcp)
     if (!pcb)
         return NULL;
     tcp->pcb = NULL;
+    tcp_batch_remove(tcp);
     tcp_arg(pcb, NULL);
     tcp_recv(pcb, NULL);
     tcp_sent(pcb, NULL);

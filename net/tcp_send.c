@@ -17,12 +17,14 @@
 #include "lwip/priv/tcp_priv.h"
 #include "net/message.h"
 #include "net/net.h"
+#include "net/tcp_batch.h"
 #include "net/tcp_gso.h"
 #include "net/tcp_socket.h"
 #include "net/tcp_urgent.h"
 
-#define CHUNK_MAX (128 << 10) /* one trip through the loop */
-#define SPARE_MAX 1460        /* room for later small writes */
+#define CHUNK_MAX  (128 << 10) /* one trip through the loop */
+#define SPARE_MAX  1460        /* room for later small writes */
+#define JOINED_MAX 8 /* writes that wait as one packet; more than that are worth copying */
 
 /* Segments that have been filled but not queued. */
 struct chunk {
@@ -134,6 +136,22 @@ static void fill_spare(struct tcp_pcb *pcb, struct tcp_seg *last, struct tcp_seg
     seg->len = (u16_t)(seg->len - n);
 }
 
+/* A segment that waits takes the whole of seg, without a copy; false: they are more than a packet. */
+static bool join_last(struct tcp_pcb *pcb, struct tcp_seg *last, struct tcp_seg *seg)
+{
+    if (last->len == 0 || last->len + seg->len > pcb->mss || last->p->ref != 1 ||
+        (TCPH_FLAGS(last->tcphdr) & (TCP_URG | TCP_FIN | TCP_SYN)) ||
+        pbuf_clen(last->p) >= JOINED_MAX)
+        return false;
+    pbuf_cat(last->p, seg->p);
+    last->len = (u16_t)(last->len + seg->len);
+    pcb->snd_lbb += seg->len;
+    pcb->snd_queuelen++;
+    seg->p = NULL;
+    tcp_seg_free(seg);
+    return true;
+}
+
 static void queue_chunk(struct tcp_pcb *pcb, struct chunk *chunk, bool is_held)
 {
     struct tcp_seg *last = last_unsent(pcb);
@@ -148,6 +166,10 @@ static void queue_chunk(struct tcp_pcb *pcb, struct chunk *chunk, bool is_held)
         if (seg->len == 0) {
             tcp_seg_free(seg); /* went to the spare room whole */
             continue;
+        }
+        if (last && !chunk->first && join_last(pcb, last, seg)) {
+            pcb->unsent_oversize = chunk->spare;
+            break;
         }
         tcp_gso_set_header(pcb, seg, pcb->snd_lbb, 0);
         pcb->snd_lbb += seg->len;
@@ -216,7 +238,7 @@ static int submit(struct tcp_socket *tcp, struct chunk *chunk, bool is_held, boo
         output_held(tcp, pcb);
     } else if (tcp->is_held) {
         tcp_send_flush(tcp);
-    } else {
+    } else if (!tcp_batch_add(tcp)) {
         tcp_output(pcb);
     }
     tcp_event_update_room(tcp);

@@ -24,6 +24,7 @@ struct tcp_socket *tcp_socket_alloc(int family, unsigned alloc_flags)
         return NULL;
     inet_setup(&tcp->inet, &tcp_socket_ops, family, ABI_SOCK_STREAM, ABI_IPPROTO_TCP);
     list_init(&tcp->member_node);
+    list_init(&tcp->batch_node);
     list_init(&tcp->accept_queue);
     list_init(&tcp->accept_node);
     return tcp;

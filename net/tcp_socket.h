@@ -60,6 +60,7 @@ struct tcp_socket {
     bool has_sent;         /* [n] */
     bool is_starved;       /* [n] there was no memory for what was to be queued */
 
+    struct list batch_node;        /* [n] net/tcp_batch.c; by itself: nothing waits */
     struct tcp_listener *listener; /* [n] listening */
     struct list member_node;       /* [n] */
     struct list accept_queue;      /* [n] connections, by accept_node */

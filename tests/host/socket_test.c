@@ -539,6 +539,61 @@ static void test_deferred_kicks(void)
     sys_close(fd);
 }
 
+/* What a device sent since the last look: packets, and the data of the last one. */
+static unsigned packets_sent(struct segment *last)
+{
+    unsigned n = 0;
+    while (next_segment(last))
+        n++;
+    return n;
+}
+
+static void test_batched_answers(void)
+{
+    struct segment segment;
+    uint32_t seq, ack;
+    bool is_woken = false;
+    struct thread *self = thread_current();
+    int one = 1;
+
+    (void)packets_sent(&segment); /* of the tests before */
+    int fd = accept_from_peer(&seq, &ack, 7100);
+
+    CHECK_EQ(sys_setsockopt(fd, ABI_IPPROTO_TCP, ABI_TCP_NODELAY, &one, sizeof(one)), 0);
+    CHECK_EQ(packets_sent(&segment), 0);
+    /* Two writes that answer one event of several: one packet, when the thread sleeps; one answer of the batch. */
+    self->nevents_left = 3;
+    CHECK_EQ(sys_sendto(fd, "head ", 5, 0, NULL, 0), 5);
+    CHECK_EQ(sys_sendto(fd, "body", 4, 0, NULL, 0), 4);
+    CHECK_EQ(packets_sent(&segment), 0);
+    CHECK_EQ(self->nevents_left, 2);
+    wait_before_sleep(&is_woken);
+    CHECK_EQ(packets_sent(&segment), 1);
+    CHECK(!memcmp(segment.data, "head body", 9));
+    send_segment(seq, ack + 9, TCP_ACK, 8080, 7100, "", 0);
+    /* The last event's answer goes at once, with what waits. */
+    CHECK_EQ(sys_sendto(fd, "a", 1, 0, NULL, 0), 1);
+    self->nevents_left = 0;
+    CHECK_EQ(sys_sendto(fd, "b", 1, 0, NULL, 0), 1);
+    CHECK_EQ(packets_sent(&segment), 1);
+    CHECK(!memcmp(segment.data, "ab", 2));
+    send_segment(seq, ack + 11, TCP_ACK, 8080, 7100, "", 0);
+    /* A timer sees to what nobody sends; a connection that closes sends it with its FIN. */
+    self->nevents_left = 3;
+    CHECK_EQ(sys_sendto(fd, "late", 4, 0, NULL, 0), 4);
+    CHECK(net_world_watch() != DEADLINE_NONE);
+    net_world_advance(4 * NSEC_PER_MSEC);
+    CHECK_EQ(packets_sent(&segment), 1);
+    CHECK_EQ(sys_sendto(fd, "end", 3, 0, NULL, 0), 3);
+    CHECK_EQ(packets_sent(&segment), 0);
+    sys_close(fd);
+    CHECK_EQ(packets_sent(&segment), 1);
+    CHECK(!memcmp(segment.data, "end", 3) && (TCPH_FLAGS(&segment.tcp) & TCP_FIN));
+    self->nevents_left = 0;
+    send_segment(seq, 0, TCP_RST, 8080, 7100, "", 0);
+    send_segment(seq, ack + 19, TCP_RST | TCP_ACK, 8080, 7100, "", 0);
+}
+
 static void section_after(nsec_t time)
 {
     net_world_pass(time);
@@ -653,6 +708,7 @@ int main(void)
     test_connect_timeout();
     test_full_ring();
     test_deferred_kicks();
+    test_batched_answers();
     test_polled_mode();
     test_rights();
     test_unix_names();
