@@ -13,7 +13,18 @@ IMAGE_KINDS = ["iso", "raw", "qcow2", "vmdk", "vdi", "vhd", "ova", "virtualbox",
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
-class Commands(click.Group):
+class Group(click.Group):
+    """A word that is no command gets the one that is near."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if not ctx.resilient_parsing and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            import difflib
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
+            raise click.UsageError(f"There is no command {ctx.command_path} {args[0]}; " + (f"did you mean {near[0]}?" if near else "see --help."), ctx)
+        return super().resolve_command(ctx, args)
+
+
+class Commands(Group):
     """Some commands stand in modules of their own, imported when they are used."""
 
     ELSEWHERE = {"export": "export.cli", "image": "image_cli", "instance": "instances.cli", "network": "instances.cli", "pkg": "packages.cli"}
@@ -37,7 +48,16 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings=CONTEXT)
 @click.version_option(__version__, "-V", "--version", prog_name="stout", message="%(prog)s %(version)s")
 def main():
-    """Stout runs unmodified Linux x86-64 programs as virtual machines, without a Linux in them."""
+    """Stout runs unmodified Linux x86-64 programs as virtual machines, without a Linux in them.
+
+    \b
+    stout run -p 8080:80 nginx -g 'daemon off;'
+    stout build -t qcow2 -o web.qcow2 server.js
+    stout instance create --name web -p 8080:80 server.js
+    """
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def with_options(options):
@@ -115,7 +135,14 @@ machine_options = with_options([
 @image_options()
 @click.pass_context
 def run(context, config, **values):
-    """Run PROGRAM of this host in a machine of its own; its libraries are found by themselves."""
+    """Run PROGRAM of this host in a machine of its own; its libraries are found by themselves.
+
+    \b
+    stout run -p 8080:80 nginx -g 'daemon off;'
+    stout run -m 256M -e DEBUG=1 server.js
+    stout run -v ./public:/srv:ro --workdir /srv python3 -m http.server
+    stout run --image nginx.tar -p 8080:80
+    """
     from .config import merge
     from .run import RunOptions, run as run_machine
     sys.exit(run_machine(RunOptions(**merge(context, config, values))))
@@ -183,7 +210,12 @@ def build(context, config, kind, output, as_json, **values):
 @click.option("-o", "--output", metavar="FILE", help="Default: stout.yaml in the folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: the file.")
 def init(folder, output, as_json):
-    """Write a configuration for the program in FOLDER (default: here)."""
+    """Write a configuration for the program in FOLDER (default: here).
+
+    \b
+    stout init && stout run -c stout.yaml
+    stout init ./app -o app.yaml
+    """
     from .init import init as write_config
     sys.exit(write_config(folder, output, as_json))
 
@@ -203,9 +235,14 @@ def completion(shell):
 
 
 @main.command(context_settings=CONTEXT)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def doctor(as_json):
-    """Say what this host offers and what is missing."""
+    """Say what this host offers and what is missing.
+
+    \b
+    stout doctor
+    stout doctor --json
+    """
     from .doctor import doctor as examine
     sys.exit(examine(as_json))
 
@@ -218,7 +255,12 @@ def doctor(as_json):
 @click.option("--list", "list_only", is_flag=True, help="Print the tests' names.")
 @click.option("-v", "--verbose", is_flag=True, help="Print the output of passed tests too.")
 def test(**values):
-    """Run the project's tests; the last line is "N passed, N failed"."""
+    """Run the project's tests; the last line is "N passed, N failed".
+
+    \b
+    stout test
+    stout test -l guest -k epoll -j 1
+    """
     need_checkout("test")
     from .testrun import run_tests
     sys.exit(run_tests(**values))
@@ -230,7 +272,12 @@ def test(**values):
 @click.option("-k", "--match", "pattern", metavar="TEXT", help="Only figures whose name contains this.")
 @click.option("-o", "--output", metavar="FILE", help="Also write docs/benchmarks.md's table to a file.")
 def bench(**values):
-    """Measure, beside a minimal Linux guest on the same emulated machine."""
+    """Measure, beside a minimal Linux guest on the same emulated machine.
+
+    \b
+    stout bench
+    stout bench -k boot --json
+    """
     need_checkout("bench")
     from .bench import run_bench
     sys.exit(run_bench(**values))
@@ -251,7 +298,7 @@ def entry():
             register()
         main(prog_name="stout", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        sys.stderr.write(f"stout: {usage_sentence(error)}\n")
         sys.exit(2)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
@@ -274,6 +321,15 @@ def entry():
         sys.stderr.write(f"stout: This is a mistake in stout itself ({type(error).__name__}: {' '.join(str(error).split())[:200]}); please "
                          "report it to the project, with what the same command prints with STOUT_DEBUG=1.\n")
         sys.exit(STATUS_TOOL)
+
+
+def usage_sentence(error):
+    """What click says on three lines."""
+    text = error.format_message().replace("\n", " ").rstrip()
+    context = getattr(error, "ctx", None)
+    if context is None or ";" in text or text.endswith("?"):
+        return text
+    return f"{text.rstrip('.')}; see: {context.command_path} --help"
 
 
 def describe(error):

@@ -16,15 +16,19 @@ SCHEMA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "config-schema
 SAME = ("args", "workdir", "hostname", "trace", "net", "cpus", "interactive", "verbose", "accel", "machine", "nic",
         "boot", "kernel_options", "qemu_args", "package", "entrypoint", "secrets", "minimal", "minimal_seconds", "exercise", "name",
         "networks", "restart", "stop_timeout", "tty")
+OF_INSTANCES = {"name", "networks", "restart", "stop_timeout", "tty"}
+OPS_NAMES = {"name": "RunConfig.InstanceName", "restart": "RebootOnExit", "publish": "RunConfig.Ports", "memory": "RunConfig.Memory", "cpus": "RunConfig.CPUs"}
 TOGETHER = ("env", "env_file", "add", "folders")  # from the file first, so that the command line wins
 
 
 def merge(context, path, values):
     """The values of the command line with those of the file where nothing was given."""
     if path:
-        for name, value in read(path).items():
+        found = read(path)
+        tell_unused(context, path, [name for name, value in found.values.items() if value and name not in values], found.document)
+        for name, value in found.values.items():
             if name not in values:
-                continue  # an option of run, in a file for build
+                continue
             given = values[name] if name == "args" else context.get_parameter_source(name) != click.core.ParameterSource.DEFAULT
             if name in TOGETHER:
                 values[name] = [*value, *values[name]]
@@ -35,11 +39,20 @@ def merge(context, path, values):
     return values
 
 
+def tell_unused(context, path, names, document):
+    """One file may serve several commands, but nobody is to wait for what a key does not do."""
+    if not names:
+        return
+    command = context.command_path
+    remedy = "; stout instance create does." if set(names) <= OF_INSTANCES and "instance" not in command else "."
+    shown = ", ".join(name if name in document else OPS_NAMES.get(name, name) for name in names)
+    sys.stderr.write(f"stout: {path}: {command} does not use {shown}{remedy}\n")
+
+
 def read(path):
-    """The file as a dictionary of options."""
     document = parse(path)
     check(path, document)
-    return Translation(path, document).values
+    return Translation(path, document)
 
 
 def parse(path):

@@ -6,10 +6,10 @@ import sys
 
 import click
 
-from .cli import CONTEXT
+from .cli import CONTEXT, Group, json_option
 
 
-@click.group(context_settings=CONTEXT)
+@click.group(cls=Group, context_settings=CONTEXT)
 def image() -> None:
     """Images that stout build made: what is in them, and why.
 
@@ -19,13 +19,14 @@ def image() -> None:
     """
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-
 @image.command("list", context_settings=CONTEXT)
 @json_option
 def list_command(as_json: bool) -> None:
-    """List the images that were built and are still there."""
+    """List the images that were built and are still there.
+
+    \b
+    stout image list
+    """
     from .images import list_images
     sys.exit(list_images(as_json))
 
@@ -35,7 +36,11 @@ def list_command(as_json: bool) -> None:
 @click.argument("path", default="/")
 @json_option
 def ls(file: str, path: str, as_json: bool) -> None:
-    """List a folder of an image."""
+    """List a folder of an image.
+
+    \b
+    stout image ls disk.qcow2 /etc
+    """
     from .images import ls as show
     sys.exit(show(file, path, as_json))
 
@@ -45,7 +50,11 @@ def ls(file: str, path: str, as_json: bool) -> None:
 @click.argument("path", default="/")
 @json_option
 def tree(file: str, path: str, as_json: bool) -> None:
-    """Draw an image's folders and files."""
+    """Draw an image's folders and files.
+
+    \b
+    stout image tree disk.qcow2 /usr/lib
+    """
     from .images import tree as show
     sys.exit(show(file, path, as_json))
 
@@ -54,7 +63,11 @@ def tree(file: str, path: str, as_json: bool) -> None:
 @click.argument("file")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 def cat(file: str, paths: tuple[str, ...]) -> None:
-    """Write files of an image to standard output."""
+    """Write files of an image to standard output.
+
+    \b
+    stout image cat disk.qcow2 /etc/passwd
+    """
     from .images import cat as show
     sys.exit(show(file, paths))
 
@@ -64,7 +77,11 @@ def cat(file: str, paths: tuple[str, ...]) -> None:
 @click.argument("path")
 @click.argument("target")
 def cp(file: str, path: str, target: str) -> None:
-    """Copy a file or folder out of an image."""
+    """Copy a file or folder out of an image.
+
+    \b
+    stout image cp disk.qcow2 /etc ./etc-of-the-image
+    """
     from .images import cp as copy
     sys.exit(copy(file, path, target))
 
@@ -75,7 +92,12 @@ def cp(file: str, path: str, target: str) -> None:
 @click.option("--left-out", is_flag=True, help="Instead, the files that build --minimal did not pack.")
 @json_option
 def inspect(file: str, pattern: str | None, left_out: bool, as_json: bool) -> None:
-    """Say how large each file is and why it is there, or those that match a PATTERN such as '/usr/lib/*'."""
+    """Say how large each file is and why it is there, or those that match a PATTERN such as '/usr/lib/*'.
+
+    \b
+    stout image inspect disk.qcow2
+    stout image inspect --left-out disk.qcow2
+    """
     from .images import inspect as look
     sys.exit(look(file, pattern, left_out, as_json))
 
@@ -84,6 +106,10 @@ def inspect(file: str, pattern: str | None, left_out: bool, as_json: bool) -> No
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @json_option
 def delete(files: tuple[str, ...], as_json: bool) -> None:
-    """Delete images that are in the list."""
+    """Delete images that are in the list.
+
+    \b
+    stout image delete disk.qcow2
+    """
     from .images import delete as take_out
     sys.exit(take_out(files, as_json))

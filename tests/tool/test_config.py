@@ -118,7 +118,18 @@ def test_keys_of_instances(config):
     from stout_tool import config as module
     path = config({"program": "/bin/true", "networks": ["backend"], "restart": "on-failure:3", "stop_timeout": 2.5, "tty": True,
                    "RunConfig": {"InstanceName": "web"}})
-    values = module.read(path)
+    values = module.read(path).values
     assert (values["name"], values["networks"], values["restart"], values["stop_timeout"], values["tty"]) == (
         "web", ["backend"], "on-failure:3", 2.5, True)
-    assert module.read(config({"RebootOnExit": True}))["restart"] == "always"
+    assert module.read(config({"RebootOnExit": True})).values["restart"] == "always"
+
+
+def test_keys_that_a_command_does_not_use_are_told(stout, compiled, config, tmp_path):
+    own = config(f"program: {compiled(PROGRAM)}\nname: web\nnetworks: [backend]\nrestart: always\n")
+    result = stout("run", "-c", own, "--dry-run")
+    assert result.returncode == 0
+    assert f"stout: {own}: stout run does not use name, networks, restart; stout instance create does.\n" in result.stderr.decode()
+    ops = config({"Program": compiled(PROGRAM), "RebootOnExit": True, "RunConfig": {"Memory": "96M", "InstanceName": "web"}}, "config.json")
+    assert "does not use RunConfig.InstanceName, RebootOnExit; stout" in stout("run", "-c", ops, "--dry-run").stderr.decode()
+    built = stout("build", "-t", "qemu", "-o", str(tmp_path / "made"), "-c", ops).stderr.decode()
+    assert "stout build does not use RunConfig.Memory, RunConfig.InstanceName, RebootOnExit." in built

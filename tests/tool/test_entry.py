@@ -2,6 +2,7 @@
 """The tool's own ends: what nobody foresaw is a sentence, and what a killed build left is removed by the next."""
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -96,3 +97,26 @@ def test_the_tool_starts_quickly():
         return after.children_user - before.children_user + after.children_system - before.children_system
 
     assert min(once() for _ in range(8)) < 0.15
+
+
+def every_command():
+    sys.path.insert(0, os.path.join(TOP, "scripts"))
+    from stout_tool.cli import main
+    from stout_tool.manual import commands
+    return list(commands(main))
+
+
+def test_every_command_has_an_example():
+    lacking = [name for name, command in every_command() if not re.search(rf"^ *(source <\()?{name}( |$)", command.help or "", re.M)]
+    assert lacking == []
+
+
+def test_usage_is_one_sentence_with_a_remedy():
+    for words, expected in ((["instanc", "list"], "There is no command stout instanc; did you mean instance?"),
+                            (["pkg", "lits"], "There is no command stout pkg lits; did you mean list?"),
+                            (["doctor", "--jsn"], "No such option: --jsn Did you mean --json?"),
+                            (["pkg", "describe"], "Missing argument 'NAME'; see: stout pkg describe --help"),
+                            (["build", "-t", "floppy", "x"], "see: stout build --help"), (["qqqq"], "There is no command stout qqqq; see --help.")):
+        result = subprocess.run(["/usr/bin/python3", "-m", "stout_tool", *words], env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=60)
+        assert result.returncode == 2 and result.stderr.startswith("stout: ") and result.stderr.count("\n") == 1, result.stderr
+        assert expected in result.stderr and not result.stdout

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from ..cli import CONTEXT, image_options
+from ..cli import CONTEXT, Group, image_options
 from ..config import merge
 
 HELP = {
@@ -19,7 +19,7 @@ HELP = {
 }
 
 
-@click.group(context_settings=CONTEXT)
+@click.group(cls=Group, context_settings=CONTEXT)
 def export() -> None:
     """Write the definition for running many machines of a program in an engine that exists.
 
@@ -30,7 +30,9 @@ def export() -> None:
 
 
 def add(engine: str) -> None:
-    @export.command(engine, help=HELP[engine], context_settings=dict(CONTEXT, allow_interspersed_args=False))
+    text, _, example = HELP[engine].partition(": ")
+
+    @export.command(engine, help=f"{text}.\n\n\b\nstout export {engine} -m 128M -o web nginx -g 'daemon off;'\n{example}", context_settings=dict(CONTEXT, allow_interspersed_args=False))
     @click.option("-o", "--output", metavar="DIR", help="The folder to make (default: the machine's name).")
     @click.option("--name", metavar="NAME", help="What the machine is called (default: the program's name).")
     @click.option("--count", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many machines.")

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from ..cli import CONTEXT, image_options, machine_options
+from ..cli import CONTEXT, Group, image_options, json_option, machine_options, with_options
 
 
-@click.group(context_settings=CONTEXT)
+@click.group(cls=Group, context_settings=CONTEXT)
 def pkg() -> None:
     """Packages: runtimes and root file systems in a store of your own.
 
@@ -20,24 +20,22 @@ def pkg() -> None:
     """
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-making_options = (
+making = with_options((
     click.option("-n", "--name", metavar="NAME", help="The package's name (default: from what it is made of)."),
     click.option("-f", "--force", is_flag=True, help="Replace a package of the same name."),
     json_option,
-)
-
-
-def making(command: Any) -> Any:
-    for option in reversed(making_options):
-        command = option(command)
-    return command
+))
 
 
 @pkg.command("list", context_settings=CONTEXT)
 @json_option
 def list_command(as_json: bool) -> None:
-    """List the packages of the store."""
+    """List the packages of the store.
+
+    \b
+    stout pkg list
+    stout pkg list --json
+    """
     from .commands import list_packages
     sys.exit(list_packages(as_json))
 
@@ -46,7 +44,11 @@ def list_command(as_json: bool) -> None:
 @click.argument("text")
 @json_option
 def search(text: str, as_json: bool) -> None:
-    """Find TEXT among the names of packages: in the store, Node.js's versions, Debian's."""
+    """Find TEXT among the names of packages: in the store, Node.js's versions, Debian's.
+
+    \b
+    stout pkg search redis
+    """
     from .search import search as find
     sys.exit(find(text, as_json))
 
@@ -55,7 +57,11 @@ def search(text: str, as_json: bool) -> None:
 @click.argument("name")
 @json_option
 def describe(name: str, as_json: bool) -> None:
-    """Say what a package runs, and where it is from."""
+    """Say what a package runs, and where it is from.
+
+    \b
+    stout pkg describe node_v14.2.0
+    """
     from .commands import describe as say
     sys.exit(say(name, as_json))
 
@@ -65,7 +71,11 @@ def describe(name: str, as_json: bool) -> None:
 @click.argument("pattern", required=False)
 @json_option
 def contents(name: str, pattern: str | None, as_json: bool) -> None:
-    """List a package's files, or those that match a PATTERN such as '/etc/*'."""
+    """List a package's files, or those that match a PATTERN such as '/etc/*'.
+
+    \b
+    stout pkg contents redis-server '/etc/*'
+    """
     from .commands import contents as show
     sys.exit(show(name, pattern, as_json))
 
@@ -74,7 +84,11 @@ def contents(name: str, pattern: str | None, as_json: bool) -> None:
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @json_option
 def remove(names: tuple[str, ...], as_json: bool) -> None:
-    """Remove packages from the store."""
+    """Remove packages from the store.
+
+    \b
+    stout pkg remove node_v14.2.0
+    """
     from .commands import remove as take_out
     sys.exit(take_out(names, as_json))
 
@@ -100,7 +114,7 @@ def load(context: click.Context, name: str, config: str | None, words: tuple[str
     sys.exit(run(RunOptions(**merge(context, config, values))))
 
 
-what_it_runs_options = (
+what_it_runs = with_options((
     click.option("--program", metavar="PATH", help="The program in the folder (default: the only one in it)."),
     click.option("-a", "--args", multiple=True, metavar="ARG", help="An argument that the program always gets."),
     click.option("-e", "--env", multiple=True, metavar="NAME=VALUE", help="A variable that it gets."),
@@ -109,13 +123,7 @@ what_it_runs_options = (
     click.option("-p", "--port", "ports", multiple=True, metavar="PORT[/udp]", help="A port it listens on, for people who read describe."),
     click.option("--description", metavar="TEXT", help="One line for list and describe."),
     click.option("--secrets", is_flag=True, help="Also take files that look like secrets: .env, private keys, .git."),
-)
-
-
-def what_it_runs(command: Any) -> Any:
-    for option in reversed(what_it_runs_options):
-        command = option(command)
-    return command
+))
 
 
 @pkg.command("from-dir", context_settings=CONTEXT)
@@ -172,7 +180,11 @@ def from_docker(image: str, **values: Any) -> None:
 @click.option("-f", "--force", is_flag=True, help="Fetch it again.")
 @json_option
 def get(**values: Any) -> None:
-    """Fetch a package: node_v14.2.0, or node_v20 for the newest of these."""
+    """Fetch a package: node_v14.2.0, or node_v20 for the newest of these.
+
+    \b
+    stout pkg get node_v14.2.0
+    """
     from .get import get as fetch
     sys.exit(fetch(**values))
 
