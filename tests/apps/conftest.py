@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 STOUT = os.path.join(TOP, "stout")
 ACCEL = os.environ.get("STOUT_TEST_ACCEL", "tcg")
-sys.path.insert(0, HERE)
+sys.path[:0] = [HERE, os.path.join(TOP, "tests")]
 
 
 def free_port():

@@ -157,12 +157,3 @@ def test_configuration_of_a_folder(machine, tmp_path):
     subprocess.run([STOUT, "init", str(tmp_path)], check=True)
     started = machine(guest_port=8083, options=["-c", str(tmp_path / "stout.yaml")])
     assert started.wait_for_http()[1].startswith(b"Hello from Unikernel!")
-
-
-def test_the_tutorial(tmp_path):
-    """A hundred megabytes of node by GRUB's FAT driver, with the option where users of ops put it."""
-    source = os.path.join(TOP, "examples", "node-hello", "server.js")
-    result = subprocess.run([STOUT, "build", source, "-t", "virtualbox"], cwd=tmp_path, capture_output=True, text=True,
-                            check=False)
-    assert (result.returncode, result.stdout) == (0, f"{tmp_path}/server.vdi\n{tmp_path}/server.ova\n"), result.stderr
-    assert b"Hello from Unikernel!" in fetch(tmp_path / "server.vdi", "vdi", "pc", "bios", "1G", "e1000")

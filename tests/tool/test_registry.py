@@ -2,73 +2,24 @@
 """Packages from npm, with a registry on this machine."""
 import base64
 import hashlib
-import http.server
-import io
 import json
 import shutil
-import tarfile
 import threading
 
 import pytest
+from npm_registry import Registry, settings
 from test_run import archive_of, content, dry, manifest_of, refused
 
 pytestmark = pytest.mark.skipif(shutil.which("npm") is None, reason="no npm")
 
 
-class Registry:
-    """The documents and archives of some packages, as a registry serves them."""
-
-    def __init__(self):
-        self.documents, self.archives, self.spoiled = {}, {}, set()
-
-    def add(self, name, version, files, **more):
-        buffer = io.BytesIO()
-        files = {"package.json": json.dumps({"name": name, "version": version, **more}), **files}
-        with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-            for path, data in files.items():
-                info = tarfile.TarInfo(f"package/{path}")
-                data = data if isinstance(data, bytes) else data.encode()
-                info.size, info.mode = len(data), 0o755
-                tar.addfile(info, io.BytesIO(data))
-        archive = f"/{name}/-/{name.rpartition('/')[2]}-{version}.tgz"
-        self.archives[archive] = buffer.getvalue()
-        integrity = "sha512-" + base64.b64encode(hashlib.sha512(buffer.getvalue()).digest()).decode()
-        document = self.documents.setdefault(f"/{name}", {"name": name, "dist-tags": {}, "versions": {}})
-        document["dist-tags"]["latest"] = version
-        document["versions"][version] = {"name": name, "version": version, "dist": {"integrity": integrity, "tarball": archive}, **more}
-
-    def answer(self, path, base):
-        path = path.replace("%2f", "/").replace("%2F", "/")
-        if path in self.archives:
-            return b"spoiled" + self.archives[path] if path in self.spoiled else self.archives[path]
-        if path not in self.documents:
-            return None
-        document = json.loads(json.dumps(self.documents[path]))
-        for version in document["versions"].values():
-            version["dist"]["tarball"] = base + version["dist"]["tarball"]
-        return json.dumps(document).encode()
-
-
 @pytest.fixture
 def registry(tmp_path, monkeypatch):
     content_of = Registry()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self):  # pylint: disable=invalid-name
-            data = content_of.answer(self.path, f"http://127.0.0.1:{self.server.server_port}")
-            self.send_response(200 if data else 404)
-            self.send_header("Content-Length", str(len(data or b"{}")))
-            self.end_headers()
-            self.wfile.write(data or b"{}")
-
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    with content_of.server() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        for name, value in (("registry", f"http://127.0.0.1:{server.server_port}/"), ("cache", str(tmp_path / "npm")),
-                            ("userconfig", str(tmp_path / "npmrc")), ("fetch_retries", "0"), ("offline", "false")):
-            monkeypatch.setenv(f"npm_config_{name}", value)
+        for name, value in settings(server.server_port, tmp_path).items():
+            monkeypatch.setenv(name, value)
         yield content_of
         server.shutdown()
 
