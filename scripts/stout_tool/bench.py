@@ -205,7 +205,7 @@ class Figure:
 
     def measure(self, bench):
         """Targets are ratios to Linux where there is a Linux figure, else bounds of our own."""
-        ours, linux = self.function(bench)
+        ours, linux, *more = self.function(bench)
         ratio = ours / linux if linux else None
         value = ratio if linux else ours
         met = value >= self.target if self.higher else value <= self.target
@@ -213,6 +213,8 @@ class Figure:
                "target": self.target, "higher": self.higher, "met": bool(met)}
         if bench.link and self.name.startswith(("network", "servers")):
             row["link"] = bench.link.kind
+        for parts in more:  # for JSON
+            row.update(parts)
         return row
 
 

@@ -69,12 +69,16 @@ def nginx_large(bench):
     return nginx(bench).medians(web_load(8080, "/1m"))
 
 
-@cached
-def go(bench):
+def go_guests(bench):
     path = bench.path("go-server")
     env = dict(os.environ, CGO_ENABLED="0", GO111MODULE="off", GOFLAGS="", GOCACHE=os.path.join(TOP, "build", "go-cache"))
     subprocess.run([need("go"), "build", "-o", path, os.path.join(TOP, "tests/apps/go/server.go")], check=True, env=env)
-    return Guests(bench, "go", [path], [8080]).medians(web_load(8080, "/"))
+    return Guests(bench, "go", [path], [8080])
+
+
+@cached
+def go(bench):
+    return go_guests(bench).medians(web_load(8080, "/"))
 
 
 # ---- Redis, memcached -----------------------------------------------------------------------------------
@@ -105,23 +109,31 @@ def redis(bench):
     return redis_guests(bench).medians(measure)
 
 
+def memcached_guests(bench):
+    return Guests(bench, "memcached", [need("memcached"), "-u", "root"], [11211])
+
+
+def memcached_get(bench, the_link, seconds):
+    """What tests/bench/network.c says of a load of gets, whose value is set first."""
+    host, port = the_link.address(11211)
+
+    def load(time, connections, request, answer):
+        text = the_link.run(program(bench), "load", host, port, time, connections, request, answer)
+        return {name: int(value) for name, value in re.findall(r"^load_(\w+) (\d+)$", text, re.MULTILINE)}
+
+    value = "v" * MEMCACHED_VALUE
+    load(0, 1, f"set key 0 0 {MEMCACHED_VALUE}\\r\\n{value}\\r\\n", len("STORED\r\n"))
+    return load(seconds, CONNECTIONS, "get key\\r\\n", len(f"VALUE key 0 {MEMCACHED_VALUE}\r\n{value}\r\nEND\r\n"))
+
+
 @cached
 def memcached(bench):
     def measure(the_link):
-        host, port = the_link.address(11211)
-
-        def load(seconds, connections, request, answer):
-            text = the_link.run(program(bench), "load", host, port, seconds, connections, request, answer)
-            return {name: int(value) for name, value in re.findall(r"^load_(\w+) (\d+)$", text, re.MULTILINE)}
-
-        value = "v" * MEMCACHED_VALUE
-        load(0, 1, f"set key 0 0 {MEMCACHED_VALUE}\\r\\n{value}\\r\\n", len("STORED\r\n"))
-        answer = len(f"VALUE key 0 {MEMCACHED_VALUE}\r\n{value}\r\nEND\r\n")
-        load(WARM_UP, CONNECTIONS, "get key\\r\\n", answer)
-        found = load(SECONDS, CONNECTIONS, "get key\\r\\n", answer)
+        memcached_get(bench, the_link, WARM_UP)
+        found = memcached_get(bench, the_link, SECONDS)
         return {"rate": found["rate"], "p99": found["p99"] / 1000}
 
-    return Guests(bench, "memcached", [need("memcached"), "-u", "root"], [11211]).medians(measure)
+    return memcached_guests(bench).medians(measure)
 
 
 # ---- Rows ---------------------------------------------------------------------------------------------
@@ -161,11 +173,14 @@ def web_work(port, path):
     return work
 
 
-def redis_work(the_link):
-    count = 30_000
-    host, port = the_link.address(6379)
-    the_link.run(need("redis-benchmark"), "-h", host, "-p", port, "-c", CONNECTIONS, "-n", count, "-t", "get", "-q")
-    return count
+def redis_work(depth):
+    def work(the_link):
+        count = 30_000 * depth
+        host, port = the_link.address(6379)
+        the_link.run(need("redis-benchmark"), "-h", host, "-p", port, "-c", CONNECTIONS, "-P", depth, "-n", count, "-t", "get", "-q")
+        return count
+
+    return work
 
 
 @cached
@@ -181,18 +196,38 @@ def nginx_costs(bench):
 
 @cached
 def redis_costs(bench):
-    return redis_guests(bench).counts(redis_work)
+    return redis_guests(bench).counts(redis_work(1))
+
+
+@cached
+def redis_pipelined_costs(bench):
+    return redis_guests(bench).counts(redis_work(16))
+
+
+@cached
+def memcached_costs(bench):
+    return memcached_guests(bench).counts(lambda the_link: memcached_get(bench, the_link, SECONDS)["count"])
+
+
+@cached
+def go_costs(bench):
+    return go_guests(bench).counts(web_work(8080, "/"))
 
 
 def add_cost(name, costs, target):
     @Figure(f"servers: instructions for a request, {name}", "", 1 / target, slow=True)
     def measure(bench):
-        return instructions_of(costs(bench))
+        found = costs(bench)
+        parts = {name: {"program": cost[0], "kernel": cost[2]} for name, cost in zip(("ours_parts", "linux_parts"), found)}
+        return *instructions_of(found), parts
 
 
 add_cost("Node hello", node_costs, 2)
 add_cost("nginx 1 KiB", nginx_costs, 3.5)
+add_cost("Go net/http", go_costs, 2.5)
 add_cost("Redis GET", redis_costs, 2.5)
+add_cost("Redis GET 16 at a time", redis_pipelined_costs, 2.5)
+add_cost("memcached get", memcached_costs, 2.5)
 
 
 @Figure("servers: the program's own part of these instructions, Node hello", "%", 90, higher=True, slow=True)
