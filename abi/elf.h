@@ -68,5 +68,6 @@ _Static_assert(sizeof(struct abi_elf_segment) == 56, "Elf64_Phdr");
 #define ABI_AT_RANDOM       25
 #define ABI_AT_HWCAP2       26
 #define ABI_AT_EXECFN       31
+#define ABI_AT_SYSINFO      32 /* of i386; here for the shipped musl */
 #define ABI_AT_SYSINFO_EHDR 33
 #define ABI_AT_MINSIGSTKSZ  51

@@ -291,6 +291,8 @@ bool arch_follows_call(const uint8_t before[8]);
 /* AT_HWCAP and AT_HWCAP2 as Linux would give them, less what ring 0 cannot hold. */
 unsigned long arch_hwcap(void);
 unsigned long arch_hwcap2(void);
+/* AT_SYSINFO: where a program may jump instead of a syscall instruction (libc/musl); 0: nowhere (sysinfo=off). */
+uintptr_t arch_call_entry(void);
 /* The text of /proc/cpuinfo for one CPU; the length, as format_string() counts. */
 int arch_cpuinfo(unsigned cpu, char *buf, size_t size);
 /* A processor's cache, in the order that Linux numbers them; false: there is none of this index. */

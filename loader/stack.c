@@ -73,6 +73,8 @@ static unsigned auxv_fill(struct exec *exec, uintptr_t vdso, uintptr_t random, u
     memset(exec->auxv, 0, sizeof(exec->auxv));
     if (vdso)
         n = auxv_add(exec, n, ABI_AT_SYSINFO_EHDR, vdso);
+    if (arch_call_entry())
+        n = auxv_add(exec, n, ABI_AT_SYSINFO, arch_call_entry());
     n = auxv_add(exec, n, ABI_AT_MINSIGSTKSZ, arch_signal_frame_size());
     n = auxv_add(exec, n, ABI_AT_HWCAP, arch_hwcap());
     n = auxv_add(exec, n, ABI_AT_PAGESZ, PAGE_SIZE);

@@ -9,6 +9,7 @@
  */
 #include "abi/syscall_nr.h"
 #include "arch/x86_64/call_patch.h"
+#include "kernel/options.h"
 #include "kernel/syscall.h"
 
 typedef void call_function(void); /* of any type: the entry code calls it */
@@ -33,6 +34,11 @@ call_function *const call_table[SYSCALL_MAX] = {
     [SYS_rt_sigreturn] = patched_fully,
 };
 #undef SYSCALL
+
+uintptr_t arch_call_entry(void)
+{
+    return option_bool("sysinfo", true) ? (uintptr_t)patched_entry : 0;
+}
 
 uintptr_t call_entry(uint64_t nr)
 {

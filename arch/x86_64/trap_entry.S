@@ -195,6 +195,11 @@ trap_debug:
     movq AT_RIP(%rsp), %rdx
     shrq $47, %rdx
     jz move
+    /* A step into a patched call is one to its syscall instruction. */
+    movq AT_RIP(%rsp), %rdx
+    subq $patched_begin, %rdx
+    cmpq $(patched_entered - patched_begin), %rdx
+    jb undo_patched
     popq %rdx
     popq %rcx
     popq %rax

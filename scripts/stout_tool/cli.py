@@ -90,6 +90,7 @@ def image_options(program=True):
         click.option("--kernel", metavar="FILE", help="Start another kernel image."),
         click.option("--kernel-option", "kernel_options", multiple=True, metavar="NAME[=VALUE]",
                      help="An option for the kernel."),
+        click.option("--own-musl", is_flag=True, help="Leave a program its own musl, not the one whose system calls are jumps."),
         click.option("-c", "--config", metavar="FILE", help="Read options from a YAML or JSON file, also an ops config.json."),
         click.option("--minimal", is_flag=True, help="Run the program once, and pack only what it opened then (and --add)."),
         click.option("--exercise", metavar="COMMAND", help="With --minimal: run until this command of this host succeeds."),

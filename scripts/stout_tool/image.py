@@ -3,7 +3,7 @@
 import os
 import stat
 
-from . import defaults, manifest, recipes
+from . import defaults, manifest, musl, recipes
 from .cpio import CpioError, CpioWriter
 from .elf import check_ident, is_linked
 from .errors import StoutError, cannot_run, not_found, usage
@@ -95,6 +95,8 @@ class Image:
             self._add_loader_config()
             if not self.options.root or self.tree.follow(self.cwd) not in self.tree:
                 self._add_cwd()
+        if not self.options.own_musl:
+            musl.replace(self.tree, self.say)
         self.put_manifest(self.trace, self.stdio)
         if self.options.keep_reasons:
             self.put_reasons()

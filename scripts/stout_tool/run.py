@@ -40,6 +40,7 @@ class RunOptions:
         self.dry_run = values.get("dry_run", False)
         self.gdb = values.get("gdb", False)
         self.kernel = values.get("kernel") or os.environ.get("STOUT_KERNEL")
+        self.own_musl = bool(values.get("own_musl"))
         self.kernel_options = list(values.get("kernel_options", ()))
         self.qemu_args = [word for text in values.get("qemu_args", ()) for word in shlex.split(text)]
         self.cpus = values.get("cpus", 1)

@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 
+from . import musl
 from .errors import StoutError
 from .kernel import build
 from .paths import TOP, build_dir, kernel_path
@@ -248,6 +249,7 @@ def build_kernel():
     path = kernel_path()
     if not os.path.exists(path) or os.stat(path).st_mtime < newest_source():
         build("release", [path])
+    musl.shipped()
     os.environ["STOUT_NO_BUILD"] = "1"
 
 
