@@ -161,9 +161,21 @@ static const struct pseudo_entry kernel_entries[] = {
 
 /* ---- vm -------------------------------------------------------------------------------------- */
 
+/* 1: pages of files, 2: the rest; 4 is for Linux's log. */
+static int store_drop_caches(const struct pseudo_ref *ref, char *buf, size_t len)
+{
+    long value = pseudo_number(buf, strcspn(buf, "\n"));
+
+    if (value < 1 || value > 4)
+        return -EINVAL;
+    frame_drop_caches(value & 1, value & 2);
+    return 0;
+}
+
 static const struct pseudo_entry vm_entries[] = {
     FIXED("dirty_background_ratio", "10\n"),
     FIXED("dirty_ratio", "20\n"),
+    { .name = "drop_caches", .mode = ABI_S_IFREG | 0200, .store = store_drop_caches },
     FIXED("hugetlb_shm_group", "0\n"),
     FIXED("max_map_count", "65530\n"),
     FIXED("min_free_kbytes", "1024\n"),

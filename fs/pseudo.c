@@ -282,6 +282,8 @@ struct pseudo_file {
 
 static int pseudo_open(struct inode *inode, struct file *file)
 {
+    if (!pseudo_ref_of(inode)->entry->show && file_can_read(file))
+        return -EACCES; /* as Linux's sysctl, even to root */
     struct pseudo_file *open = kzalloc(sizeof(*open), ALLOC_WAIT);
     if (!open)
         return -ENOMEM;
@@ -309,7 +311,7 @@ static int text_make(struct file *file, struct pseudo_file *open)
     const struct pseudo_ref *ref = pseudo_ref_of(file->inode);
     text_fini(&open->text);
     open->is_made = false;
-    int err = ref->entry->show ? ref->entry->show(ref, &open->text) : -EINVAL;
+    int err = ref->entry->show(ref, &open->text);
     if (!err && open->text.failed)
         err = -ENOMEM;
     open->is_made = !err;

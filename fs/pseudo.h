@@ -24,7 +24,7 @@ struct pseudo_ref {
 struct pseudo_entry {
     const char *name; /* NULL ends an array; the name of a dynamic entry is not looked at */
     unsigned mode;    /* type and permissions */
-    /* A file's text; a link's target.  0 or -errno. */
+    /* A file's text (NULL: it is only written); a link's target.  0 or -errno. */
     int (*show)(const struct pseudo_ref *ref, struct text *text);
     /* A write(): all of it, in kernel memory, NUL-terminated. 0 or -errno.  NULL: -EACCES at open by mode. */
     int (*store)(const struct pseudo_ref *ref, char *buf, size_t len);

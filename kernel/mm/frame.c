@@ -199,30 +199,51 @@ void shrinker_register(struct shrinker *shrinker)
     spin_unlock_irq(&frame_lock, irq);
 }
 
-/* Whether another try makes sense. */
-static bool frame_reclaim(size_t npages)
+static bool shrink_begin(struct thread *self)
 {
-    struct thread *self = arch_current(), *nobody = NULL;
+    struct thread *nobody = NULL;
 
-    if (!self || !arch_irq_enabled() || __atomic_load_n(&shrinking, __ATOMIC_RELAXED) == self)
-        return false;
     if (!__atomic_compare_exchange_n(&shrinking, &nobody, self, false, __ATOMIC_ACQUIRE,
                                      __ATOMIC_RELAXED)) {
         sched_yield();
-        return true;
+        return false;
     }
     arch_call_on_cpus(~0ULL >> (64 - MAX(1, MIN(64, arch_cpu_count()))), cache_drain_here, NULL);
+    return true;
+}
 
-    size_t freed = 0, wanted = MAX(npages, RECLAIM_PAGES);
+/* How many pages. */
+static size_t shrink(size_t wanted, bool files, bool rest)
+{
+    size_t freed = 0;
     struct shrinker *shrinker;
+
     /* Shrinkers are never taken off the list. */
     list_for_each (shrinker, &shrinkers, node) {
         if (freed >= wanted)
             break;
-        freed += shrinker->shrink(wanted - freed);
+        if (shrinker->has_files ? files : rest)
+            freed += shrinker->shrink(wanted - freed);
     }
     __atomic_store_n(&shrinking, NULL, __ATOMIC_RELEASE);
-    return freed > 0;
+    return freed;
+}
+
+/* Whether another try makes sense. */
+static bool frame_reclaim(size_t npages)
+{
+    struct thread *self = arch_current();
+
+    if (!self || !arch_irq_enabled() || __atomic_load_n(&shrinking, __ATOMIC_RELAXED) == self)
+        return false;
+    return !shrink_begin(self) || shrink(MAX(npages, RECLAIM_PAGES), true, true) > 0;
+}
+
+void frame_drop_caches(bool files, bool rest)
+{
+    while (!shrink_begin(arch_current()))
+        ;
+    (void)shrink(SIZE_MAX, files, rest);
 }
 
 /* ---- The interface ------------------------------------------------------------------ */

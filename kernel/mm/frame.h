@@ -96,11 +96,14 @@ uint64_t frame_free_bytes(void);
 struct shrinker {
     struct list node;
     const char *name;
+    bool has_files; /* what it holds can be read again */
     /* Tries to free npages; returns how many it did.  May sleep, but locks are only tried: the
      * allocation that waits for this may hold any of them. */
     size_t (*shrink)(size_t npages);
 };
 void shrinker_register(struct shrinker *shrinker);
+/* All that the shrinkers give of files, of the rest, or of both.  Threads only, without locks. */
+void frame_drop_caches(bool files, bool rest);
 
 /* For tests: the n-th allocation from now on and all after it fail; 0: none does. */
 void frame_fail_from(uint64_t n);

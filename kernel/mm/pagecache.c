@@ -39,7 +39,9 @@ static bool can_refill(const struct pagecache *cache)
 
 int pagecache_create(const struct pagecache_ops *ops, void *owner, struct pagecache **out)
 {
-    static struct shrinker shrinker = { .name = "page cache", .shrink = pagecache_shrink };
+    static struct shrinker shrinker = { .name = "page cache",
+                                        .has_files = true,
+                                        .shrink = pagecache_shrink };
     static bool is_registered;
     struct pagecache *cache = kzalloc(sizeof(*cache), ALLOC_WAIT);
 

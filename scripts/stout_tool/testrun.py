@@ -143,8 +143,9 @@ def run_pytest(job, pattern, results):
                    f"--rootdir={TOP}", *job.command]
         if pattern:
             command += ["-k", pattern]
+        environment = os.environ | {"STOUT_TEST_TIMEOUT": str(job.timeout)}
         try:
-            result = subprocess.run(command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            result = subprocess.run(command, cwd=TOP, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                     stderr=subprocess.STDOUT, timeout=job.timeout, check=False)
         except subprocess.TimeoutExpired as expired:
             text = (expired.stdout or b"").decode("utf-8", "replace")[-4000:]

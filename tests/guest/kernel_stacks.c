@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * The kernel gives back what a thousand threads needed when they have ended, and it can be used again.
+ * The kernel gives back what a thousand threads needed when they have ended, and it can be used again; the stacks that
+ * it keeps for later ones are there for everybody who asks (drop_caches), also while threads come and go.
  * test: flags=-pthread cpus=2 memory=256M timeout=60 only=guest
  */
 #include "check.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sys/mman.h>
 
@@ -12,6 +14,8 @@
 #define STACK_SIZE 16384
 #define KEPT_KIB                                                                                   \
     3072 /* of some 16 MiB of kernel stacks: what is kept for later threads, and other caches */
+
+#define STACKS_KIB 1024 /* what it keeps of them at least */
 
 static pthread_barrier_t all_there, all_go;
 
@@ -57,6 +61,50 @@ static long free_kib(void)
     return kib;
 }
 
+static void drop_caches(const char *what)
+{
+    int fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
+
+    CHECK(write(fd, what, strlen(what)) == (ssize_t)strlen(what));
+    close(fd);
+}
+
+static void test_shrink(void)
+{
+    drop_caches("1\n");
+    long before = free_kib();
+    drop_caches("2\n");
+    long now = free_kib();
+    if (now - before < STACKS_KIB)
+        printf("free KiB %ld, was %ld\n", now, before);
+    CHECK(now - before >= STACKS_KIB);
+    int fd = open("/proc/sys/vm/drop_caches", O_WRONLY);
+    CHECK_ERRNO(write(fd, "5", 1), EINVAL);
+    CHECK_ERRNO(write(fd, "0", 1), EINVAL);
+    close(fd);
+    CHECK_ERRNO(open("/proc/sys/vm/drop_caches", O_RDONLY), EACCES);
+}
+
+static volatile bool is_over;
+
+static void *drop_again_and_again(void *arg)
+{
+    while (!is_over)
+        drop_caches("3");
+    return arg;
+}
+
+static void test_shrink_beside(void)
+{
+    pthread_t thread;
+
+    NEED(pthread_create(&thread, NULL, drop_again_and_again, NULL) == 0);
+    for (int round = 0; round < 8; round++)
+        run(150);
+    is_over = true;
+    pthread_join(thread, NULL);
+}
+
 int main(void)
 {
     run(20);
@@ -71,5 +119,7 @@ int main(void)
             printf("free KiB %ld, was %ld\n", now, before);
         CHECK(before - now <= KEPT_KIB);
     }
+    test_shrink();
+    test_shrink_beside();
     return check_end();
 }

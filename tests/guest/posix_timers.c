@@ -68,23 +68,41 @@ static void set(timer_t timer, long value_ms, long interval_ms)
     CHECK(!timer_settime(timer, 0, &spec, NULL));
 }
 
+static int64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return now.tv_sec * 1000 * MS + now.tv_nsec;
+}
+
+/* What is left of total, of which at least `passed` is over, and no more than since start. */
+static bool is_left(struct timespec left, int64_t total, int64_t passed, int64_t start)
+{
+    int64_t ns = left.tv_sec * 1000 * MS + left.tv_nsec;
+
+    return ns <= total - passed && ns >= total - (now_ns() - start);
+}
+
 static void test_once(void)
 {
     timer_t timer = make(CLOCK_MONOTONIC, SIGUSR1, 42);
     struct itimerspec spec, old;
+    int64_t start = now_ns();
 
     nsignals = 0;
-    set(timer, 20, 0);
+    set(timer, 5000, 3000);
     CHECK(!timer_gettime(timer, &spec));
-    CHECK(spec.it_value.tv_sec == 0 && spec.it_value.tv_nsec > 0 &&
-          spec.it_value.tv_nsec <= 20 * MS);
+    CHECK(is_left(spec.it_value, 5000 * MS, 0, start) && spec.it_interval.tv_sec == 3);
+    set(timer, 20, 0);
     sleep_ms(60);
     CHECK(nsignals == 1 && last_value == 42 && last_code == SI_TIMER && last_overrun == 0);
     CHECK(!timer_gettime(timer, &spec) && spec.it_value.tv_nsec == 0);
+    start = now_ns();
     set(timer, 5000, 3000);
     spec = (struct itimerspec){ 0 };
     CHECK(!timer_settime(timer, 0, &spec, &old));
-    CHECK(old.it_value.tv_sec == 4 && old.it_interval.tv_sec == 3);
+    CHECK(is_left(old.it_value, 5000 * MS, 0, start) && old.it_interval.tv_sec == 3);
     CHECK(!timer_delete(timer));
     CHECK_ERRNO(timer_delete(timer), EINVAL);
     CHECK_ERRNO(timer_settime(timer, 0, &spec, NULL), EINVAL);
@@ -114,18 +132,19 @@ static void test_overrun(void)
     sigaddset(&mask, SIGRTMIN);
     sigprocmask(SIG_BLOCK, &mask, &old);
     nsignals = 0;
+    int64_t start = now_ns();
     set(timer, 5, 5);
     sleep_ms(103);
     sigprocmask(SIG_SETMASK, &old, NULL);
     CHECK(nsignals >= 1 && last_overrun + nsignals >= 10);
-    CHECK(timer_getoverrun(timer) <= 20);
+    int overrun = timer_getoverrun(timer);
+    CHECK(overrun <= (now_ns() - start) / (5 * MS));
     timer_delete(timer);
 }
 
 static void test_periodic(void)
 {
     timer_t timer = make(CLOCK_MONOTONIC, SIGUSR1, 3);
-    int total = 0;
 
     nsignals = 0;
     int64_t start = now_ns();
@@ -133,10 +152,10 @@ static void test_periodic(void)
     while (nsignals < 10)
         sleep_ms(1);
     CHECK(now_ns() - start >= 99 * MS);
-    total = nsignals;
     timer_delete(timer);
+    int total = nsignals;
     sleep_ms(30);
-    CHECK(nsignals - total <= 1);
+    CHECK(nsignals == total);
 }
 
 static void *on_own_thread(void *arg)
@@ -148,9 +167,11 @@ static void *on_own_thread(void *arg)
     event._sigev_un._tid = tid;
     NEED(!timer_create(CLOCK_THREAD_CPUTIME_ID, &event, &timer));
     nsignals = 0;
+    int64_t used = clock_ns(CLOCK_THREAD_CPUTIME_ID);
     set(timer, 20, 0);
     sleep_ms(50);
-    CHECK(nsignals == 0); /* no CPU time has passed */
+    used = clock_ns(CLOCK_THREAD_CPUTIME_ID) - used;
+    CHECK(nsignals == 0 || used >= 20 * MS); /* hardly any CPU time has passed */
     burn_ms(CLOCK_THREAD_CPUTIME_ID, 60);
     CHECK(nsignals == 1 && last_tid == tid);
     timer_delete(timer);
@@ -172,10 +193,14 @@ static void test_itimers(void)
     struct itimerval value = { .it_value = { 0, 20000 } }, old;
 
     nsignals = 0;
+    int64_t used = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
     CHECK(!setitimer(ITIMER_PROF, &value, NULL));
     sleep_ms(60);
-    CHECK(nsignals == 0);
-    burn_ms(CLOCK_PROCESS_CPUTIME_ID, 60);
+    used = clock_ns(CLOCK_PROCESS_CPUTIME_ID) - used;
+    CHECK(nsignals == 0 || used >= 20 * MS);
+    /* Linux charges whole ticks to whom they find running, which on a busy machine may be others for long. */
+    for (int i = 0; i < 50 && (i == 0 || nsignals == 0); i++)
+        burn_ms(CLOCK_PROCESS_CPUTIME_ID, 60);
     CHECK(nsignals == 1);
     nsignals = 0;
     value.it_interval.tv_usec = 20000;
@@ -208,14 +233,15 @@ static void test_children(void)
 
 static void test_sleep(void)
 {
-    struct timespec time = { 0, 200 * MS }, left = { 9, 9 };
+    struct timespec time = { 10, 0 }, left = { 99, 9 };
 
     handle(SIGALRM, SA_RESTART);
-    ualarm(30000, 0);
     int64_t start = now_ns();
+    ualarm(30000, 30000); /* again, if the first one comes before the sleep */
     CHECK_ERRNO(nanosleep(&time, &left), EINTR); /* a handler ends it even with SA_RESTART */
-    CHECK(left.tv_sec == 0 && left.tv_nsec > 50 * MS && left.tv_nsec < 175 * MS);
-    CHECK(now_ns() - start < 150 * MS);
+    CHECK(is_left(left, 10000 * MS, -MS, start)); /* a slack of the timer */
+    ualarm(0, 0);
+    left = (struct timespec){ 0, 5 * MS };
     clock_gettime(CLOCK_MONOTONIC, &time);
     time.tv_nsec += 30 * MS;
     time.tv_sec += time.tv_nsec / 1000000000;
@@ -229,7 +255,7 @@ static void test_sleep(void)
 }
 
 /* Stopped and continued, a sleep goes on by itself and ends when it would have. */
-static void test_stopped_sleep(void)
+static int64_t stopped_sleep(void)
 {
     int64_t start = now_ns();
     pid_t pid = fork();
@@ -238,18 +264,31 @@ static void test_stopped_sleep(void)
         struct timespec time = { 0, 150 * MS };
         _exit(nanosleep(&time, NULL) != 0);
     }
-    sleep_ms(30);
+    sleep_ms(60);
     kill(pid, SIGSTOP);
-    sleep_ms(30);
+    sleep_ms(60);
     kill(pid, SIGCONT);
     int status;
     CHECK(waitpid(pid, &status, 0) == pid && status == 0);
-    CHECK(now_ns() - start >= 150 * MS && now_ns() - start < 400 * MS);
+    return now_ns() - start;
+}
+
+/* One that began anew would end after 270 ms; a busy machine may make some of them late. */
+static void test_stopped_sleep(void)
+{
+    int64_t shortest = INT64_MAX;
+
+    for (int i = 0; i < 10 && shortest >= 260 * MS; i++) {
+        int64_t time = stopped_sleep();
+        shortest = time < shortest ? time : shortest;
+        CHECK(time >= 150 * MS);
+    }
+    CHECK(shortest < 260 * MS);
 }
 
 static void *idle_thread(void *arg)
 {
-    sleep_ms(150);
+    pthread_barrier_wait(arg);
     return arg;
 }
 
@@ -258,11 +297,13 @@ static void test_cpu_clocks(void)
     clockid_t clock;
     struct timespec time;
     pthread_t thread;
+    pthread_barrier_t end;
     struct tms before, after;
 
     CHECK(clock_getcpuclockid(0, &clock) == 0 && !clock_gettime(clock, &time));
     CHECK(clock_getcpuclockid(getpid(), &clock) == 0 && !clock_gettime(clock, &time));
-    pthread_create(&thread, NULL, idle_thread, NULL);
+    pthread_barrier_init(&end, NULL, 2);
+    pthread_create(&thread, NULL, idle_thread, &end);
     CHECK(pthread_getcpuclockid(thread, &clock) == 0 && !clock_gettime(clock, &time));
     CHECK(time.tv_sec == 0 && time.tv_nsec < 100 * MS);
     CHECK_ERRNO(clock_settime(CLOCK_PROCESS_CPUTIME_ID, &time), EINVAL);
@@ -274,6 +315,7 @@ static void test_cpu_clocks(void)
     burn_ms(CLOCK_PROCESS_CPUTIME_ID, 80);
     times(&after);
     CHECK(after.tms_utime + after.tms_stime - before.tms_utime - before.tms_stime >= 7);
+    pthread_barrier_wait(&end);
     pthread_join(thread, NULL);
 }
 

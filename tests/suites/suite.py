@@ -18,6 +18,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -202,8 +203,11 @@ class Run:
             self.running = self.kernel = None
             begun = time.monotonic()
             process = subprocess.Popen(self.command(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                       stderr=subprocess.PIPE if self.place == "stout" else None)
-            why = self.follow(process)
+                                       stderr=subprocess.PIPE if self.place == "stout" else None, start_new_session=True)
+            try:
+                why = self.follow(process)
+            finally:
+                kill_session(process)
             if time.monotonic() >= self.deadline:
                 self.say(f"{self.place}: the budget is spent; {len(self.todo)} units are left")
                 break
@@ -279,7 +283,7 @@ class Run:
         """Ends a machine that says nothing for longer than the driver in it waits for a test, and any machine at the deadline."""
         unit, test = self.running or (self.todo[0] if self.todo else "", None)
         patience = self.timeouts(unit).get(test, self.suite.timeout[self.place]) + self.suite.silence
-        watchdog = threading.Timer(max(0, min(patience, self.deadline - time.monotonic())), process.kill)
+        watchdog = threading.Timer(max(0, min(patience, self.deadline - time.monotonic())), kill_session, (process,))
         watchdog.start()
         return watchdog
 
@@ -295,6 +299,14 @@ class Run:
                  f" ({sum(line['d'] for line in lines.values()):.0f} s)")
 
 
+def kill_session(process):
+    """The machine, too, which what starts it may not take along."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
 def run_missing(suite, units, again=False, places=("linux", "stout"), stout="stout", budget=float("inf"), say=print):
     """Runs what has no results, for at most BUDGET seconds; {place: Store}."""
     deadline = time.monotonic() + budget
@@ -305,7 +317,7 @@ def run_missing(suite, units, again=False, places=("linux", "stout"), stout="sto
             stores[place].drop(unit)
         todo = [unit for unit in units if not stores[place].has(unit)]
         todo.sort(key=lambda unit: (suite.nearness(unit), sum(stores["linux"].seconds(unit).values()), unit))
-        if todo:
+        if todo and time.monotonic() < deadline:
             Run(suite, place, stores[place], deadline, say).run(todo)
     return stores
 
@@ -328,6 +340,7 @@ def main():
     parser.add_argument("--budget", type=float, default=float("inf"), metavar="SECONDS", help="the longest run; the next goes on")
     parser.add_argument("--text", action="store_true", help="the failures' texts too")
     args = parser.parse_intermixed_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     suite = SUITES[args.suite]()
     index, shards = map(int, args.shard.split("/"))
     units = (args.units or list(suite.units()))[index - 1::shards]

@@ -5,7 +5,7 @@
 
 PLAN is JSON: {"timeout": seconds for one test, more that a suite wants, "units": [{"name": ..., "done": [tests], "timeouts":
 {test: seconds, if it is another}}, ...]}.  The lines printed are {"u": unit, "t": test, "s": status, "d": seconds, "text": ...}, with status ok, skip, fail, error,
-crash or timeout; {"u": unit, "begin": test} before each test, so that the host knows what ran when the whole
+crash or timeout, of a stressor also "free", the KiB that are free behind it; {"u": unit, "begin": test} before each test, so that the host knows what ran when the whole
 machine stopped; and {"u": unit, "done": status} at a unit's end.  A test that hangs or takes its
 process down costs only itself: the unit goes on in a new process without the tests that have run.
 """
@@ -37,10 +37,10 @@ class Unit:
         self.output = os.path.join(WORK, "output")
         self.position = 0
 
-    def finish(self, test, status, seconds=0, text=""):
+    def finish(self, test, status, seconds=0, text="", **more):
         self.done.add(test)
         self.running = None
-        tell(u=self.name, t=test, s=status, d=seconds, **({"text": text} if text else {}))
+        tell(u=self.name, t=test, s=status, d=seconds, **({"text": text} if text else {}), **more)
 
     def begin(self, test):
         self.running = test
@@ -200,8 +200,9 @@ class StressUnit(Unit):
         if self.name not in self.done:
             os.makedirs(WORK, exist_ok=True)
             self.begin(self.name)
-            self.finish(self.name, *self.run_process())
+            result = self.run_process()
             subprocess.run(["rm", "-rf", WORK], check=False)
+            self.finish(self.name, *result, free=free_kib())
         tell(u=self.name, done="ok")
 
     def run_process(self):
@@ -242,6 +243,15 @@ def kill_session(process):
             pass
     except ChildProcessError:
         pass
+
+
+def free_kib():
+    """Without what can be had again at any time."""
+    os.sync()
+    with open("/proc/sys/vm/drop_caches", "w", encoding="ascii") as file:
+        file.write("3")
+    with open("/proc/meminfo", encoding="ascii") as file:
+        return int(re.search(r"^MemFree: *(\d+)", file.read(), re.M).group(1))
 
 
 def main():

@@ -41,11 +41,12 @@ class Result(unittest.TestResult):
         super().startTest(test)
         self._begun = time.monotonic()
         self._status = {"s": "ok"}
-        self.tell(e="begin", t=test.id())
+        self._name = test.id()  # test__xxsubinterpreters has an attribute of that name from here on
+        self.tell(e="begin", t=self._name)
 
     def stopTest(self, test):
         super().stopTest(test)
-        self.tell(e="end", t=test.id(), d=round(time.monotonic() - self._begun, 2), **self._status)
+        self.tell(e="end", t=self._name, d=round(time.monotonic() - self._begun, 2), **self._status)
 
     def _bad(self, test, status, text):
         if self._status.get("s") in ("fail", "error"):
