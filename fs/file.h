@@ -34,6 +34,9 @@ struct io {
     bool is_app;      /* application memory; else kernel memory */
     bool nonblock;    /* this call must not block (O_NONBLOCK, RWF_NOWAIT, MSG_DONTWAIT) */
     bool append;      /* this write goes to the end (RWF_APPEND) */
+    bool
+        is_pages; /* pieces lie in single frames of the direct map: a writer may keep references to them */
+    bool has_more; /* another write follows at once (MSG_MORE) */
     struct abi_iovec *allocated;
     struct abi_iovec inline_piece[IO_INLINE_PIECES];
 };

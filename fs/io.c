@@ -23,6 +23,8 @@ static void init_one(struct io *io, uint64_t base, size_t len, bool is_app)
     io->is_app = is_app;
     io->nonblock = false;
     io->append = false;
+    io->is_pages = false;
+    io->has_more = false;
     io->allocated = NULL;
 }
 
@@ -67,6 +69,8 @@ int io_init_vector(struct io *io, const void __app *vector, unsigned long count)
     io->is_app = true;
     io->nonblock = false;
     io->append = false;
+    io->is_pages = false;
+    io->has_more = false;
     io->allocated = NULL;
     io->piece = io->inline_piece;
     io->npieces = (unsigned)count;

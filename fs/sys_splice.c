@@ -4,7 +4,9 @@
  * vmsplice.
  *
  * From a file with a page cache the frames themselves are handed to the other side's write, several
- * at a time, so there is one copy in all.  Everything else goes through a page of the kernel's.
+ * at a time, so there is one copy in all, or none: a TCP connection keeps references to the frames, and what they
+ * hold when they are sent, and sent again, is what the peer gets (as in Linux).  Everything else goes through a page
+ * of the kernel's.
  *
  * Bytes that were taken out of a stream must arrive.  Where the stream can be peeked at (pipes), only
  * what the other side took is consumed.  Else the other side is waited for until it has room
@@ -59,9 +61,12 @@ static int wait_ready(struct file *file, unsigned events, bool nonblock)
 
 /* ---- From a page cache ------------------------------------------------------------------------ */
 
+#define BATCH_PAGES 32
+
 struct batch {
     struct io io;
-    struct frame *frame[IO_INLINE_PIECES];
+    struct abi_iovec piece[BATCH_PAGES];
+    struct frame *frame[BATCH_PAGES];
 };
 
 /* The piece of the page at pos: its frame, or zeros for a hole. */
@@ -77,8 +82,8 @@ static int batch_add(struct batch *batch, struct pagecache *cache, uint64_t pos,
         batch->frame[i] = NULL;
     else
         return err;
-    batch->io.inline_piece[i] =
-        (struct abi_iovec){ .base = (uintptr_t)data + pos % PAGE_SIZE, .len = len };
+    batch->io.is_pages &= batch->frame[i] != NULL;
+    batch->piece[i] = (struct abi_iovec){ .base = (uintptr_t)data + pos % PAGE_SIZE, .len = len };
     batch->io.npieces++;
     batch->io.remaining += len;
     return 0;
@@ -91,12 +96,15 @@ static int batch_fill(struct batch *batch, struct inode *inode, uint64_t pos, si
 
     io_init_kernel(&batch->io, NULL, 0);
     batch->io.npieces = 0;
-    while (!err && len > 0 && pos < size && batch->io.npieces < IO_INLINE_PIECES) {
+    batch->io.piece = batch->piece;
+    batch->io.is_pages = true;
+    while (!err && len > 0 && pos < size && batch->io.npieces < BATCH_PAGES) {
         size_t step = (size_t)MIN(MIN((uint64_t)len, PAGE_SIZE - pos % PAGE_SIZE), size - pos);
         err = batch_add(batch, inode->cache, pos, step);
         pos += step;
         len -= step;
     }
+    batch->io.has_more = !err && len > 0 && pos < size;
     return batch->io.npieces ? 0 : err;
 }
 

@@ -36,6 +36,7 @@
 #include "net/socket.h"
 #include "net/tcp_batch.h"
 #include "net/tcp_memory.h"
+#include "net/tcp_pages.h"
 #include "net/timers.h"
 
 #define NET_THREAD_NICE (-10) /* packets wait for nobody's time slice */
@@ -256,6 +257,7 @@ void net_init(void)
     lwip_init();
     tcp_memory_init();
     netdev_init();
+    tcp_pages_init();
     mutex_unlock(&net_lock);
     socket_init();
     net_control_init();

@@ -35,6 +35,7 @@
 #include "net/net.h"
 #include "net/packet_tap.h"
 #include "net/tcp_gso.h"
+#include "net/tcp_pages.h"
 #include "net/tcp_table.h"
 #include "net/timers.h"
 #include "netif/ethernet.h"
@@ -43,7 +44,7 @@
 #define FRAME_MIN   34  /* Ethernet and IPv4 headers; lwIP looks at that much unasked */
 #define HEADERS_MIN 128 /* what the first buffer has to hold, for the same reason */
 #define POLL_BUDGET 64
-#define PIECES_MAX  16
+#define PIECES_MAX  TCP_PAGES_PIECES_MAX
 
 #define CHECK_TRANSPORT (NETIF_CHECKSUM_CHECK_TCP | NETIF_CHECKSUM_CHECK_UDP)
 

@@ -157,6 +157,8 @@ static long socket_file_write(struct file *file, struct io *io, int64_t *pos)
 
     if (sock->type == ABI_SOCK_SEQPACKET)
         message.flags = ABI_MSG_EOR;
+    if (io->has_more)
+        message.flags |= ABI_MSG_MORE;
     long n = sock->ops->send(sock, &message);
     if (n == -EPIPE && sock->type == ABI_SOCK_STREAM)
         (void)signal_send_thread(thread_current(), ABI_SIGPIPE, NULL);

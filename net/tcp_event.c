@@ -27,14 +27,14 @@ static size_t send_limit(const struct tcp_socket *tcp)
     return set == SEND_BUFFER_DEFAULT ? TCP_SND_BUF : MIN(set, TCP_SND_BUF);
 }
 
-/* Not more than half of what may be under way: it would have to be cut. */
-static unsigned segments_at_once(const struct tcp_socket *tcp, const struct tcp_pcb *pcb,
-                                 unsigned mss)
+/* The size of segments up to limit bytes.  Not more than half of what may be under way: it would have to be cut. */
+static uint16_t segment_size(const struct tcp_socket *tcp, const struct tcp_pcb *pcb, unsigned mss,
+                             unsigned limit)
 {
     unsigned cwnd = tcp->has_sent ? pcb->cwnd : MAX(pcb->cwnd, INITIAL_WINDOW * mss);
-    unsigned most = MIN(TCP_GSO_MAX, MIN(cwnd, pcb->snd_wnd_max) / 2) / mss;
+    unsigned most = MIN(limit, MIN(cwnd, pcb->snd_wnd_max) / 2) / mss;
 
-    return tcp->is_cut_later && mss == pcb->mss && most > 1 ? most : 1;
+    return (uint16_t)(tcp->is_cut_later && mss == pcb->mss && most > 1 ? most * mss : mss);
 }
 
 void tcp_event_update_room(struct tcp_socket *tcp)
@@ -53,7 +53,8 @@ void tcp_event_update_room(struct tcp_socket *tcp)
         unsigned segment = MIN(pcb->mss, TCPWND_MIN16(pcb->snd_wnd_max / 2));
         unsigned mss = segment ? segment : pcb->mss;
         WRITE_ONCE(tcp->mss, (uint16_t)mss);
-        WRITE_ONCE(tcp->segment_size, (uint16_t)(mss * segments_at_once(tcp, pcb, mss)));
+        WRITE_ONCE(tcp->segment_size, segment_size(tcp, pcb, mss, TCP_GSO_MAX));
+        WRITE_ONCE(tcp->pages_segment_size, segment_size(tcp, pcb, mss, TCP_GSO_PAGES_MAX));
     }
     WRITE_ONCE(tcp->in_flight, in_flight);
     __atomic_store_n(&tcp->room, room, __ATOMIC_SEQ_CST);

@@ -6,7 +6,7 @@
  * Before one is sent, tcp_gso_fit() looks at it:
  *
  *   It does not fit into the window: it is cut at a multiple of the MSS, unless so much is under way that
- *   acknowledgements will soon make room for all of it (cutting copies the rest).
+ *   acknowledgements will soon make room for all of it (cutting copies the rest, unless it refers to pages).
  *   The device cannot cut (the route has changed), or it carries an urgent pointer, which is relative to the
  *   segment's beginning and would be copied to each part: it is cut here.
  *
@@ -22,6 +22,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "net/net.h"
 #include "net/netdev.h"
+#include "net/tcp_pages.h"
 
 bool tcp_gso_is_possible(const struct tcp_pcb *pcb)
 {
@@ -60,25 +61,38 @@ static void share_flags(struct tcp_seg *seg, struct tcp_seg *rest)
     TCPH_SET_FLAG(rest->tcphdr, flags);
 }
 
+/* Takes the last n bytes off p; NULL: no memory. */
+static struct pbuf *take_end(struct pbuf *p, u16_t n)
+{
+    u16_t left = (u16_t)(p->tot_len - n);
+
+    if (p->next)
+        return tcp_pages_split(p, left);
+    struct pbuf *end = pbuf_alloc(PBUF_TRANSPORT, n, PBUF_RAM);
+    if (end) {
+        pbuf_copy_partial(p, end->payload, n, left);
+        pbuf_realloc(p, left);
+    }
+    return end;
+}
+
 /* Cuts seg behind its first n bytes of data; the rest, or NULL: no memory. */
 static struct tcp_seg *cut(struct tcp_pcb *pcb, struct tcp_seg *seg, u16_t n)
 {
     u16_t left = (u16_t)(seg->len - n);
-    struct pbuf *p = pbuf_alloc(PBUF_TRANSPORT, left, PBUF_RAM);
-    struct tcp_seg *rest = p ? memp_malloc(MEMP_TCP_SEG) : NULL;
+    u16_t npieces = pbuf_clen(seg->p);
+    struct tcp_seg *rest = memp_malloc(MEMP_TCP_SEG);
+    struct pbuf *p = rest ? take_end(seg->p, left) : NULL;
 
-    if (!rest) {
-        if (p)
-            pbuf_free(p);
+    if (!p) {
+        memp_free(MEMP_TCP_SEG, rest);
         return NULL;
     }
-    pbuf_copy_partial(seg->p, p->payload, left, (u16_t)(seg->p->tot_len - left));
     *rest = (struct tcp_seg){ .p = p, .len = left, .flags = seg->flags };
-    pbuf_realloc(seg->p, (u16_t)(seg->p->tot_len - left));
     seg->len = n;
     tcp_gso_set_header(pcb, rest, lwip_ntohl(seg->tcphdr->seqno) + n, 0);
     share_flags(seg, rest);
-    pcb->snd_queuelen++;
+    pcb->snd_queuelen = (u16_t)(pcb->snd_queuelen + pbuf_clen(seg->p) + pbuf_clen(p) - npieces);
     return rest;
 }
 
@@ -113,7 +127,7 @@ static void queue_rest(struct tcp_pcb *pcb, struct tcp_seg *seg, struct tcp_seg 
 void tcp_gso_fit(struct tcp_pcb *pcb, struct tcp_seg *seg, u32_t window, struct netif *netif)
 {
     assert_held(&net_lock);
-    if (seg->len <= pcb->mss || seg->p->ref != 1 || seg->p->next)
+    if (seg->len <= pcb->mss || seg->p->ref != 1)
         return;
     u16_t most = allowed(pcb, seg, window, netif);
     if (most && most < seg->len) {

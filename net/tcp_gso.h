@@ -14,8 +14,11 @@ struct tcp_seg;
 
 /* Of the pbufs' flags, one that lwIP leaves free: this packet is longer than the MTU, and not made into fragments. */
 #define TCP_GSO_FLAG 0x40u
-/* The most bytes in a segment: with all headers it fits into four pages. */
+/* The most bytes in a segment that is a copy: with all headers it fits into four pages. */
 #define TCP_GSO_MAX  16256u
+
+/* The same of one that refers to pages: a packet has at most 65,535 bytes with all headers. */
+#define TCP_GSO_PAGES_MAX 65400u
 
 /* Whether the device that leads to the peer cuts segments. */
 bool tcp_gso_is_possible(const struct tcp_pcb *pcb);

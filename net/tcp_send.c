@@ -6,6 +6,9 @@
  * net_lock is taken; each pbuf becomes a segment of lwIP's queue.  (lwIP's own tcp_write() would copy
  * again.)  The last segment may keep spare room, which later small writes fill while it waits.
  *
+ * Pages of files (sendfile) are not copied where the device makes the packets and their checksums: a segment refers to
+ * them (net/tcp_pages.c).  A segment that waits takes up what follows it, be it the head of an answer or a file's end.
+ *
  * TCP_CORK and MSG_MORE: the segment that is not full stays back, by Nagle's rule and by not asking
  * for output, until more comes, the cork is pulled, or half a second has passed.  (It goes earlier when
  * everything before it has just been acknowledged: lwIP sends then of its own accord.)
@@ -19,12 +22,14 @@
 #include "net/net.h"
 #include "net/tcp_batch.h"
 #include "net/tcp_gso.h"
+#include "net/tcp_pages.h"
 #include "net/tcp_socket.h"
 #include "net/tcp_urgent.h"
 
-#define CHUNK_MAX  (128 << 10) /* one trip through the loop */
-#define SPARE_MAX  1460        /* room for later small writes */
-#define JOINED_MAX 8 /* writes that wait as one packet; more than that are worth copying */
+#define CHUNK_MAX     (128 << 10) /* one trip through the loop */
+#define SPARE_MAX     1460        /* room for later small writes */
+#define JOINED_MAX    8      /* writes that wait as one packet; more than that are worth copying */
+#define REFERENCE_MIN 4096UL /* a copy of less is cheaper than references */
 
 /* Segments that have been filled but not queued. */
 struct chunk {
@@ -40,28 +45,40 @@ static void free_chunk(struct chunk *chunk)
     tcp_segs_free(chunk->first);
 }
 
+/* A segment with p, which is freed if there is no memory for it (NULL). */
+static struct tcp_seg *make_segment(struct pbuf *p)
+{
+    struct tcp_seg *seg = p ? memp_malloc(MEMP_TCP_SEG) : NULL;
+
+    if (seg)
+        *seg = (struct tcp_seg){ .p = p, .len = p->tot_len };
+    else if (p)
+        pbuf_free(p);
+    return seg;
+}
+
 /* A segment with len bytes of io and room for capacity; -ENOBUFS, -EFAULT. */
 static int fill_segment(struct io *io, size_t len, size_t capacity, struct tcp_seg **out)
 {
-    struct pbuf *p = pbuf_alloc(PBUF_TRANSPORT, (u16_t)capacity, PBUF_RAM);
-    if (!p)
+    struct tcp_seg *seg = make_segment(pbuf_alloc(PBUF_TRANSPORT, (u16_t)capacity, PBUF_RAM));
+
+    if (!seg)
         return -ENOBUFS;
-    struct tcp_seg *seg = memp_malloc(MEMP_TCP_SEG);
-    if (!seg) {
-        pbuf_free(p);
-        return -ENOBUFS;
-    }
-    memset(seg, 0, sizeof(*seg));
-    seg->p = p;
-    long n = io_read_from(io, p->payload, len);
+    long n = io_read_from(io, seg->p->payload, len);
     if (n <= 0) {
         tcp_seg_free(seg);
         return -EFAULT;
     }
-    p->len = p->tot_len = (u16_t)n;
-    seg->len = (u16_t)n;
+    seg->p->len = seg->p->tot_len = seg->len = (u16_t)n;
     *out = seg;
     return (size_t)n < len ? 1 : 0; /* 1: a bad address follows */
+}
+
+/* One that refers to the pages of io; -ENOBUFS. */
+static int refer_segment(struct io *io, size_t len, struct tcp_seg **out)
+{
+    *out = make_segment(tcp_pages_wrap(io, (uint16_t)len));
+    return *out ? 0 : -ENOBUFS;
 }
 
 /*
@@ -84,15 +101,17 @@ static size_t next_part(size_t len, size_t mss, size_t segment, bool has_spare)
 static int fill_chunk(struct tcp_socket *tcp, struct io *io, size_t len, bool is_held,
                       struct chunk *chunk)
 {
-    size_t mss = READ_ONCE(tcp->mss), segment = READ_ONCE(tcp->segment_size);
+    bool is_pages = io->is_pages && len >= REFERENCE_MIN && READ_ONCE(tcp->is_cut_later);
+    size_t mss = READ_ONCE(tcp->mss);
+    size_t segment = is_pages ? READ_ONCE(tcp->pages_segment_size) : READ_ONCE(tcp->segment_size);
     int err = 0;
 
     while (chunk->len < CHUNK_MAX && len && !err) {
         struct tcp_seg *seg;
         bool has_spare = wants_spare(tcp, is_held);
         size_t part = next_part(len, mss, segment, has_spare);
-        size_t capacity = has_spare ? MAX(part, MIN(mss, part + SPARE_MAX)) : part;
-        err = fill_segment(io, part, capacity, &seg);
+        size_t capacity = has_spare && !is_pages ? MAX(part, MIN(mss, part + SPARE_MAX)) : part;
+        err = is_pages ? refer_segment(io, part, &seg) : fill_segment(io, part, capacity, &seg);
         if (err < 0)
             break;
         if (chunk->last)
@@ -143,28 +162,65 @@ static bool join_last(struct tcp_pcb *pcb, struct tcp_seg *last, struct tcp_seg 
         (TCPH_FLAGS(last->tcphdr) & (TCP_URG | TCP_FIN | TCP_SYN)) ||
         pbuf_clen(last->p) >= JOINED_MAX)
         return false;
+    pcb->snd_queuelen = (u16_t)(pcb->snd_queuelen + pbuf_clen(seg->p));
     pbuf_cat(last->p, seg->p);
     last->len = (u16_t)(last->len + seg->len);
     pcb->snd_lbb += seg->len;
-    pcb->snd_queuelen++;
     seg->p = NULL;
     tcp_seg_free(seg);
     return true;
 }
 
-static void queue_chunk(struct tcp_pcb *pcb, struct chunk *chunk, bool is_held)
+/* Moves pages from the beginning of seg to the end of last, which then has up to limit bytes. */
+static void extend(struct tcp_pcb *pcb, struct tcp_seg *last, struct tcp_seg *seg, size_t limit)
 {
+    u16_t n = (u16_t)MIN(seg->len, limit > last->len ? limit - last->len : 0);
+    u16_t npieces = pbuf_clen(last->p);
+    struct pbuf *rest = NULL;
+
+    if (n == 0 || last->p->ref != 1 || npieces + pbuf_clen(seg->p) > TCP_PAGES_PIECES_MAX ||
+        (TCPH_FLAGS(last->tcphdr) & (TCP_SYN | TCP_FIN | TCP_URG)))
+        return;
+    if (n < seg->len) {
+        rest = tcp_pages_split(seg->p, n);
+        if (!rest)
+            return;
+    }
+    pbuf_cat(last->p, seg->p->next);
+    seg->p->next = NULL; /* it was empty itself */
+    pbuf_free(seg->p);
+    seg->p = rest;
+    seg->len = (u16_t)(seg->len - n);
+    last->len = (u16_t)(last->len + n);
+    pcb->snd_lbb += n;
+    pcb->snd_queuelen = (u16_t)(pcb->snd_queuelen + pbuf_clen(last->p) - npieces);
+    pcb->unsent_oversize = 0;
+}
+
+/* What the last segment can take of the next. */
+static void fill_last(const struct tcp_socket *tcp, struct tcp_seg *last, struct tcp_seg *seg)
+{
+    if (!last || last->len == 0)
+        return;
+    if (seg->p->next)
+        extend(tcp->pcb, last, seg, tcp->pages_segment_size);
+    else if (tcp->pcb->unsent_oversize)
+        fill_spare(tcp->pcb, last, seg);
+}
+
+static void queue_chunk(struct tcp_socket *tcp, struct chunk *chunk, bool is_held)
+{
+    struct tcp_pcb *pcb = tcp->pcb;
     struct tcp_seg *last = last_unsent(pcb);
 
     pcb->snd_buf -= (tcpwnd_size_t)chunk->len;
-    if (last && last->len && pcb->unsent_oversize)
-        fill_spare(pcb, last, chunk->first);
     while (chunk->first) {
         struct tcp_seg *seg = chunk->first;
         chunk->first = seg->next;
         seg->next = NULL;
+        fill_last(tcp, last, seg);
         if (seg->len == 0) {
-            tcp_seg_free(seg); /* went to the spare room whole */
+            tcp_seg_free(seg); /* went to the last one whole */
             continue;
         }
         if (last && !chunk->first && join_last(pcb, last, seg)) {
@@ -173,7 +229,7 @@ static void queue_chunk(struct tcp_pcb *pcb, struct chunk *chunk, bool is_held)
         }
         tcp_gso_set_header(pcb, seg, pcb->snd_lbb, 0);
         pcb->snd_lbb += seg->len;
-        pcb->snd_queuelen++;
+        pcb->snd_queuelen = (u16_t)(pcb->snd_queuelen + pbuf_clen(seg->p));
         if (last)
             last->next = seg;
         else
@@ -229,7 +285,7 @@ static int submit(struct tcp_socket *tcp, struct chunk *chunk, bool is_held, boo
     if (!tcp->has_sent)
         pcb->cwnd = LWIP_MAX(pcb->cwnd, (tcpwnd_size_t)(10 * pcb->mss));
     tcp->has_sent = true;
-    queue_chunk(pcb, chunk, is_held);
+    queue_chunk(tcp, chunk, is_held);
     if (is_urgent)
         tcp_urgent_mark(pcb);
     if (is_urgent && !tcp->is_held) {

@@ -50,15 +50,16 @@ struct tcp_socket {
     uint64_t urgent;        /* [a] net/tcp_urgent.c: where urgent data is, and its state */
     uint8_t urgent_byte;    /* [n] */
 
-    size_t room;           /* [a] bytes that may be queued for sending */
-    size_t in_flight;      /* [a] queued or sent, not acknowledged */
-    bool wants_room;       /* [a] somebody found room too small */
-    uint16_t mss;          /* [a] what goes in one packet */
-    uint16_t segment_size; /* [a] the most to put into one segment of lwIP's queue */
-    bool is_cut_later;     /* [n] the device makes packets of longer segments */
-    bool is_held;          /* [n] data waits for more (TCP_CORK, MSG_MORE) */
-    bool has_sent;         /* [n] */
-    bool is_starved;       /* [n] there was no memory for what was to be queued */
+    size_t room;                 /* [a] bytes that may be queued for sending */
+    size_t in_flight;            /* [a] queued or sent, not acknowledged */
+    bool wants_room;             /* [a] somebody found room too small */
+    uint16_t mss;                /* [a] what goes in one packet */
+    uint16_t segment_size;       /* [a] the most to put into one segment of lwIP's queue */
+    uint16_t pages_segment_size; /* [a] the same of one that refers to pages */
+    bool is_cut_later;           /* [a] the device makes packets of longer segments */
+    bool is_held;                /* [n] data waits for more (TCP_CORK, MSG_MORE) */
+    bool has_sent;               /* [n] */
+    bool is_starved;             /* [n] there was no memory for what was to be queued */
 
     struct list batch_node;        /* [n] net/tcp_batch.c; by itself: nothing waits */
     struct tcp_listener *listener; /* [n] listening */

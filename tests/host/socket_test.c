@@ -277,7 +277,7 @@ static struct {
     struct eth_hdr eth;
     struct ip_hdr ip;
     struct tcp_hdr tcp;
-    uint8_t data[17000];
+    uint8_t data[65536];
 } __packed large;
 
 static uint8_t to_peer[40000], at_peer[40000];
@@ -352,6 +352,86 @@ static void test_segmentation(void)
     send_segment(seq, 0, TCP_RST, 8080, 7004, "", 0);
     sys_close(fd);
     (void)take_segments(base, &largest);
+}
+
+/* Acknowledges all that came, until the peer has len bytes. */
+static void take_all(uint32_t seq, uint32_t base, unsigned remote, uint32_t len)
+{
+    size_t largest;
+    uint32_t end = take_segments(base, &largest);
+
+    for (int rounds = 0; end < len && rounds < 1000; rounds++) {
+        acknowledge(seq, base + end, remote);
+        uint32_t next = take_segments(base, &largest);
+        if (next == 0)
+            net_world_advance(NSEC_PER_SEC); /* there was no memory */
+        end = MAX(end, next);
+    }
+    CHECK_EQ(end, len);
+}
+
+static int file_for_peer(void)
+{
+    int file = (int)sys_open("/pages", ABI_O_RDWR | ABI_O_CREAT, 0644);
+
+    CHECK_EQ(sys_pwrite64(file, to_peer, sizeof(to_peer), 0), sizeof(to_peer));
+    return file;
+}
+
+/* sendfile: the file's pages go as they are when they are sent, even if the file has lost them. */
+static void test_pages(void)
+{
+    static uint32_t seq, base;
+    static size_t largest;
+    static int64_t offset = 100;
+    int fd = accept_from_peer(&seq, &base, 7006);
+    int file = file_for_peer();
+
+    memset(at_peer, 0, sizeof(at_peer));
+    CHECK_EQ(sys_sendto(fd, to_peer, 100, ABI_MSG_MORE, NULL, 0), 100);
+    CHECK_EQ(sys_sendfile(fd, file, &offset, sizeof(to_peer)), sizeof(to_peer) - 100);
+    CHECK_EQ(take_segments(base, &largest), 10 * PEER_MSS);
+    CHECK(largest > PEER_MSS); /* the head is in one packet with the file */
+    CHECK(!memcmp(at_peer, to_peer, 10 * PEER_MSS));
+    memset(at_peer, 0, sizeof(at_peer)); /* all of it is lost */
+    memset(to_peer + 3000, 'n', 20000);
+    CHECK_EQ(sys_pwrite64(file, to_peer + 3000, 20000, 3000), 20000);
+    CHECK_EQ(sys_ftruncate(file, 0), 0);
+    CHECK_EQ(sys_pwrite64(file, "other", 5, 0), 5);
+    net_world_advance(4 * NSEC_PER_SEC);
+    take_all(seq, base, 7006, sizeof(to_peer));
+    CHECK(!memcmp(at_peer, to_peer, sizeof(to_peer)));
+    send_segment(seq, 0, TCP_RST, 8080, 7006, "", 0);
+    sys_close(fd), sys_close(file);
+}
+
+/* Whatever allocation fails: nothing is lost, nothing comes twice. */
+static void test_pages_without_memory(void)
+{
+    static uint32_t seq, base;
+    static int64_t offset;
+    int file = file_for_peer();
+
+    for (unsigned n = 1; n < 60; n++) {
+        int fd = accept_from_peer(&seq, &base, 8000 + n);
+        offset = 0;
+        memset(at_peer, 0, sizeof(at_peer));
+        heap_fail_from(n);
+        long sent = sys_sendfile(fd, file, &offset, sizeof(to_peer));
+        heap_fail_from(0);
+        CHECK(sent > 0 || sent == -EAGAIN || sent == -ENOMEM);
+        net_world_advance(NSEC_PER_SEC);
+        while (offset < (int64_t)sizeof(to_peer)) {
+            take_all(seq, base, 8000 + n, (uint32_t)offset);
+            acknowledge(seq, base + (uint32_t)offset, 8000 + n);
+            CHECK(sys_sendfile(fd, file, &offset, sizeof(to_peer)) > 0);
+        }
+        take_all(seq, base, 8000 + n, sizeof(to_peer));
+        CHECK(!memcmp(at_peer, to_peer, sizeof(to_peer)));
+        send_segment(seq, 0, TCP_RST, 8080, 8000 + n, "", 0);
+        sys_close(fd);
+    }
+    sys_close(file), sys_unlink("/pages");
 }
 
 static void test_connect_timeout(void)
@@ -705,6 +785,8 @@ int main(void)
     test_device();
     test_time_wait();
     test_segmentation();
+    test_pages();
+    test_pages_without_memory();
     test_connect_timeout();
     test_full_ring();
     test_deferred_kicks();
