@@ -11,6 +11,7 @@ from .errors import usage
 from .image import Image
 from .iso import make_iso
 from .kernel import image_path
+from .progress import bytes_below, progress
 from .output import publish, source_epoch, workshop
 from .qemu import default_memory
 from .run import RunOptions, kernel_command_line
@@ -45,7 +46,9 @@ def build(kind, output, as_json, **values):
             minimise(image, options, notice, fresh=True)
         archive = image.write()
         paths = []
-        for suffix, made in make(kind, name_of(path), options, archive, folder):
+        with progress(f"making {kind}", measure=lambda: bytes_below(folder)):
+            results = make(kind, name_of(path), options, archive, folder)
+        for suffix, made in results:
             paths.append(path if not paths else os.path.splitext(path)[0] + suffix)
             publish(made, paths[-1])
             images.record(paths[-1], kind, options.program)

@@ -26,8 +26,9 @@ class CpioError(Exception):
 class CpioWriter:
     """One archive, written front to back into an open file."""
 
-    def __init__(self, file):
-        self._file = file
+    def __init__(self, file, advance=lambda count: None):
+        """advance is told how many bytes were written."""
+        self._file, self._advance = file, advance
         self._fd = file.fileno()
         self._offset = 0
         self._inode = 0
@@ -106,6 +107,7 @@ class CpioWriter:
     def _write(self, data):
         self._file.write(data)
         self._offset += len(data)
+        self._advance(len(data))
 
     def _pad(self, unit):
         rest = -self._offset % unit
@@ -123,4 +125,5 @@ class CpioWriter:
             if count == 0:
                 raise CpioError(f"{path} became shorter while it was read")
             left -= count
+            self._advance(count)
         self._offset += size

@@ -12,6 +12,7 @@ from .libraries import Resolver, Root
 from .output import fresh_folder
 from .paths import cache_dir
 from .private import SecretFilter
+from .progress import progress
 from .tree import Tree
 
 CACHE_LIMIT = 3 << 30
@@ -364,9 +365,9 @@ class Image:
             pass
         self._make_room(folder)
         try:
-            with fresh_folder(folder) as place:
+            with fresh_folder(folder) as place, progress("packing", self.tree.total) as bar:
                 with open(os.path.join(place, "archive"), "wb") as file:
-                    writer = CpioWriter(file)
+                    writer = CpioWriter(file, bar.advance)
                     self.tree.write(writer)
                     writer.close()
                 os.rename(file.name, path)

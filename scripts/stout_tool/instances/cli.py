@@ -146,7 +146,8 @@ def attach(name: str) -> None:
     """Use this terminal as the program's: see what it writes, and with create -i or -t also type to it.
 
     \b
-    stout instance create -t --name shell bash && stout instance attach shell      Ctrl-P Ctrl-Q leaves it
+    stout instance create -t --name shell bash
+    stout instance attach shell                      Ctrl-P Ctrl-Q leaves it
     """
     from .attach import attach as connect
     sys.exit(connect(name))

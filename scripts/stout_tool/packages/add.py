@@ -16,6 +16,7 @@ from typing import Any, Iterator
 
 from ..errors import StoutError, cannot_run, not_found, usage
 from ..output import scratch_folder, unwinding
+from ..progress import progress
 from . import manifest as manifests
 from .commands import tell_made
 from .from_dir import bring_libraries, from_dir
@@ -51,7 +52,7 @@ def folder_of(source: str) -> Iterator[str]:
     with scratch_folder() as place:
         writer = PackageWriter(place, Manifest("unpacked"))
         try:
-            with tarfile.open(source) as tar:
+            with tarfile.open(source) as tar, progress("unpacking", measure=lambda: writer.written):
                 Layer(writer, whiteouts=False).take(tar)
         except (tarfile.TarError, EOFError, DamagedArchive):
             raise cannot_run(f"{source} is not a whole tar archive (also .gz, .bz2, .xz); pkg add takes these and folders.") from None

@@ -17,6 +17,7 @@ from typing import Any
 
 from ..errors import StoutError, cannot_run, not_found, usage
 from ..output import scratch_folder
+from ..progress import bytes_below, progress
 from .commands import tell_made
 from .layers import DamagedArchive, Layer
 from .maintainer import Effects
@@ -35,7 +36,7 @@ LEFT_OUT = re.compile(r"/usr/share/(doc/(?!.*/copyright$)|man/|info/|lintian/|lo
 MERGED = ("bin", "sbin", "lib", "lib64")
 SCRIPTS = ("preinst", "postinst")
 BINARY_FOLDERS = ("/usr/bin/", "/usr/sbin/", "/usr/games/", "/bin/", "/sbin/")
-URI = re.compile(r"'([^']+)' (\S+) \d+")
+URI = re.compile(r"'([^']+)' (\S+) (\d+)")
 
 
 def from_apt(names: tuple[str, ...], name: str | None, program: str | None, force: bool, as_json: bool, **settings: Any) -> int:
@@ -52,7 +53,8 @@ def from_apt(names: tuple[str, ...], name: str | None, program: str | None, forc
         archives = fetch(names, folder)
         writer = PackageWriter(place, manifest)
         try:
-            own = unpack(writer, archives, main)
+            with progress("unpacking", measure=lambda: writer.written):
+                own = unpack(writer, archives, main)
         except UnsafePath as error:
             raise cannot_run(f"A Debian package of {names[0]} is refused: {error}.") from None
         manifest.program = find_program(writer, own, main, program)
@@ -77,9 +79,10 @@ def fetch(names: tuple[str, ...], folder: str) -> list[str]:
     listing = run_apt([*command, "--print-uris", "install", *wanted_words], names)
     found = URI.findall(listing)
     sys.stderr.write(f"stout: fetching {len(found)} Debian packages ...\n")
-    run_apt([*command, "--download-only", "install", *wanted_words], names)
+    with progress("fetching", sum(int(size) for _, _, size in found), lambda: bytes_below(cache)):
+        run_apt([*command, "--download-only", "install", *wanted_words], names)
     paths = [os.path.join(cache, file) if not uri.startswith("file:") else urllib.parse.unquote(uri.removeprefix("file:").replace("//", "/"))
-             for uri, file in found]
+             for uri, file, _ in found]
     missing = [path for path in paths if not os.path.exists(path)]
     if missing or not paths:
         raise StoutError(f"apt-get did not fetch {os.path.basename(missing[0]) if missing else names[0]}; run apt-get update and try again.")

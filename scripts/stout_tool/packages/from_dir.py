@@ -13,6 +13,7 @@ from ..elf import is_linked
 from ..errors import StoutError, not_found, usage
 from ..libraries import Resolver, Root
 from ..private import SecretFilter
+from ..progress import progress
 from .commands import tell_made
 from .manifest import FILE, Manifest
 from .store import Store, check_name
@@ -33,7 +34,8 @@ def from_dir(folder: str, name: str | None, program: str | None, force: bool, se
     with Store().making(manifest.name, force) as place:
         writer = PackageWriter(place, manifest)
         try:
-            writer.add_folder(folder, skip=lambda below, is_dir: private.leaves_out(os.path.join(folder, below), is_dir))
+            with progress("copying", measure=lambda: writer.written):
+                writer.add_folder(folder, skip=lambda below, is_dir: private.leaves_out(os.path.join(folder, below), is_dir))
             bring_libraries(writer)
         except UnsafePath as error:
             raise StoutError(f"{folder} cannot be a package: {error}.") from None

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import StoutError, cannot_run
 from ..paths import cache_dir, human_size
+from ..progress import progress
 from .commands import tell_made
 from .layers import DamagedArchive, Layer
 from .manifest import Manifest
@@ -60,7 +61,7 @@ def make(store: Store, image: ContainerImage, manifest: Manifest, force: bool = 
         writer = PackageWriter(place, manifest)
         try:
             for number in range(len(image.layers)):
-                with image.layer(number) as stream:
+                with image.layer(number) as stream, progress(f"layer {number + 1} of {len(image.layers)}", measure=lambda: writer.written):
                     Layer(writer, whiteouts=True).apply(stream)  # type: ignore[arg-type]
             for volume in manifest.volumes:
                 if writer.find("/" + volume.strip("/")) is None:

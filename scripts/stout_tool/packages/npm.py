@@ -11,6 +11,7 @@ import subprocess
 from typing import Any
 
 from ..errors import StoutError, not_found
+from ..progress import bytes_below, progress
 
 QUIET = {"npm_config_update_notifier": "false", "npm_config_fund": "false", "npm_config_audit": "false", "npm_config_progress": "false"}
 
@@ -20,8 +21,9 @@ def npm(*words: str, cwd: str | None = None) -> str:
     path = shutil.which("npm")
     if path is None:
         raise not_found("npm, which fetches from the registry, is not on PATH; install it (Debian: apt-get install npm).")
-    result = subprocess.run([path, words[0], "--json", *words[1:]], cwd=cwd, env={**os.environ, **QUIET}, stdin=subprocess.DEVNULL, capture_output=True,
-                            text=True, errors="replace", check=False)
+    with progress(f"npm {words[0]}", measure=(lambda: bytes_below(cwd)) if cwd else None):
+        result = subprocess.run([path, words[0], "--json", *words[1:]], cwd=cwd, env={**os.environ, **QUIET}, stdin=subprocess.DEVNULL,
+                                capture_output=True, text=True, errors="replace", check=False)
     if result.returncode == 0:
         return result.stdout
     raise StoutError(f"npm {words[0]} {words[-1]} failed: {reason_of(result.stdout, result.stderr)}.")

@@ -19,6 +19,7 @@ from typing import IO, Any, Iterator
 
 from ..errors import StoutError, cannot_run, not_found, usage
 from ..output import scratch_folder
+from ..progress import bytes_below, progress
 
 DOCUMENT_MAX = 8 << 20
 INDEX_DEPTH = 4
@@ -255,8 +256,9 @@ def fetch(reference: str, folder: str) -> None:
     if not reference.startswith(TRANSPORTS):
         reference = "docker://" + reference
     sys.stderr.write(f"stout: fetching {reference.removeprefix('docker://')} ...\n")
-    result = subprocess.run(["skopeo", "--override-os", PLATFORM[0], "--override-arch", PLATFORM[1], "copy", "--quiet", reference,
-                             f"oci:{folder}:image"], stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False)
+    command = ["skopeo", "--override-os", PLATFORM[0], "--override-arch", PLATFORM[1], "copy", "--quiet", reference, f"oci:{folder}:image"]
+    with progress("fetching", measure=lambda: bytes_below(folder)):
+        result = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False)
     if result.returncode:
         lines = [line for line in result.stderr.strip().splitlines() if line] or ["no message"]
         reason = lines[-1].partition('msg="')[2].rstrip('"').replace('\\"', "'") or lines[-1]

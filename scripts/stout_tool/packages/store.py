@@ -21,8 +21,9 @@ from typing import IO, Iterator
 
 from ..errors import StoutError, not_found, usage
 from ..output import fresh_folder
+from ..progress import progress
 from . import manifest as manifests
-from .manifest import FILE, LINK, Manifest, damaged
+from .manifest import FILE, LINK, FileEntry, Manifest, damaged
 
 FORMAT = 1
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+@-]{0,127}")
@@ -63,23 +64,28 @@ class Package:
         cache = os.path.join(self.store.home, "checked", self.name)
         seen = read_stamps(cache)
         stamps: dict[str, list[int]] = {}
-        for path, entry in self.manifest.files.items():
-            place = self.root + path
-            try:
-                info = os.lstat(place)
-                if entry.type == LINK:
-                    good = os.readlink(place) == entry.target
-                elif entry.type != FILE:
-                    good = os.path.isdir(place) and not os.path.islink(place)
-                else:
-                    stamps[path] = [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
-                    good = seen.get(path) == stamps[path] or sha256_of(place) == entry.sha256
-            except OSError:
-                raise damaged(self.name, f"{path} is missing") from None
-            if not good:
-                raise damaged(self.name, f"{path} was changed")
+        with progress("checking", self.manifest.size) as bar:
+            for path, entry in self.manifest.files.items():
+                self._verify_file(path, entry, seen, stamps)
+                bar.advance(entry.size)
         if stamps != seen:
             write_stamps(cache, stamps)
+
+    def _verify_file(self, path: str, entry: FileEntry, seen: dict[str, list[int]], stamps: dict[str, list[int]]) -> None:
+        place = self.root + path
+        try:
+            info = os.lstat(place)
+            if entry.type == LINK:
+                good = os.readlink(place) == entry.target
+            elif entry.type != FILE:
+                good = os.path.isdir(place) and not os.path.islink(place)
+            else:
+                stamps[path] = [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
+                good = seen.get(path) == stamps[path] or sha256_of(place) == entry.sha256
+        except OSError:
+            raise damaged(self.name, f"{path} is missing") from None
+        if not good:
+            raise damaged(self.name, f"{path} was changed")
 
 
 def read_stamps(path: str) -> dict[str, list[int]]:

@@ -29,6 +29,7 @@ class PackageWriter:
         self.folder, self.manifest, self.files = folder, manifest, manifest.files
         self.root = os.path.join(folder, "root")
         os.mkdir(self.root)
+        self.written = 0  # bytes of files so far
 
     def place(self, path: str) -> str:
         return self.root + path
@@ -123,6 +124,7 @@ class PackageWriter:
                 digest.update(chunk)
                 file.write(chunk)
                 size += len(chunk)
+                self.written += len(chunk)
         self.files[path] = FileEntry(FILE, mode, uid, gid, mtime, size, digest.hexdigest())
         return path
 
