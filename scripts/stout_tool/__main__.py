@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """As a module, or as a file by python3 -S: then a Ctrl-C prints no traceback even while Python itself is starting."""
-import _signal  # signal has much to import
 import sys
+
+import _signal  # type: ignore[import]  # signal has much to import
 
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)

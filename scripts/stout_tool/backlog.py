@@ -7,6 +7,8 @@ guest suffers as well).  listen() may be called again on a listening socket: thi
 copy of QEMU's descriptor (pidfd_getfd, allowed to a parent) and does so.  Where the kernel
 refuses, everything works as before, only slower.
 """
+from __future__ import annotations
+
 import os
 import socket
 
@@ -15,9 +17,9 @@ BACKLOG = 1024
 LISTENING = "0A"
 
 
-def listening_inodes(ports):
+def listening_inodes(ports: set[int]) -> set[str]:
     """Inodes of the listening TCP sockets at these ports of this host."""
-    inodes = set()
+    inodes: set[str] = set()
     try:
         with open("/proc/net/tcp", encoding="ascii") as file:
             lines = file.read().splitlines()[1:]
@@ -30,7 +32,7 @@ def listening_inodes(ports):
     return inodes
 
 
-def widen(pid, ports):
+def widen(pid: int, ports: list[int]) -> bool:
     """True when all the ports of the process were found and widened."""
     wanted = {f"socket:[{inode}]" for inode in listening_inodes(set(ports))}
     if len(wanted) < len(set(ports)):
@@ -45,7 +47,7 @@ def widen(pid, ports):
     return done >= len(wanted)
 
 
-def relisten(pid, fd):
+def relisten(pid: int, fd: int) -> bool:
     import ctypes
     pidfd = os.pidfd_open(pid)
     try:

@@ -218,7 +218,7 @@ class Figure:
         return row
 
 
-FIGURES = []
+FIGURES: list["Figure"] = []
 
 
 @Figure("start to exit of a static hello, q35", "s", 1 / 20)
@@ -412,7 +412,7 @@ def kernel_size(_bench):
     return os.stat(path).st_size, None
 
 
-def run_bench(as_json=False, everything=False, pattern=None, output=None):
+def run_bench(as_json: bool = False, everything: bool = False, pattern: str | None = None, output: str | None = None) -> int:
     from . import bench_network, bench_operations, bench_processes, bench_servers, bench_start  # noqa: F401, they add their figures
     set_up()
     bench = Bench(rounds=9 if everything else 5)

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """stout build: gather and pack as for run, then write an image; same input, same bytes."""
+from __future__ import annotations
+
 import os
 import re
 import sys
+from typing import Any
 
 from . import images
 from .bundle import pack
@@ -25,7 +28,7 @@ NOTICES = {
 STREAMS = ["stream", "stream", "stream"]  # whatever this terminal is
 
 
-def build(kind, output, as_json, **values):
+def build(kind: str | None, output: str | None, as_json: bool, **values: Any) -> int:
     """Writes the image and prints its path."""
     if kind is None:
         raise usage("-t says which kind of image to make; for example: stout build -t iso PROGRAM.")
@@ -45,7 +48,7 @@ def build(kind, output, as_json, **values):
             from .minimal import minimise
             minimise(image, options, notice, fresh=True)
         archive = image.write()
-        paths = []
+        paths: list[str] = []
         with progress(f"making {kind}", measure=lambda: bytes_below(folder)):
             results = make(kind, name_of(path), options, archive, folder)
         for suffix, made in results:
@@ -61,20 +64,20 @@ def build(kind, output, as_json, **values):
     return 0
 
 
-def notice(text):
+def notice(text: str) -> None:
     sys.stderr.write(f"stout: {text}\n")
 
 
-def suffix_of(kind):
+def suffix_of(kind: str) -> str:
     return ".iso" if kind == "iso" else ".tar" if kind in BUNDLES else FORMS[kind][0]
 
 
-def name_of(path):
+def name_of(path: str) -> str:
     """What a machine made of it is called: for descriptors, configurations and the names of files in them."""
     return re.sub(r"[^A-Za-z0-9._-]", "-", os.path.splitext(os.path.basename(path))[0]).strip(".-") or "stout"
 
 
-def make(kind, name, options, archive, folder):
+def make(kind: str, name: str, options: RunOptions, archive: str, folder: str) -> list[tuple[str, str]]:
     """[(suffix, finished file)] in the folder."""
     kernel, words = image_path(options), kernel_command_line(options)
     memory = default_memory(os.stat(archive).st_size)
@@ -88,9 +91,9 @@ def make(kind, name, options, archive, folder):
     return [(suffix_of(kind), path)]
 
 
-def default_name(options):
+def default_name(options: RunOptions) -> str:
     """The program's, or that of the package or image which names the program."""
     if options.package or options.image:
         from .packages.from_docker import name_of
-        return options.package or name_of(options.image)
+        return options.package or name_of(str(options.image))
     return os.path.splitext(os.path.basename(options.program))[0]

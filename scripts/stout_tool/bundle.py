@@ -3,6 +3,8 @@
 
 Xen: the domain is a fully virtualised one, because the card that such a domain shows by itself, an emulated e1000, has a driver.
 """
+from __future__ import annotations
+
 import os
 import shlex
 
@@ -46,17 +48,17 @@ on_crash = "destroy"
 """
 
 
-def quote(text):
+def quote(text: str) -> str:
     """A string of xl.cfg(5); its quotes know backslashes."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def pack(kind, name, kernel, archive, options, memory, path):
+def pack(kind: str, name: str, kernel: str, archive: str, options: str, memory: int, path: str) -> None:
     if kind == "qemu":
         text = SCRIPT.format(name=name, memory=f"{memory // MIB}M", options=shlex.quote(options))
         start = ("run", text.encode(), 0o755)
     else:
         text = DOMAIN.format(name=name, quoted=quote(name), memory=memory // MIB, options=quote(options))
         start = (f"{name}.cfg", text.encode(), 0o644)
-    members = [start, ("stout.elf", kernel, 0o644), ("image.cpio", archive, 0o644)]
+    members: list[tuple[str, bytes | str, int]] = [start, ("stout.elf", kernel, 0o644), ("image.cpio", archive, 0o644)]
     write_tar(path, [(os.path.join(name, member), source, mode) for member, source, mode in members])

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The commands and their options; what they do is imported only when it is needed."""
+from __future__ import annotations
+
 import os
 import signal
 import sys
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import click
 
@@ -29,16 +33,17 @@ class Commands(Group):
 
     ELSEWHERE = {"export": "export.cli", "image": "image_cli", "instance": "instances.cli", "network": "instances.cli", "pkg": "packages.cli"}
 
-    def list_commands(self, ctx):
+    def list_commands(self, ctx: click.Context) -> list[str]:
         return sorted([*super().list_commands(ctx), *self.ELSEWHERE])
 
-    def get_command(self, ctx, cmd_name):
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.ELSEWHERE:
             return super().get_command(ctx, cmd_name)
         import importlib
-        return getattr(importlib.import_module(f"{__package__}.{self.ELSEWHERE[cmd_name]}"), cmd_name)
+        found: click.Command = getattr(importlib.import_module(f"{__package__}.{self.ELSEWHERE[cmd_name]}"), cmd_name)
+        return found
 
-    def invoke(self, ctx):
+    def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -47,7 +52,7 @@ class Commands(Group):
 
 @click.group(cls=Commands, context_settings=CONTEXT)
 @click.version_option(__version__, "-V", "--version", prog_name="stout", message="%(prog)s %(version)s")
-def main():
+def main() -> None:
     """Stout runs unmodified Linux x86-64 programs as virtual machines, without a Linux in them.
 
     \b
@@ -60,9 +65,9 @@ def main():
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def with_options(options):
+def with_options(options: Sequence[Callable[..., Any]]) -> Callable[..., Any]:
     """A decorator: the options in the order of the list."""
-    def decorate(command):
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         for option in reversed(options):
             command = option(command)
         return command
@@ -70,7 +75,7 @@ def with_options(options):
     return decorate
 
 
-def image_options(program=True):
+def image_options(program: bool = True) -> Callable[..., Any]:
     """Options that say what is in an image; run and build share them, and pkg load, which has no program."""
     options = [
         click.option("-e", "--env", multiple=True, metavar="NAME=VALUE",
@@ -135,7 +140,7 @@ machine_options = with_options([
 @machine_options
 @image_options()
 @click.pass_context
-def run(context, config, **values):
+def run(context: click.Context, config: str | None, **values: Any) -> None:
     """Run PROGRAM of this host in a machine of its own; its libraries are found by themselves.
 
     \b
@@ -160,7 +165,8 @@ def run(context, config, **values):
 @machine_options
 @image_options()
 @click.pass_context
-def profile(context, config, hz, duration, output, wants_top, wants_json, instance, **values):
+def profile(context: click.Context, config: str | None, hz: int, duration: float | None, output: str | None, wants_top: bool, wants_json: bool,
+            instance: str | None, **values: Any) -> None:
     """Run PROGRAM and see where its time goes, in the program and in the kernel.
 
     \b
@@ -190,7 +196,7 @@ def profile(context, config, hz, duration, output, wants_top, wants_json, instan
 @click.option("-p", "--publish", multiple=True, metavar="HOST:GUEST[/udp]", help="With --minimal: a port for --exercise.")
 @image_options()
 @click.pass_context
-def build(context, config, kind, output, as_json, **values):
+def build(context: click.Context, config: str | None, kind: str | None, output: str | None, as_json: bool, **values: Any) -> None:
     """Make a bootable image of PROGRAM.
 
     \b
@@ -210,7 +216,7 @@ def build(context, config, kind, output, as_json, **values):
 @click.argument("folder", default=".")
 @click.option("-o", "--output", metavar="FILE", help="Default: stout.yaml in the folder.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: the file.")
-def init(folder, output, as_json):
+def init(folder: str, output: str | None, as_json: bool) -> None:
     """Write a configuration for the program in FOLDER (default: here).
 
     \b
@@ -223,7 +229,7 @@ def init(folder, output, as_json):
 
 @main.command(context_settings=CONTEXT)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def completion(shell):
+def completion(shell: str) -> None:
     """Print the completion of SHELL.
 
     \b
@@ -237,7 +243,7 @@ def completion(shell):
 
 @main.command(context_settings=CONTEXT)
 @json_option
-def doctor(as_json):
+def doctor(as_json: bool) -> None:
     """Say what this host offers and what is missing.
 
     \b
@@ -255,7 +261,7 @@ def doctor(as_json):
 @click.option("-j", "--jobs", type=int, help="Tests at a time (default: the number of processors).")
 @click.option("--list", "list_only", is_flag=True, help="Print the tests' names.")
 @click.option("-v", "--verbose", is_flag=True, help="Print the output of passed tests too.")
-def test(**values):
+def test(**values: Any) -> None:
     """Run the project's tests; the last line is "N passed, N failed".
 
     \b
@@ -272,7 +278,7 @@ def test(**values):
 @click.option("--all", "everything", is_flag=True, help="Also the figures that take long.")
 @click.option("-k", "--match", "pattern", metavar="TEXT", help="Only figures whose name contains this.")
 @click.option("-o", "--output", metavar="FILE", help="Also write docs/benchmarks.md's table to a file.")
-def bench(**values):
+def bench(**values: Any) -> None:
     """Measure, beside a minimal Linux guest on the same emulated machine.
 
     \b
@@ -284,13 +290,13 @@ def bench(**values):
     sys.exit(run_bench(**values))
 
 
-def need_checkout(command):
+def need_checkout(command: str) -> None:
     from .paths import IS_CHECKOUT
     if not IS_CHECKOUT:
         raise usage(f"stout {command} belongs to the project's sources; run it in a checkout.")
 
 
-def entry():
+def entry() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -324,7 +330,7 @@ def entry():
         sys.exit(STATUS_TOOL)
 
 
-def usage_sentence(error):
+def usage_sentence(error: click.ClickException) -> str:
     """What click says on three lines."""
     text = error.format_message().replace("\n", " ").rstrip()
     context = getattr(error, "ctx", None)
@@ -333,7 +339,7 @@ def usage_sentence(error):
     return f"{text.rstrip('.')}; see: {context.command_path} --help"
 
 
-def describe(error):
+def describe(error: OSError) -> str:
     """A system's error that nobody foresaw, as a sentence."""
     reason = (error.strerror or str(error)).lower()
     names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, (str, bytes))]

@@ -3,12 +3,16 @@
 
 Paths are relative to the file.  The command line wins; variables and --add come together.
 """
+from __future__ import annotations
+
 import difflib
 import json
 import os
 import sys
+from typing import Any
 
 import click
+from collections.abc import Iterable
 
 from .errors import usage
 
@@ -21,7 +25,7 @@ OPS_NAMES = {"name": "RunConfig.InstanceName", "restart": "RebootOnExit", "publi
 TOGETHER = ("env", "env_file", "add", "folders")  # from the file first, so that the command line wins
 
 
-def merge(context, path, values):
+def merge(context: click.Context, path: str | None, values: dict[str, Any]) -> dict[str, Any]:
     """The values of the command line with those of the file where nothing was given."""
     if path:
         found = read(path)
@@ -39,7 +43,7 @@ def merge(context, path, values):
     return values
 
 
-def tell_unused(context, path, names, document):
+def tell_unused(context: click.Context, path: str, names: list[str], document: dict[str, Any]) -> None:
     """One file may serve several commands, but nobody is to wait for what a key does not do."""
     if not names:
         return
@@ -49,13 +53,13 @@ def tell_unused(context, path, names, document):
     sys.stderr.write(f"stout: {path}: {command} does not use {shown}{remedy}\n")
 
 
-def read(path):
+def read(path: str) -> Translation:
     document = parse(path)
     check(path, document)
     return Translation(path, document)
 
 
-def parse(path):
+def parse(path: str) -> dict[str, Any]:
     try:
         with open(path, encoding="utf-8") as file:
             text = file.read()
@@ -78,7 +82,7 @@ def parse(path):
     return document
 
 
-def check(path, document):
+def check(path: str, document: dict[str, Any]) -> None:
     import jsonschema
     with open(SCHEMA, encoding="utf-8") as file:
         schema = json.load(file)
@@ -100,7 +104,7 @@ def check(path, document):
     raise usage(f"{path}, key {key or '(top)'}: {error.message.splitlines()[0][:120]}; {remedy}.")
 
 
-def nearest_description(schema, keys):
+def nearest_description(schema: dict[str, Any], keys: Iterable[str | int]) -> str | None:
     """Of the deepest part of the schema on the way to a value that has one."""
     found = None
     for key in keys:
@@ -115,14 +119,14 @@ def nearest_description(schema, keys):
 class Translation:
     """The document's keys as values of the command line's options."""
 
-    def __init__(self, path, document):
+    def __init__(self, path: str, document: dict[str, Any]) -> None:
         self.path, self.document = path, document
         self.folder = os.path.dirname(os.path.abspath(path))
         self.values = {name: document[name] for name in SAME if name in document}
         self._own_keys()
         self._ops_keys()
 
-    def _own_keys(self):
+    def _own_keys(self) -> None:
         document, values = self.document, self.values
         if "program" in document:
             values["program"] = self._program(document["program"])
@@ -139,7 +143,7 @@ class Translation:
         values["folders"] = [self._place(text) for text in document.get("folders", ())]
         values["add"] = [self._item(item) for item in document.get("add", ())]
 
-    def _ops_keys(self):
+    def _ops_keys(self) -> None:
         document, values = self.document, self.values
         if "Program" in document:
             values.setdefault("program", self._program(document["Program"]))
@@ -166,7 +170,7 @@ class Translation:
             values.setdefault("restart", "always")
         self._say_what_is_ignored(run)
 
-    def _say_what_is_ignored(self, run):
+    def _say_what_is_ignored(self, run: dict[str, Any]) -> None:
         with open(SCHEMA, encoding="utf-8") as file:
             properties = json.load(file)["properties"]
         of_run = properties["RunConfig"]["properties"]
@@ -175,16 +179,16 @@ class Translation:
         if ignored:
             sys.stderr.write(f"stout: {self.path}: {', '.join(ignored)} of ops {'are' if len(ignored) > 1 else 'is'} not used here.\n")
 
-    def _place(self, name):
+    def _place(self, name: str) -> str:
         return os.path.join(self.folder, name)
 
-    def _program(self, name):
+    def _program(self, name: str) -> str:
         """A file beside the configuration, or a path; else a command."""
         if {"root", "package", "image"} & set(self.document):
             return name
         return self._place(name) if "/" in name or os.path.isfile(self._place(name)) else name
 
-    def _item(self, item):
+    def _item(self, item: str) -> str:
         """PATH[:GUESTPATH] of add; a bare name that is no file here is a command's."""
         name = item.rpartition(":")[0] if ":/" in item else item
         return self._place(item) if "/" in name or os.path.exists(self._place(name)) else item

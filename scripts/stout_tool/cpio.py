@@ -9,8 +9,12 @@ changes nothing and moves the next header.
 Data go from file to file inside the host's kernel (copy_file_range, so a filesystem that
 can share blocks does); nothing is held in memory.
 """
+from __future__ import annotations
+
 import os
 import stat
+from typing import IO
+from collections.abc import Callable
 
 PAGE = 4096
 HEADER = 110
@@ -26,29 +30,29 @@ class CpioError(Exception):
 class CpioWriter:
     """One archive, written front to back into an open file."""
 
-    def __init__(self, file, advance=lambda count: None):
+    def __init__(self, file: IO[bytes], advance: Callable[[int], None] = lambda count: None) -> None:
         """advance is told how many bytes were written."""
         self._file, self._advance = file, advance
         self._fd = file.fileno()
         self._offset = 0
         self._inode = 0
 
-    def add_directory(self, name, mode=0o755, mtime=0, uid=0, gid=0):
+    def add_directory(self, name: str, mode: int = 0o755, mtime: int = 0, uid: int = 0, gid: int = 0) -> None:
         self._header(name, stat.S_IFDIR | mode, mtime, uid, gid, 0, nlink=2)
 
-    def add_symlink(self, name, target, mtime=0):
+    def add_symlink(self, name: str, target: str, mtime: int = 0) -> None:
         data = os.fsencode(target)
         self._header(name, stat.S_IFLNK | 0o777, mtime, 0, 0, len(data))
         self._write(data)
         self._pad(4)
 
-    def add_bytes(self, name, data, mode=0o644, mtime=0, uid=0, gid=0):
+    def add_bytes(self, name: str, data: bytes, mode: int = 0o644, mtime: int = 0, uid: int = 0, gid: int = 0) -> None:
         self._header(name, stat.S_IFREG | mode, mtime, uid, gid, len(data),
                      aligned=len(data) >= ALIGN_FROM)
         self._write(data)
         self._pad(4)
 
-    def add_file(self, name, path, mode=0o644, mtime=0, uid=0, gid=0):
+    def add_file(self, name: str, path: str, mode: int = 0o644, mtime: int = 0, uid: int = 0, gid: int = 0) -> None:
         """A file of the host, copied without passing through this process."""
         source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -60,13 +64,13 @@ class CpioWriter:
             os.close(source)
         self._pad(4)
 
-    def close(self):
+    def close(self) -> int:
         self._header("TRAILER!!!", 0, 0, 0, 0, 0)
         self._pad(512)
         self._file.flush()
         return self._offset
 
-    def _header(self, name, mode, mtime, uid, gid, size, nlink=1, aligned=False):
+    def _header(self, name: str, mode: int, mtime: int, uid: int, gid: int, size: int, nlink: int = 1, aligned: bool = False) -> None:
         encoded = os.fsencode(name)
         if size > SIZE_MAX:
             raise CpioError(f"{name} has 4 GiB or more")
@@ -82,7 +86,7 @@ class CpioWriter:
                     + encoded.ljust(namesize, b"\0"))
         self._pad(4)
 
-    def _aligned_namesize(self, namesize):
+    def _aligned_namesize(self, namesize: int) -> int:
         padded = self._fitting(self._offset, namesize)
         if padded > NAME_MAX:
             # The filler ends where this entry's unpadded header would end on a page (or up to
@@ -93,28 +97,28 @@ class CpioWriter:
         return padded
 
     @staticmethod
-    def _fitting(offset, namesize):
+    def _fitting(offset: int, namesize: int) -> int:
         """The name size from which the data, 4-aligned behind it, begin on a page."""
         end = offset + HEADER + namesize
         return namesize + -end % PAGE
 
-    def _filler(self, namesize):
+    def _filler(self, namesize: int) -> None:
         fields = (0, stat.S_IFDIR | 0o755, 0, 0, 2, 0, 0, 0, 0, 0, 0, namesize, 0)
         self._write(b"070701" + b"".join(b"%08X" % field for field in fields)
                     + b".".ljust(namesize, b"\0"))
         self._pad(4)
 
-    def _write(self, data):
+    def _write(self, data: bytes) -> None:
         self._file.write(data)
         self._offset += len(data)
         self._advance(len(data))
 
-    def _pad(self, unit):
+    def _pad(self, unit: int) -> None:
         rest = -self._offset % unit
         if rest:
             self._write(b"\0" * rest)
 
-    def _copy(self, source, size, path):
+    def _copy(self, source: int, size: int, path: str) -> None:
         self._file.flush()
         left = size
         while left:

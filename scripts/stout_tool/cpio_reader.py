@@ -34,7 +34,7 @@ class Member:
 
 
 class Archive:
-    def __init__(self, file: IO[bytes], name: str):
+    def __init__(self, file: IO[bytes], name: str) -> None:
         self.file, self.name = file, name
         self.size = os.fstat(file.fileno()).st_size
         self.members: dict[str, Member] = {}

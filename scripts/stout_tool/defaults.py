@@ -4,7 +4,15 @@
 They are generated, not taken from the host, whose users, names and keys are nobody's business. The
 exception is the list of public certificate authorities.
 """
+from __future__ import annotations
+
 import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .image import User
+    from .tree import Tree
 
 DIRECTORIES = (("/dev", 0o755), ("/proc", 0o555), ("/sys", 0o555), ("/tmp", 0o1777),
                ("/run", 0o755), ("/root", 0o700), ("/etc", 0o755), ("/var/tmp", 0o1777),
@@ -63,7 +71,7 @@ ENVIRONMENT = {
 }
 
 
-def add_defaults(tree, hostname, users=(), network=True):
+def add_defaults(tree: Tree, hostname: str, users: Iterable[User] = (), network: bool = True) -> None:
     """Adds what is not in the tree yet."""
     for path, mode in DIRECTORIES:
         if tree.follow(path) not in tree:
@@ -90,7 +98,7 @@ def add_defaults(tree, hostname, users=(), network=True):
             tree.add_bytes(path, text)
 
 
-def add_certificates(tree):
+def add_certificates(tree: Tree) -> None:
     for path in CERTIFICATES:
         if os.path.isfile(path):
             tree.add_host(path)

@@ -5,10 +5,13 @@ One partition (MBR, type ef, active) holds a FAT filesystem with kernel, archive
 stands in the MiB before it: its boot.img is the MBR, its core image follows in the next sectors, where boot.img and the
 core's own block list look for it when nobody patches them.
 """
+from __future__ import annotations
+
 import os
 import re
 import struct
 import zlib
+from typing import IO
 
 from .errors import StoutError
 from .grub import LIBRARY, SECTOR, Boot, make_fat, room_for, run_tool
@@ -36,14 +39,14 @@ FORMS = {
 class Disk:
     """One disk, in as many forms as are asked for; folder is for what is made on the way."""
 
-    def __init__(self, kernel, archive, options, folder, unit=MIB):
+    def __init__(self, kernel: str, archive: str, options: str, folder: str, unit: int = MIB) -> None:
         self._folder = folder
         self._boot = Boot("mb2", kernel, archive, options, folder)
         self._raw = os.path.join(folder, "disk.raw")
         make_raw(self._boot, self._raw, unit)
         self.capacity = os.stat(self._raw).st_size
 
-    def write(self, kind, path):
+    def write(self, kind: str, path: str) -> None:
         _, form, more = FORMS[kind]
         if kind == "gcp":
             pack_gcp(self._folder, path)
@@ -52,7 +55,7 @@ class Disk:
         else:
             self._convert(form, more, path)
 
-    def _convert(self, form, more, path):
+    def _convert(self, form: str, more: str | None, path: str) -> None:
         run_tool("qemu-img", "convert", "-f", "raw", "-O", form, *(["-o", more] if more else []), self._raw, path)
         steady = {"vmdk": settle_vmdk, "vdi": settle_vdi, "vpc": settle_vhd}.get(form)
         if steady:
@@ -60,7 +63,7 @@ class Disk:
                 steady(file, self._boot.digest.digest())
 
 
-def make_disk(kind, name, kernel, archive, options, memory, folder):
+def make_disk(kind: str, name: str, kernel: str, archive: str, options: str, memory: int, folder: str) -> list[tuple[str, str]]:
     """[(suffix, the finished file in the folder)], the one that was asked for first."""
     disk = Disk(kernel, archive, options, folder, GIB if kind == "gcp" else MIB)
     made = []
@@ -74,7 +77,7 @@ def make_disk(kind, name, kernel, archive, options, memory, folder):
     return made
 
 
-def make_raw(boot, path, unit):
+def make_raw(boot: Boot, path: str, unit: int) -> None:
     core = boot.image("i386-pc", "biosdisk")
     folders = [boot.files, boot.efi_folder()]
     size = room_for(folders)
@@ -90,7 +93,7 @@ def make_raw(boot, path, unit):
     make_fat(path, MIB, size, folders, boot.name[:8])
 
 
-def master_boot_record(size, signature):
+def master_boot_record(size: int, signature: bytes) -> bytes:
     with open(os.path.join(LIBRARY, "i386-pc", "boot.img"), "rb") as file:
         record = bytearray(file.read(SECTOR))
     record[0x66:0x68] = b"\x90\x90"  # as grub-bios-setup for a hard disk: trust no drive number below 0x80
@@ -102,14 +105,14 @@ def master_boot_record(size, signature):
     return bytes(record)
 
 
-def pack_gcp(folder, path):
+def pack_gcp(folder: str, path: str) -> None:
     """Compute Engine takes a tar in the old GNU form with one sparse file, disk.raw, of whole GiB."""
     run_tool("tar", "-C", folder, "--format=oldgnu", "--sparse", "--hole-detection=raw", "--owner=0", "--group=0",
              "--numeric-owner", "--mode=0644", f"--mtime=@{source_epoch()}", "--use-compress-program=gzip -n", "-cf", path,
              "disk.raw")
 
 
-def settle_vmdk(file, identity):
+def settle_vmdk(file: IO[bytes], identity: bytes) -> None:
     """The descriptor's CID is random, and has fewer digits if it begins with zeros."""
     file.seek(SECTOR)
     area = file.read(20 * SECTOR)
@@ -121,13 +124,13 @@ def settle_vmdk(file, identity):
     file.write(text.ljust(len(area), b"\0"))
 
 
-def settle_vdi(file, identity):
+def settle_vdi(file: IO[bytes], identity: bytes) -> None:
     """The identities of the image and of its last snapshot, at 0x188 of the header."""
     file.seek(0x188)
     file.write(as_uuid(identity) + as_uuid(identity[::-1]))
 
 
-def settle_vhd(file, identity):
+def settle_vhd(file: IO[bytes], identity: bytes) -> None:
     """The footer's date (from 2000), identity and checksum."""
     file.seek(-SECTOR, os.SEEK_END)
     footer = bytearray(file.read(SECTOR))
@@ -139,7 +142,7 @@ def settle_vhd(file, identity):
     file.write(footer)
 
 
-def as_uuid(identity):
+def as_uuid(identity: bytes) -> bytes:
     """Version 4 in form, so that nothing that reads it complains."""
     value = bytearray(identity[:16])
     value[6] = value[6] & 0x0f | 0x40

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: MIT
 """stout doctor: what this host offers and what is missing, one line each."""
+from __future__ import annotations
+
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 
 from .paths import IS_CHECKOUT, cache_dir, human_size, kernel_path
 from .qemu import kvm_problem
@@ -25,7 +28,7 @@ NEEDED = (  # command, what for, Debian package, needed by `stout run`
 )
 
 
-def doctor(as_json=False):
+def doctor(as_json: bool = False) -> int:
     report = Report(as_json)
     say, problems = report.say, 0
     for command, purpose, package, required in NEEDED:
@@ -55,19 +58,23 @@ def doctor(as_json=False):
     return 1 if problems else 0
 
 
+Say = Callable[[str, str], None]
+
+
 class Report:
     """Lines as they come, or a list for the end."""
 
-    def __init__(self, as_json):
-        self.as_json, self.checks = as_json, []
+    def __init__(self, as_json: bool) -> None:
+        self.as_json = as_json
+        self.checks: list[dict[str, str]] = []
 
-    def say(self, state, text):
+    def say(self, state: str, text: str) -> None:
         self.checks.append({"state": state, "text": text})
         if not self.as_json:
             print(f"{state:8} {text}")
 
 
-def version_of(command):
+def version_of(command: str) -> str:
     if command not in ("qemu-system-x86_64", "gcc", "cmake", "node", "clang"):
         return ""
     result = subprocess.run([command, "--version"], capture_output=True, text=True, check=False)
@@ -75,7 +82,7 @@ def version_of(command):
     return f" ({line.strip()})" if line else ""
 
 
-def check_memory(say):
+def check_memory(say: Say) -> int:
     with open("/proc/meminfo", encoding="ascii") as file:
         values = dict(line.split(":", 1) for line in file)
     available = int(values["MemAvailable"].split()[0]) << 10
@@ -84,7 +91,7 @@ def check_memory(say):
     return not enough
 
 
-def check_kernel(say):
+def check_kernel(say: Say) -> int:
     path = kernel_path()
     if os.path.exists(path):
         say("ok", f"kernel: {path} ({human_size(os.stat(path).st_size)})")
@@ -95,5 +102,5 @@ def check_kernel(say):
     return not IS_CHECKOUT and not os.path.exists(path)
 
 
-def cache_size(folder):
+def cache_size(folder: str) -> int:
     return sum(os.stat(os.path.join(base, name)).st_size for base, _, names in os.walk(folder) for name in names)

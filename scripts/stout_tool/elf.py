@@ -6,10 +6,16 @@ all of this takes to run) and because its input may be truncated or hostile: eve
 checked against the file, and what is wrong is said in a sentence.  Symbols and line numbers, which
 only a crash needs, are read with pyelftools in symbols.py.
 """
+from __future__ import annotations
+
 import os
 import struct
+from typing import TYPE_CHECKING, Any
 
 from .errors import cannot_run
+
+if TYPE_CHECKING:
+    from .errors import StoutError
 
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE = 1, 2, 3, 4
 ET_REL, ET_EXEC, ET_DYN, ET_CORE = 1, 2, 3, 4
@@ -29,13 +35,13 @@ MACHINES = {
 class ElfFile:
     """The parsed headers: type, interpreter, needed libraries and search paths."""
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.path = path
-        self.interpreter = None
-        self.needed = []
-        self.soname = None
-        self.rpath = []
-        self.runpath = []
+        self.interpreter: str | None = None
+        self.needed: list[str] = []
+        self.soname: str | None = None
+        self.rpath: list[str] = []
+        self.runpath: list[str] = []
         self.is_go = False
         self.is_dynamic = False
         with open(path, "rb") as file:
@@ -45,10 +51,10 @@ class ElfFile:
             self._read_segments()
             del self._file
 
-    def _bad(self, what):
+    def _bad(self, what: str) -> StoutError:
         return cannot_run(f"{self.path} is damaged: {what}; copy or download it again.")
 
-    def _read(self, offset, size, what):
+    def _read(self, offset: int, size: int, what: str) -> bytes:
         if offset + size > self._size:
             raise self._bad(f"it is truncated ({what} lies behind the end of the file)")
         self._file.seek(offset)
@@ -57,7 +63,7 @@ class ElfFile:
             raise self._bad(f"{what} cannot be read")
         return data
 
-    def _read_header(self):
+    def _read_header(self) -> None:
         ident = self._file.read(16)
         check_ident(self.path, ident, self._file.read(4))
         if self._size < 64:
@@ -77,7 +83,7 @@ class ElfFile:
         table = self._read(phoff, phnum * 56, "the program header table")
         self.segments = [struct.unpack_from("<IIQQQQQQ", table, i * 56) for i in range(phnum)]
 
-    def _read_segments(self):
+    def _read_segments(self) -> None:
         loads = [s for s in self.segments if s[0] == PT_LOAD]
         if not loads:
             raise self._bad("it has no loadable segment")
@@ -98,7 +104,7 @@ class ElfFile:
                 self.is_dynamic = True
                 self._read_dynamic(loads, offset, filesz)
 
-    def _read_dynamic(self, loads, offset, size):
+    def _read_dynamic(self, loads: list[tuple[Any, ...]], offset: int, size: int) -> None:
         if size > 1 << 20:
             raise self._bad("its dynamic section makes no sense")
         data = self._read(offset, size, "the dynamic section")
@@ -111,8 +117,12 @@ class ElfFile:
         if DT_STRTAB not in values:
             return
         strings = self._read_strings(loads, values[DT_STRTAB], values.get(DT_STRSZ, 0))
-        text = lambda at: os.fsdecode(strings[at:strings.find(b"\0", at)]) if at < len(
-            strings) else self._raise("a library's name lies outside its string table")
+
+        def text(at: int) -> str:
+            if at >= len(strings):
+                raise self._bad("a library's name lies outside its string table")
+            return os.fsdecode(strings[at:strings.find(b"\0", at)])
+
         self.needed = [text(value) for tag, value in tags if tag == DT_NEEDED]
         if DT_SONAME in values:
             self.soname = text(values[DT_SONAME])
@@ -122,10 +132,7 @@ class ElfFile:
             self.runpath = text(values[DT_RUNPATH]).split(":")
             self.rpath = []  # ld.so(8): DT_RPATH counts only without DT_RUNPATH
 
-    def _raise(self, what):
-        raise self._bad(what)
-
-    def _read_strings(self, loads, address, size):
+    def _read_strings(self, loads: list[tuple[Any, ...]], address: int, size: int) -> bytes:
         for (_, _, offset, vaddr, _, filesz, _, _) in loads:
             if vaddr <= address < vaddr + filesz:
                 size = min(size, vaddr + filesz - address, STRINGS_MAX)
@@ -133,7 +140,7 @@ class ElfFile:
         raise self._bad("its dynamic string table is in no segment")
 
 
-def check_ident(path, ident, type_and_machine):
+def check_ident(path: str, ident: bytes, type_and_machine: bytes) -> None:
     """The sixteen identifying bytes: is it an ELF file for this machine at all?"""
     if ident[:4] != b"\x7fELF":
         raise cannot_run(
@@ -148,13 +155,13 @@ def check_ident(path, ident, type_and_machine):
         raise wrong_machine(path, machine)
 
 
-def wrong_machine(path, machine):
+def wrong_machine(path: str, machine: int) -> StoutError:
     name = MACHINES.get(machine, f"an unknown machine (number {machine})")
     return cannot_run(f"{path} is a program for {name}; Stout runs 64-bit x86 (x86-64) programs, "
                       "get that build of it.")
 
 
-def describe(ident):
+def describe(ident: bytes) -> str:
     """What a file seems to be, for the sentence that refuses it."""
     known = ((b"MZ", " but a Windows program"), (b"\xcf\xfa\xed\xfe", " but a macOS program"),
              (b"\xca\xfe\xba\xbe", " but a Java class or a macOS program"),
@@ -165,7 +172,7 @@ def describe(ident):
     return "" if ident else " but an empty file"
 
 
-def is_linked(path):
+def is_linked(path: str) -> bool:
     """A program or a shared library: what may need libraries, unlike an object file or a core dump."""
     try:
         with open(path, "rb") as file:
@@ -175,7 +182,7 @@ def is_linked(path):
     return head[:4] == b"\x7fELF" and int.from_bytes(head[16:18], "little") not in (ET_REL, ET_CORE)
 
 
-def is_elf(path):
+def is_elf(path: str) -> bool:
     try:
         with open(path, "rb") as file:
             return file.read(4) == b"\x7fELF"

@@ -24,7 +24,7 @@ SYMBOL = struct.Struct("<IBBHQQ")
 class ElfData:
     """An ELF file's segments and sections, and its bytes by address."""
 
-    def __init__(self, data: bytes | memoryview):
+    def __init__(self, data: bytes | memoryview) -> None:
         self.data = data
         self._table: list[tuple[int, ...]] = []
         self.segments: list[tuple[int, int, int, int]] = []  # kind, offset, address, bytes in the file
@@ -105,7 +105,7 @@ class ElfData:
 class SymbolFile:
     """Looks up addresses as the file was linked."""
 
-    def __init__(self, data: bytes | memoryview, elf: ElfData | None = None):
+    def __init__(self, data: bytes | memoryview, elf: ElfData | None = None) -> None:
         self.elf = elf or ElfData(data)
         self._source = self.elf
         functions = self._functions(self.elf)

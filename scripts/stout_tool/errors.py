@@ -4,6 +4,8 @@
 The statuses are docker's: 2 wrong usage, 125 the tool or the machine failed, 126 the program
 cannot be run, 127 the program was not found.
 """
+from __future__ import annotations
+
 
 STATUS_USAGE = 2
 STATUS_TOOL = 125
@@ -14,19 +16,19 @@ STATUS_NOT_FOUND = 127
 class StoutError(Exception):
     """A sentence for stderr and the exit status that goes with it."""
 
-    def __init__(self, sentence, status=STATUS_TOOL):
+    def __init__(self, sentence: str, status: int = STATUS_TOOL) -> None:
         super().__init__(sentence)
         self.sentence = sentence
         self.status = status
 
 
-def usage(sentence):
+def usage(sentence: str) -> StoutError:
     return StoutError(sentence, STATUS_USAGE)
 
 
-def cannot_run(sentence):
+def cannot_run(sentence: str) -> StoutError:
     return StoutError(sentence, STATUS_CANNOT_RUN)
 
 
-def not_found(sentence):
+def not_found(sentence: str) -> StoutError:
     return StoutError(sentence, STATUS_NOT_FOUND)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Folders of this host in the machine: -v HOST:GUEST[:ro], carried by virtio-9p (fs/ninep)."""
+from __future__ import annotations
+
 import os
 import posixpath
 
@@ -11,7 +13,7 @@ MICROVM_MAX = 4  # what its virtio slots leave besides the console, the network,
 class Folder:
     """One -v, checked."""
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         body, _, access = text.rpartition(":")
         if access not in ("ro", "rw"):
             body, access = text, "rw"
@@ -33,11 +35,11 @@ class Folder:
             raise usage(f"The folder {host}, given with -v, may not be read; run stout as a user who may.")
         self.host = os.path.realpath(host)
 
-    def mount(self, tag):
+    def mount(self, tag: str) -> str:
         """The manifest's record."""
         return f"9p:{tag}:{self.access}:{self.guest}"
 
-    def qemu(self, tag, bus):
+    def qemu(self, tag: str, bus: str) -> list[str]:
         """Files get the owner that QEMU has; links and modes are real ones on both sides."""
         path = self.host.replace(",", ",,")
         read_only = ",readonly=on" if self.access == "ro" else ""
@@ -45,7 +47,7 @@ class Folder:
                 "-device", f"virtio-9p-{bus},fsdev={tag},mount_tag={tag}"]
 
 
-def parse(texts, machine):
+def parse(texts: list[str] | tuple[str, ...], machine: str) -> list[tuple[str, Folder]]:
     """Outer folders first, so that the inner ones are mounted on them."""
     folders = sorted(map(Folder, texts), key=lambda folder: folder.guest.count("/"))
     seen = set()

@@ -4,10 +4,13 @@
 The images hold all modules they need.  They look for a file whose name is a checksum of what is to
 be started, so another disk with another Stout on it does not get in the way.
 """
+from __future__ import annotations
+
 import hashlib
 import os
 import shutil
 import subprocess
+from typing import Any
 
 from .errors import StoutError
 from .output import source_epoch
@@ -29,7 +32,7 @@ boot
 SECTOR = 512
 
 
-def run_tool(*command, **more):
+def run_tool(*command: Any, **more: Any) -> None:
     """A tool of this host, in a fixed time and time zone; its last words become the error."""
     environment = dict(os.environ, LC_ALL="C", TZ="UTC", SOURCE_DATE_EPOCH=str(source_epoch()))
     try:
@@ -46,7 +49,7 @@ def run_tool(*command, **more):
 class Boot:
     """What GRUB is to start: the files below /boot and GRUB's images, in a folder."""
 
-    def __init__(self, protocol, kernel, archive, options, folder):
+    def __init__(self, protocol: str, kernel: str, archive: str, options: str, folder: str) -> None:
         self.folder = folder
         self.files = os.path.join(folder, "files")
         kernel_word, module_word = PROTOCOLS[protocol]
@@ -67,11 +70,11 @@ class Boot:
         self._write(self._early, EARLY.format(name=self.name).encode())
 
     @staticmethod
-    def _write(path, data):
+    def _write(path: str, data: bytes) -> None:
         with open(path, "wb") as file:
             file.write(data)
 
-    def image(self, target, *modules):
+    def image(self, target: str, *modules: str) -> str:
         """GRUB for one kind of firmware: i386-pc, i386-pc-eltorito or x86_64-efi."""
         path = os.path.join(self.folder, target)
         if not os.path.isdir(os.path.join(LIBRARY, target.removesuffix("-eltorito"))):
@@ -79,7 +82,7 @@ class Boot:
         run_tool("grub-mkimage", "-O", target, "-o", path, "-p", "/boot/grub", "-c", self._early, *MODULES, *modules)
         return path
 
-    def efi_folder(self):
+    def efi_folder(self) -> str:
         """EFI/BOOT/BOOTX64.EFI, as firmware looks for it on a medium."""
         path = os.path.join(self.folder, "efi")
         os.makedirs(os.path.join(path, "EFI", "BOOT"), exist_ok=True)
@@ -87,14 +90,14 @@ class Boot:
         return path
 
 
-def link_or_copy(source, target):
+def link_or_copy(source: str, target: str) -> None:
     try:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
 
 
-def make_fat(path, offset, size, folders, serial):
+def make_fat(path: str, offset: int, size: int, folders: list[str], serial: str) -> None:
     """A FAT filesystem of size bytes at an offset of the file, with all that is in the folders."""
     sectors = size // SECTOR
     place = f"{path}@@{offset}"
@@ -105,7 +108,7 @@ def make_fat(path, offset, size, folders, serial):
                  "::/")
 
 
-def room_for(folders):
+def room_for(folders: list[str]) -> int:
     """Bytes that a FAT filesystem needs for these folders: clusters of at most 32 KiB, tables, directories."""
     total = 1 << 20
     for folder in folders:

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: MIT
 """From "run this program" to a file tree and a manifest, and from these to a cached archive."""
+from __future__ import annotations
+
 import os
 import stat
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from . import defaults, manifest, musl, recipes
 from .cpio import CpioError, CpioWriter
@@ -15,6 +19,11 @@ from .private import SecretFilter
 from .progress import progress
 from .tree import Tree
 
+if TYPE_CHECKING:
+    from .packages.store import Package
+    from .recipes import Recipe
+    from .run import RunOptions
+
 CACHE_LIMIT = 3 << 30
 FORMAT = "2"  # part of the cache's key: change it when the archive's form changes
 MERGED_FOLDERS = ("/bin", "/sbin", "/lib", "/lib64")
@@ -23,17 +32,17 @@ GUEST_PATH = defaults.ENVIRONMENT["PATH"].split(":")
 
 
 class User:
-    def __init__(self, uid=0, gid=0, name=None):
+    def __init__(self, uid: int = 0, gid: int = 0, name: str | None = None) -> None:
         self.uid, self.gid, self.name = uid, gid, name
 
 
 class Image:
     """What is to run and the tree it runs in."""
 
-    def __init__(self, options, say):
+    def __init__(self, options: RunOptions, say: Callable[[str], None]) -> None:
         self.options = options
         self.say = say
-        self.package = None
+        self.package: Package | None = None
         self.place = f"the root folder {options.root}"
         if options.package or options.image:
             from .packages.launch import open_package, place_of
@@ -45,25 +54,27 @@ class Image:
         self.resolver = Resolver(self.root)
         self.host_resolver = Resolver(Root("/")) if options.root else self.resolver
         self.private = SecretFilter(options.secrets)
-        self.program = None
-        self.argv = []
+        self.program: str = ""
+        self.argv: list[str] = []
         self.patches_code = False  # see recipes.py
-        self.env = dict(defaults.ENVIRONMENT)
-        self.cwd = options.workdir or (os.getcwd() if not options.root else "/")
-        self.hostname = options.hostname
+        self.env: dict[str, str] = dict(defaults.ENVIRONMENT)
+        self.cwd: str = options.workdir or (os.getcwd() if not options.root else "/")
+        self.hostname: str = options.hostname
         self.user = find_user(options.user, self.root)
         self.users = [self.user]  # those that passwd must know
-        self.uid, self.gid = self.user.uid, self.user.gid
-        self.net = options.net_manifest
-        self.stdio = options.stdio
-        self.trace = options.trace
-        self.mounts = [folder.mount(tag) for tag, folder in options.folders]
-        self.groups, self.rlimits = [], []
+        self.uid: int = self.user.uid
+        self.gid: int = self.user.gid
+        self.net: str = options.net_manifest
+        self.stdio: list[str] = options.stdio
+        self.trace: str | None = options.trace
+        self.mounts: list[str] = [folder.mount(tag) for tag, folder in options.folders]
+        self.groups: list[int] = []
+        self.rlimits: list[tuple[int, int, int]] = []
         if options.container:
             self.mounts = options.container.order_mounts(self.mounts)
             self.groups, self.rlimits = options.container.groups(), options.container.rlimits()
 
-    def gather(self):
+    def gather(self) -> None:
         """Fills the tree; the order matters: what the user adds wins over defaults."""
         with self.tree.because(self.place):
             if self.package:
@@ -103,25 +114,25 @@ class Image:
             self.put_reasons()
         self.private.tell()
 
-    def put_manifest(self, trace, stdio):
+    def put_manifest(self, trace: str | None, stdio: list[str]) -> None:
         self.trace, self.stdio = trace, stdio
         self.tree.add_bytes(manifest.PATH, manifest.make_manifest(self), 0o600)
 
-    def put_reasons(self, left_out=None):
+    def put_reasons(self, left_out: dict[str, int] | None = None) -> None:
         """For stout image inspect; left_out: files with their sizes."""
         from .images import LEFT_OUT, REASONS, pack_json, reasons_of
         self.tree.add_bytes(REASONS, pack_json(reasons_of(self.tree)), 0o600)
         if left_out is not None:
             self.tree.add_bytes(LEFT_OUT, pack_json(left_out), 0o600)
 
-    def _add_merged_folders(self):
+    def _add_merged_folders(self) -> None:
         """/bin -> usr/bin and the like: programs name both /bin/sh and /usr/bin/env."""
         for folder in MERGED_FOLDERS:
             if os.path.islink(folder) and folder not in self.tree:
                 self.tree.make_directory(os.path.realpath(folder))
                 self.tree.add_symlink(folder, os.readlink(folder))
 
-    def _add_cwd(self):
+    def _add_cwd(self) -> None:
         if not self.cwd.startswith("/"):
             raise usage(f"The working directory {self.cwd} is not an absolute path; give one that "
                         "begins with /.")
@@ -130,7 +141,7 @@ class Image:
         else:
             self.tree.make_directory(self.cwd)
 
-    def _locate_program(self, name):
+    def _locate_program(self, name: str) -> str:
         """The path of the program: in the root with --root, else on this host."""
         if self.options.root:
             folders = self.env["PATH"].split(":") if self.is_container else GUEST_PATH
@@ -144,16 +155,16 @@ class Image:
         if os.path.isfile(name):
             return os.path.abspath(name)
         if "/" not in name:
-            path = recipes.find_on_path(name)
-            if path:
-                return path
+            found = recipes.find_on_path(name)
+            if found:
+                return found
             raise not_found(f"{name} is neither a file here nor a command on PATH; check the name, or give "
                             "its path.")
         if os.path.isdir(name):
             raise cannot_run(f"{name} is a folder; give the program in it.")
         raise not_found(f"{name} does not exist; check the path.")
 
-    def _add_program(self, path):
+    def _add_program(self, path: str) -> None:
         host = self.root.host(path)
         head = read_head(host)
         args = list(self.options.args)
@@ -177,19 +188,21 @@ class Image:
         recipe = recipes.for_extension(path)
         if recipe is None:
             check_ident(path, head[:16], head[16:20])  # says what it is instead
+        assert recipe is not None
         self._run_script_by(recipe, path, args)
 
-    def _run_script_by(self, recipe, path, args):
+    def _run_script_by(self, recipe: Recipe, path: str, args: list[str]) -> None:
         if self.options.root:
-            interpreter = next((f"{d}/{c}" for d in GUEST_PATH for c in recipe.commands
+            found = next((f"{d}/{c}" for d in GUEST_PATH for c in recipe.commands
                                 if self.root.is_file(f"{d}/{c}")), None)
-            if interpreter is None:
+            if found is None:
                 raise not_found(f"{path} needs {recipe.name}, which is not in {self.place}; add it there.")
+            interpreter = found
         else:
             interpreter = recipes.find_command(recipe, path)
         self._start_with(recipe, interpreter, recipe.before_script, path, args)
 
-    def _start_with(self, recipe, interpreter, before, path, args):
+    def _start_with(self, recipe: Recipe | None, interpreter: str, before: list[str], path: str, args: list[str]) -> None:
         self._add_interpreter(interpreter)
         if not self.options.root:
             recipes.take_script(recipe, path, self.tree, self._on_elf, self.say, self.private)
@@ -199,7 +212,7 @@ class Image:
         script = typed if "/" in typed and self.options.workdir is None and not self.options.root else path
         self.argv = [os.path.basename(interpreter), *before, script, *args]
 
-    def _add_hashbang(self, path, head, args):
+    def _add_hashbang(self, path: str, head: bytes, args: list[str]) -> None:
         """A script that names its interpreter; the kernel follows the line, `env` is spared."""
         named, interpreter, argument = self._read_hashbang(path, head)
         recipe = recipes.for_interpreter(self.root.host(interpreter))
@@ -208,7 +221,7 @@ class Image:
             self.program = path
             self.argv = [self.options.program] + args
 
-    def _read_hashbang(self, path, head):
+    def _read_hashbang(self, path: str, head: bytes) -> tuple[str, str, list[str]]:
         """(the program on the line, the interpreter that it or `env` starts, [its argument])"""
         words = os.fsdecode(head[2:].split(b"\n")[0]).strip().split(None, 1)
         if not words:
@@ -226,7 +239,7 @@ class Image:
                             "it or correct the first line of the script.")
         return words[0], interpreter, argument
 
-    def _add_interpreter(self, path, depth=1):
+    def _add_interpreter(self, path: str, depth: int = 1) -> None:
         """With what it needs itself: libraries and a standard library, or another interpreter."""
         head = read_head(self.root.host(path))
         if head[:2] != b"#!":
@@ -237,7 +250,7 @@ class Image:
             self.tree.add_host(path)
         self._add_interpreters_of(path, head, depth + 1)
 
-    def _add_interpreters_of(self, path, head, depth=1):
+    def _add_interpreters_of(self, path: str, head: bytes, depth: int = 1) -> None:
         if depth > HASHBANG_DEPTH:
             raise cannot_run(f"The interpreter of {path} is a script, and so on, more than {HASHBANG_DEPTH} times; "
                              "correct the first line of the script.")
@@ -245,12 +258,12 @@ class Image:
         for program in dict.fromkeys([named, interpreter]):
             self._add_interpreter(program, depth)
 
-    def _find_on_path(self, name):
+    def _find_on_path(self, name: str) -> str | None:
         if not self.options.root:
             return recipes.find_on_path(name)
         return next((f"{d}/{name}" for d in GUEST_PATH if self.root.is_file(f"{d}/{name}")), None)
 
-    def _add_recipe(self, recipe, path):
+    def _add_recipe(self, recipe: Recipe | None, path: str) -> None:
         """What is known about an interpreter or server, if anything is; a root has its files already."""
         if recipe is None:
             return
@@ -266,7 +279,7 @@ class Image:
         if recipe.certificates:
             defaults.add_certificates(self.tree)
 
-    def _add_script_argument(self, recipe, args):
+    def _add_script_argument(self, recipe: Recipe, args: list[str]) -> None:
         """`stout run node server.js`: the first argument that is a file is the script."""
         for index, arg in enumerate(args):
             if os.path.isfile(arg) and not arg.startswith("-"):
@@ -274,22 +287,22 @@ class Image:
                 self._add_file_arguments(args[index + 1:])
                 return
 
-    def _add_user_files(self):
+    def _add_user_files(self) -> None:
         """Those of this host that are arguments of a package: `pkg load node -a server.js`."""
         files = self.options.user_files
-        recipe = recipes.for_interpreter(self.root.host(self.program)) if files else None
+        recipe = recipes.for_interpreter(self.root.host(self.program)) if files and self.program else None
         if recipe:
             recipes.take_script(recipe, files[0], self.tree, self._on_elf, self.say, self.private)
             files = files[1:]
         self._add_file_arguments(files)
 
-    def _add_file_arguments(self, args):
+    def _add_file_arguments(self, args: list[str]) -> None:
         for arg in args:
             if arg and os.path.isfile(arg) and not arg.startswith(("/dev/", "/proc/", "/sys/")):
                 self.say(f"took {arg}, named as an argument")
                 self.tree.add_host(os.path.abspath(arg))
 
-    def _add_item(self, path, guest):
+    def _add_item(self, path: str, guest: str | None) -> None:
         if os.path.isdir(path):
             self.tree.add_folder(path, guest, skip=self.private.below(path), on_elf=self._on_elf)
             return
@@ -303,7 +316,7 @@ class Image:
             except StoutError as error:  # perhaps it is only data
                 self.say(f"{path}: its interpreter was not added ({error.sentence})")
 
-    def _on_elf(self, source, place):
+    def _on_elf(self, source: str, place: str) -> None:
         """Each file of a folder: an ELF file brings its libraries, as far as they are there."""
         if source.endswith((".so", ".node")) or ".so." in source or os.access(source, os.X_OK):
             if is_linked(source):
@@ -312,12 +325,12 @@ class Image:
                 except StoutError as error:
                     self.say(f"{source}: its libraries were not looked for ({error.sentence})")
 
-    def _add_elf(self, path):
+    def _add_elf(self, path: str) -> None:
         self._add_libraries(path, optional=False)
         if not self.options.root:
             self.tree.add_host(path)
 
-    def _add_host_libraries(self, source, optional):
+    def _add_host_libraries(self, source: str, optional: bool) -> None:
         """The libraries of a file of this host; in a root those that it lacks, so that no C library is mixed with another."""
         if not self.options.root:
             self._add_libraries(source, optional)
@@ -326,7 +339,7 @@ class Image:
             if library != source and not self.root.is_file(library) and not self.resolver.finds(os.path.basename(library)):
                 self.tree.add_host(library)
 
-    def _add_libraries(self, path, optional):
+    def _add_libraries(self, path: str, optional: bool) -> None:
         for library in self.resolver.add(path, optional):
             if self.options.root:
                 continue
@@ -336,7 +349,7 @@ class Image:
             if library not in self.resolver.by_name.values() and ".so" in os.path.basename(library):
                 self.resolver.by_name.setdefault(os.path.basename(library), library)
 
-    def _add_loader_config(self):
+    def _add_loader_config(self) -> None:
         """What the dynamic loaders read: a cache for glibc, the path list for musl."""
         if self.options.root:
             return
@@ -349,11 +362,11 @@ class Image:
             if os.path.isfile("/etc/ld-musl-x86_64.path"):
                 self.tree.add_host("/etc/ld-musl-x86_64.path")
 
-    def _need_execute(self, path):
+    def _need_execute(self, path: str) -> None:
         if not os.stat(self.root.host(path)).st_mode & (stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH):
             raise cannot_run(f"{path} is not executable; make it so with: chmod +x {path}")
 
-    def write(self):
+    def write(self) -> str:
         """The archive's path: from the cache when nothing changed."""
         folder = os.path.join(cache_dir(), "images")
         os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -378,7 +391,7 @@ class Image:
                              "name another folder in STOUT_CACHE.") from None
         return path
 
-    def _make_room(self, folder):
+    def _make_room(self, folder: str) -> None:
         """Drops the images that were not used for the longest time."""
         items = []
         for item in os.scandir(folder):
@@ -398,7 +411,7 @@ class Image:
                 pass
 
 
-def read_head(path):
+def read_head(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
             return file.read(256)
@@ -407,10 +420,11 @@ def read_head(path):
                          "read it.") from None
 
 
-def split_item(item):
+def split_item(item: str) -> tuple[str, str | None]:
     """(path of this host, guest path or None) of an --add; a bare name is a command's."""
-    path, colon, guest = item.rpartition(":")
-    if not colon or not guest.startswith("/") or os.path.exists(item):
+    path, colon, place = item.rpartition(":")
+    guest: str | None = place
+    if not colon or not place.startswith("/") or os.path.exists(item):
         path, guest = item, None
     if not os.path.exists(path):
         command = None if "/" in path else recipes.find_on_path(path)
@@ -420,11 +434,11 @@ def split_item(item):
     return os.path.abspath(path), guest
 
 
-def is_user(name, root):
+def is_user(name: str, root: Root) -> bool:
     return any(fields[0] == name for fields in passwd_lines(root, "/etc/passwd"))
 
 
-def find_user(text, root):
+def find_user(text: str | None, root: Root) -> User:
     """NAME, UID, or either with :GROUP; names from the root's passwd, else this host's."""
     if not text:
         return User(0, 0, "root")
@@ -447,12 +461,12 @@ def find_user(text, root):
     return user
 
 
-def home_of(uid, root):
+def home_of(uid: int, root: Root) -> str:
     return next((fields[5] for fields in passwd_lines(root, "/etc/passwd") if fields[2] == str(uid) and len(fields) > 5),
                 "/root" if uid == 0 else "/")
 
 
-def passwd_lines(root, path):
+def passwd_lines(root: Root, path: str) -> list[list[str]]:
     try:
         with open(root.host(path), encoding="utf-8", errors="surrogateescape") as file:
             lines = [line.rstrip("\n").split(":") for line in file]

@@ -15,7 +15,7 @@ import stat
 import sys
 import time
 import zlib
-from typing import Any, Iterator
+from typing import TYPE_CHECKING, Any, Iterator, IO
 
 from .cpio_reader import Archive, Member
 from .errors import StoutError, cannot_run, not_found, usage
@@ -24,6 +24,9 @@ from .grub import run_tool
 from .packages.store import home_dir
 from .paths import human_size
 from .tables import print_json, print_names, print_table
+
+if TYPE_CHECKING:
+    from .tree import Tree
 
 REASONS, LEFT_OUT = "/.stout/reasons", "/.stout/left-out"
 INSIDE = "/boot/image.cpio"
@@ -154,7 +157,7 @@ def cat(image: str, paths: tuple[str, ...]) -> int:
     return 0
 
 
-def copy_data(archive: Archive, member: Member, file: Any) -> None:
+def copy_data(archive: Archive, member: Member, file: IO[bytes]) -> None:
     archive.file.seek(member.offset)
     left = member.size
     while left and (data := archive.file.read(min(left, MIB))):
@@ -222,7 +225,7 @@ def show_left_out(sizes: dict[str, Any], pattern: str | None, as_json: bool) -> 
     return 0
 
 
-def reasons_of(tree: Any) -> dict[str, list[str]]:
+def reasons_of(tree: Tree) -> dict[str, list[str]]:
     """What `stout build` puts in the image: the reasons, each with its paths."""
     reasons: dict[str, list[str]] = {}
     for path, entry in sorted(tree.entries.items()):

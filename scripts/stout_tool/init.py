@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
 """stout init: a first configuration, from what lies in the folder."""
+from __future__ import annotations
+
 import json
 import os
 import re
 import shlex
+from typing import Any
 
 from .errors import usage
 from .output import publish, workshop
@@ -15,7 +18,7 @@ PYTHON_NAMES = ("app.py", "main.py", "server.py", "wsgi.py", "manage.py")
 NODE_NAMES = ("server.js", "index.js", "app.js", "main.js")
 
 
-def init(folder, output, as_json):
+def init(folder: str, output: str | None, as_json: bool) -> int:
     """Writes the file and prints its path."""
     import yaml
     folder = os.path.abspath(folder)
@@ -35,7 +38,7 @@ def init(folder, output, as_json):
     return 0
 
 
-def look(folder):
+def look(folder: str) -> dict[str, Any]:
     """Options, the program as a path in the folder."""
     options = from_dockerfile(folder)
     for find in (from_package_json, from_python, from_go, from_binary, from_script):
@@ -45,7 +48,7 @@ def look(folder):
                 "executable file, server.js, app.py); write stout.yaml by hand, for example: program: server.js")
 
 
-def read(folder, name):
+def read(folder: str, name: str) -> str | None:
     try:
         with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
             return file.read()
@@ -53,11 +56,11 @@ def read(folder, name):
         return None
 
 
-def first_file(folder, names):
+def first_file(folder: str, names: list[str] | tuple[Any, ...]) -> str | None:
     return next((name for name in names if name and os.path.isfile(os.path.join(folder, name))), None)
 
 
-def from_package_json(folder):
+def from_package_json(folder: str) -> dict[str, list[str] | str] | None:
     text = read(folder, "package.json")
     if text is None:
         return None
@@ -79,14 +82,14 @@ def from_package_json(folder):
     return {"program": found}
 
 
-def from_python(folder):
+def from_python(folder: str) -> dict[str, str] | None:
     if not first_file(folder, ("requirements.txt", "pyproject.toml")):
         return None
     found = first_file(folder, PYTHON_NAMES)
     return {"program": found} if found else None
 
 
-def from_go(folder):
+def from_go(folder: str) -> dict[str, str] | None:
     text = read(folder, "go.mod")
     module = re.search(r"^module\s+(\S+)", text, re.M) if text is not None else None
     if not module:
@@ -97,7 +100,7 @@ def from_go(folder):
     return {"program": name}
 
 
-def from_binary(folder):
+def from_binary(folder: str) -> dict[str, str] | None:
     """The one ELF program of the folder."""
     found = []
     for item in sorted(os.scandir(folder), key=lambda item: item.name):
@@ -108,16 +111,17 @@ def from_binary(folder):
     return {"program": found[0]} if len(found) == 1 else None
 
 
-def from_script(folder):
+def from_script(folder: str) -> dict[str, str] | None:
     """A script with one of the usual names and no package around it."""
     found = first_file(folder, (*NODE_NAMES, *PYTHON_NAMES, "index.php"))
     return {"program": found} if found else None
 
 
-def from_dockerfile(folder):
+def from_dockerfile(folder: str) -> dict[str, Any]:
     """Ports and variables; what the file installs is the business of the image it makes."""
     text = read(folder, "Dockerfile")
-    options, env = {}, {}
+    options: dict[str, Any] = {}
+    env: dict[str, str] = {}
     for line in re.sub(r"\\\r?\n", " ", text or "").splitlines():
         word, _, rest = line.strip().partition(" ")
         if word.upper() == "EXPOSE":
@@ -128,7 +132,7 @@ def from_dockerfile(folder):
                 words = shlex.split(rest)
             except ValueError:
                 continue
-            env.update(word.split("=", 1) for word in words if "=" in word and not word.startswith("="))
+            env.update((name, value) for name, equals, value in (word.partition("=") for word in words) if "=" in word and not word.startswith("="))
     if env:
         options["env"] = env
     return options

@@ -1,16 +1,22 @@
 # SPDX-License-Identifier: MIT
 """Discs that boot by GRUB: multiboot 2 under BIOS and UEFI, multiboot 1 under BIOS."""
+from __future__ import annotations
+
 import os
 import time
+from typing import TYPE_CHECKING
 
 from .errors import StoutError
 from .grub import LIBRARY, PROTOCOLS, Boot, make_fat, room_for, run_tool
 from .output import publish, source_epoch, workshop
 
+if TYPE_CHECKING:
+    from .run import RunOptions
+
 OVMF = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/ovmf/OVMF.fd")
 
 
-def make_iso(protocol, kernel, archive, options, path, folder):
+def make_iso(protocol: str, kernel: str, archive: str, options: str, path: str, folder: str) -> None:
     """Writes the disc to path; folder is for what is made on the way."""
     boot = Boot(protocol, kernel, archive, options, folder)
     eltorito = os.path.join(boot.files, "boot", "grub", "eltorito.img")
@@ -28,7 +34,7 @@ def make_iso(protocol, kernel, archive, options, path, folder):
              f"--modification-date={date}", "--set_all_file_dates", date, boot.files)
 
 
-def boot_arguments(protocol, kernel, archive, options):
+def boot_arguments(protocol: str, kernel: str, archive: str, options: str) -> list[str]:
     """QEMU's arguments for a disc of its own, cached beside the archive."""
     stamp = f"{os.stat(kernel).st_mtime_ns:x}-{abs(hash_text(options)):x}"
     kind = PROTOCOLS[protocol][0]
@@ -45,12 +51,12 @@ def boot_arguments(protocol, kernel, archive, options):
     return arguments
 
 
-def hash_text(text):
+def hash_text(text: str) -> int:
     import zlib
     return zlib.crc32(text.encode())
 
 
-def find_ovmf():
+def find_ovmf() -> str:
     for path in OVMF:
         if os.path.isfile(path):
             return path

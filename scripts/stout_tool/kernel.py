@@ -1,17 +1,24 @@
 # SPDX-License-Identifier: MIT
 """The kernel image: built by itself when a source is newer."""
+from __future__ import annotations
+
 import fcntl
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
+from typing import IO, TYPE_CHECKING
 
 from .errors import StoutError
 from .paths import IS_CHECKOUT, TOP, build_dir, kernel_path
 
+if TYPE_CHECKING:
+    from .run import RunOptions
+
 SOURCES = ("abi", "arch", "cmake", "drivers", "fs", "kernel", "lib", "libc", "loader", "net")
 
 
-def newest_source():
+def newest_source() -> float:
     newest = 0.0
     todo = [os.path.join(TOP, name) for name in SOURCES]
     for name in ("CMakeLists.txt", "CMakePresets.json"):
@@ -29,7 +36,7 @@ def newest_source():
     return newest
 
 
-def image_path(options):
+def image_path(options: RunOptions) -> str:
     """The kernel to start; options.kernel names another one."""
     if options.kernel:
         if not os.path.isfile(options.kernel):
@@ -38,7 +45,7 @@ def image_path(options):
     return current()
 
 
-def current():
+def current() -> str:
     """The kernel that belongs to this tool, built if need be."""
     path = kernel_path()
     if not IS_CHECKOUT or os.environ.get("STOUT_NO_BUILD"):
@@ -55,7 +62,7 @@ def current():
     return path
 
 
-def build(preset, products=(), targets=(), definitions=()):
+def build(preset: str, products: Sequence[str] = (), targets: Sequence[str] = (), definitions: Sequence[str] = ()) -> None:
     """Configures when needed and builds; one line of progress, the compiler's output only on failure."""
     folder = build_dir(preset)
     os.makedirs(folder, exist_ok=True)
@@ -75,7 +82,7 @@ def build(preset, products=(), targets=(), definitions=()):
             os.utime(path)
 
 
-def run_step(command, output, log):
+def run_step(command: list[str], output: IO[bytes], log: str) -> None:
     try:
         result = subprocess.run(command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=output,
                                 stderr=subprocess.STDOUT, check=False)

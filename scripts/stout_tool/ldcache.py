@@ -4,6 +4,8 @@
 With it libraries outside the default directories are found (the image runs no ldconfig), and
 the loader opens each library at once instead of trying directories.
 """
+from __future__ import annotations
+
 import functools
 import struct
 
@@ -14,7 +16,7 @@ FLAGS_X86_64_LIBC6 = 0x0303
 LITTLE_ENDIAN = 2
 
 
-def compare(left, right):
+def compare(left: str, right: str) -> int:
     """glibc's order of names: runs of digits compare as numbers (dl-cache: _dl_cache_libcmp)."""
     i = j = 0
     while i < len(left):
@@ -41,7 +43,7 @@ def compare(left, right):
     return -(j < len(right))
 
 
-def make_cache(libraries):
+def make_cache(libraries: dict[str, str]) -> bytes:
     """libraries: name -> path.  The file's bytes."""
     names = sorted(libraries, key=functools.cmp_to_key(compare), reverse=True)
     strings, entries = bytearray(), bytearray()

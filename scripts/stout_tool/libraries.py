@@ -6,6 +6,8 @@ glibc (ld.so(8)): DT_RPATH of the file and of those that loaded it, DT_RUNPATH o
 /etc/ld-musl-x86_64.path; its C library is the loader itself.  All paths are looked up below `root`,
 so the same code serves --root.
 """
+from __future__ import annotations
+
 import os
 
 from .elf import ElfFile, is_elf
@@ -23,15 +25,16 @@ MUSL_BUILTIN = ("libc.", "libpthread.", "librt.", "libm.", "libdl.", "libutil.",
 class Root:
     """Paths of the program's world, on this host; mounts are places of it that folders and files elsewhere stand at."""
 
-    def __init__(self, top="/", mounts=None):
+    def __init__(self, top: str = "/", mounts: dict[str, str] | None = None) -> None:
         self.top = os.path.realpath(top)
         self.mounts = mounts or {}
 
-    def host(self, path):
+    def host(self, path: str) -> str:
         """The host's path of an absolute path inside the root; links stay inside it."""
         if self.top == "/":
             return path
-        parts, at, hops = path.split("/")[::-1], [], 0
+        parts, hops = path.split("/")[::-1], 0
+        at: list[str] = []
         while parts:
             part = parts.pop()
             if part in ("", "."):
@@ -51,25 +54,25 @@ class Root:
             at.append(part)
         return self._below(at)
 
-    def _below(self, parts):
+    def _below(self, parts: list[str]) -> str:
         for count in range(len(parts), 0, -1) if self.mounts else ():
             source = self.mounts.get("/" + "/".join(parts[:count]))
             if source:
                 return os.path.join(source, *parts[count:])
         return os.path.join(self.top, *parts)
 
-    def is_file(self, path):
+    def is_file(self, path: str) -> bool:
         return os.path.isfile(self.host(path))
 
-    def real(self, path):
+    def real(self, path: str) -> str:
         """The path inside the root without links."""
         return os.path.realpath(path) if self.top == "/" else "/" + os.path.relpath(self.host(path), self.top)
 
 
-def read_ld_conf(root, path="/etc/ld.so.conf", depth=0):
+def read_ld_conf(root: Root, path: str = "/etc/ld.so.conf", depth: int = 0) -> list[str]:
     """The directories of ld.so.conf, its include lines followed."""
     import glob
-    directories = []
+    directories: list[str] = []
     try:
         with open(root.host(path), encoding="utf-8", errors="surrogateescape") as file:
             lines = file.read().splitlines()
@@ -91,7 +94,7 @@ def read_ld_conf(root, path="/etc/ld.so.conf", depth=0):
     return directories
 
 
-def musl_directories(root):
+def musl_directories(root: Root) -> list[str]:
     try:
         with open(root.host("/etc/ld-musl-x86_64.path"), encoding="utf-8",
                   errors="surrogateescape") as file:
@@ -103,27 +106,27 @@ def musl_directories(root):
 class Resolver:
     """The libraries of any number of programs in one root; each file is read once."""
 
-    def __init__(self, root):
+    def __init__(self, root: Root) -> None:
         self.root = root
-        self.files = {}     # path in the root -> ElfFile
-        self.by_name = {}   # soname as asked for -> path, of what system directories gave (ld.so.cache)
-        self._system = None
-        self._directories = {}
+        self.files: dict[str, ElfFile] = {}   # path in the root -> ElfFile
+        self.by_name: dict[str, str] = {}    # soname as asked for -> path, of what system directories gave (ld.so.cache)
+        self._system: dict[bool, list[str]] = {}
+        self._directories: dict[str, set[str]] = {}
 
-    def add(self, path, optional=False):
+    def add(self, path: str, optional: bool = False) -> list[str]:
         """Adds the ELF file at `path` and all it needs; the paths, itself first."""
-        found = {}
+        found: dict[str, None] = {}
         self._add(path, (), None, found, optional)
         return list(found)
 
-    def read(self, path):
+    def read(self, path: str) -> ElfFile:
         if path not in self.files:
             elf = ElfFile(self.root.host(path))
             elf.path = path
             self.files[path] = elf
         return self.files[path]
 
-    def _add(self, path, chain, musl, found, optional):
+    def _add(self, path: str, chain: tuple[ElfFile, ...], musl: bool | None, found: dict[str, None], optional: bool) -> None:
         if path in found:
             return
         elf = self.read(path)
@@ -150,8 +153,9 @@ class Resolver:
                 continue
             self._add(library, (elf,) + chain, musl, found, optional)
 
-    def _add_interpreter(self, elf, found, optional):
+    def _add_interpreter(self, elf: ElfFile, found: dict[str, None], optional: bool) -> None:
         path = elf.interpreter
+        assert path is not None
         if not self.root.is_file(path):
             if optional:
                 return
@@ -161,7 +165,7 @@ class Resolver:
                              f"install it (Debian: apt-get install {what}).")
         found[path] = None
 
-    def _find(self, name, elf, chain, musl):
+    def _find(self, name: str, elf: ElfFile, chain: tuple[ElfFile, ...], musl: bool) -> str | None:
         if "/" in name:
             path = name if name.startswith("/") else os.path.join(os.path.dirname(elf.path), name)
             return path if self._fits(path) else None
@@ -171,11 +175,11 @@ class Resolver:
                 return path
         return self._find_system(name, musl)
 
-    def finds(self, name):
+    def finds(self, name: str) -> bool:
         """Is a library of this name in a system directory, whichever C library it is for?"""
         return any(self._find_system(name, musl) for musl in (False, True))
 
-    def _find_system(self, name, musl):
+    def _find_system(self, name: str, musl: bool) -> str | None:
         if name in self.by_name and not musl:
             return self.by_name[name]
         for directory in self._system_directories(musl):
@@ -186,8 +190,8 @@ class Resolver:
                 return path
         return None
 
-    def _search_path(self, elf, chain, musl):
-        rpaths = []
+    def _search_path(self, elf: ElfFile, chain: tuple[ElfFile, ...], musl: bool) -> list[str]:
+        rpaths: list[str] = []
         if musl:  # musl treats both alike and asks the loaders' too
             for item in (elf,) + chain:
                 rpaths += self._expand(item, item.runpath or item.rpath)
@@ -201,7 +205,7 @@ class Resolver:
             rpaths += self._expand(elf, elf.runpath)
         return rpaths
 
-    def _expand(self, elf, directories):
+    def _expand(self, elf: ElfFile, directories: list[str]) -> list[str]:
         origin = os.path.dirname(self.root.real(elf.path))
         result = []
         for directory in directories:
@@ -213,9 +217,7 @@ class Resolver:
                 result.append(os.path.normpath(directory))
         return result
 
-    def _system_directories(self, musl):
-        if self._system is None:
-            self._system = {}
+    def _system_directories(self, musl: bool) -> list[str]:
         if musl not in self._system:
             if musl:
                 self._system[musl] = musl_directories(self.root)
@@ -223,7 +225,7 @@ class Resolver:
                 self._system[musl] = read_ld_conf(self.root) + list(GLIBC_DEFAULT)
         return self._system[musl]
 
-    def _has(self, directory, name):
+    def _has(self, directory: str, name: str) -> bool:
         """Is there such an entry?  Directories are read once: most lookups fail."""
         if directory not in self._directories:
             try:
@@ -232,7 +234,7 @@ class Resolver:
                 self._directories[directory] = set()
         return name in self._directories[directory]
 
-    def _fits(self, path):
+    def _fits(self, path: str) -> bool:
         """Like ld.so: a file of another machine is passed over, not an error."""
         host = self.root.host(path)
         if not os.path.isfile(host) or not is_elf(host):
@@ -244,7 +246,7 @@ class Resolver:
             return False
 
 
-def hint(name):
+def hint(name: str) -> str:
     """The name a Debian package would have: libfoo.so.1 -> libfoo1."""
     base, _, version = name.partition(".so")
     return base + ("-" if base[-1:].isdigit() else "") + version.lstrip(".").split(".")[0]

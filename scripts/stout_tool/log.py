@@ -3,9 +3,13 @@
 
 Lines after which a program (or the kernel) is dead are shown with their addresses resolved.
 """
+from __future__ import annotations
+
 import os
 import re
 import sys
+from collections.abc import Callable
+from typing import Any
 
 PANIC = re.compile(rb"^\[ *\d+\.\d+\] panic on CPU \d+: ")
 CRASH_STATUS = {128 + number for number in (4, 5, 6, 7, 8, 11, 31)}
@@ -14,14 +18,14 @@ TAIL = 200
 
 
 class KernelLog:
-    def __init__(self, show_all, symbolise=None):
+    def __init__(self, show_all: bool, symbolise: Callable[..., Any] | None = None) -> None:
         self.show_all = show_all
         self.symbolise = symbolise
         self.panicked = False
         self._rest = b""
-        self._lines = []
+        self._lines: list[bytes] = []
 
-    def feed(self, data):
+    def feed(self, data: bytes) -> bool:
         """True when the machine has panicked."""
         self._rest += data
         *lines, self._rest = self._rest.split(b"\n")
@@ -36,7 +40,7 @@ class KernelLog:
         del self._lines[:-TAIL]
         return found
 
-    def finish(self, status):
+    def finish(self, status: int | None) -> None:
         if self._rest:
             self._lines.append(self._rest)
             if self.show_all:
@@ -55,7 +59,7 @@ class KernelLog:
             return
         self._show_backtrace()
 
-    def _show_backtrace(self):
+    def _show_backtrace(self) -> None:
         if self.symbolise is None:
             return
         try:
@@ -65,7 +69,7 @@ class KernelLog:
         self._show([line.encode("utf-8", "replace") for line in lines])
 
     @staticmethod
-    def _show(lines):
+    def _show(lines: list[bytes]) -> None:
         text = b"".join(b"kernel: " + line + b"\n" for line in lines if line.strip())
         try:
             sys.stderr.flush()
@@ -74,7 +78,7 @@ class KernelLog:
             pass
 
 
-def crash_lines(lines):
+def crash_lines(lines: list[bytes]) -> list[bytes]:
     """From the first line that tells of the crash; nothing if the program stopped itself quietly."""
     for index, line in enumerate(lines):
         if CRASH.search(line):

@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: MIT
 """/.stout/manifest, what the kernel is to run: NUL-ended records "key=value" (kernel/manifest.h)."""
+from __future__ import annotations
+
 import os
+from typing import TYPE_CHECKING
 
 from .errors import usage
+
+if TYPE_CHECKING:
+    from .image import Image
 
 PATH = "/.stout/manifest"
 ARGUMENTS_MAX = 2 << 20       # argv and envp together: a quarter of the 8 MiB stack, as on Linux
 ARGUMENT_MAX = 128 << 10      # one string, Linux's MAX_ARG_STRLEN
 
 
-def make_manifest(run):
+def make_manifest(run: Image) -> bytes:
     """run: program, argv, env, cwd, hostname, uid, gid, net, stdio, trace, mounts, groups, rlimits.  The file's bytes."""
     check_arguments(run.argv, run.env)
     records = ["format=1", "program=" + run.program]
@@ -26,7 +32,7 @@ def make_manifest(run):
     return b"".join(os.fsencode(record) + b"\0" for record in records)
 
 
-def check_arguments(argv, env):
+def check_arguments(argv: list[str], env: dict[str, str]) -> None:
     strings = [os.fsencode(arg) for arg in argv]
     strings += [os.fsencode(f"{name}={value}") for name, value in env.items()]
     for string in strings:

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 import time
-from typing import Any, Iterator
+from typing import Iterator
 
 import click
 

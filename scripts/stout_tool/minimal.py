@@ -11,11 +11,13 @@ import copy
 import hashlib
 import json
 import os
+import socket
+import selectors
 import signal
 import subprocess
 import sys
 import time
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from . import qemu
 from .cpio_reader import Archive
@@ -28,13 +30,17 @@ from .paths import cache_dir, human_size
 from .tree import BYTES, DIRECTORY, FILE, SYMLINK, Tree
 from .vm import CHUNK, Stop, VirtualMachine
 
+if TYPE_CHECKING:
+    from .run import RunOptions
+    from .image import Image
+
 OPENED = "opened in the traced run"
 EXERCISE_SECONDS = 60.0  # how long the command may fail before the server answers
 ANSWER_SECONDS = 20.0    # for the kernel's list, also where processors are emulated
 LARGEST = 3              # files left out that are named without --verbose
 
 
-def check_options(options: Any) -> None:
+def check_options(options: RunOptions) -> None:
     """Of RunOptions."""
     if options.minimal:
         if options.gdb or options.dry_run:
@@ -45,7 +51,7 @@ def check_options(options: Any) -> None:
         raise usage("--exercise and --minimal-seconds need --minimal.")
 
 
-def minimise(image: Any, options: Any, notice: Callable[[str], None], fresh: bool) -> None:
+def minimise(image: Image, options: RunOptions, notice: Callable[[str], None], fresh: bool) -> None:
     """Takes out of the gathered image what a run of it does not reach; fresh: whatever an earlier run of the same showed."""
     begin_trace(image, options)
     how = hashlib.sha256(repr((options.exercise, options.minimal_seconds)).encode()).hexdigest()[:16]
@@ -61,7 +67,7 @@ def minimise(image: Any, options: Any, notice: Callable[[str], None], fresh: boo
     tell(left_out, image.tree.total, options.verbose, notice)
 
 
-def begin_trace(image: Any, options: Any) -> None:
+def begin_trace(image: Image, options: RunOptions) -> None:
     image.put_manifest(",".join(filter(None, (options.trace, "files"))), ["null", "stream", "stream"])
 
 
@@ -84,7 +90,7 @@ def remember(path: str, used: set[str]) -> None:
 # ---- The run -------------------------------------------------------------------
 
 
-def trace(image: Any, options: Any, notice: Callable[[str], None]) -> set[str]:
+def trace(image: Image, options: RunOptions, notice: Callable[[str], None]) -> set[str]:
     """The paths of the archive that the program reaches."""
     archive, kernel = image.write(), image_path(options)
     traced = copy.copy(options)
@@ -115,7 +121,7 @@ def trace(image: Any, options: Any, notice: Callable[[str], None]) -> set[str]:
 class TracedRun(VirtualMachine):
     """A machine whose end is also ours to choose."""
 
-    def __init__(self, log: KernelLog, options: Any):
+    def __init__(self, log: KernelLog, options: RunOptions) -> None:
         super().__init__(log, False, [forward.host for forward in options.forwards if forward.protocol == "tcp"])
         self.verbose = options.verbose
         self.command = options.exercise
@@ -193,7 +199,7 @@ class TracedRun(VirtualMachine):
         elif words[:1] == ["used"]:
             self._ranges += [(int(first), int(last)) for first, _, last in (word.partition("-") for word in words[1:])]
 
-    def _write_out(self, selector: Any, name: str, sock: Any, data: bytes) -> None:
+    def _write_out(self, selector: selectors.BaseSelector, name: str, sock: socket.socket, data: bytes) -> None:
         """Standard output is for the image's path."""
         self.output = (self.output + data)[-CHUNK:]
         if self.verbose:
@@ -214,7 +220,7 @@ class TracedRun(VirtualMachine):
 # ---- The tree -----------------------------------------------------------------
 
 
-def reduce(image: Any, used: set[str]) -> dict[str, int]:
+def reduce(image: Image, used: set[str]) -> dict[str, int]:
     """Takes the rest out; the files among it with their sizes."""
     tree = image.tree
     kept = set(used) & set(tree.entries)
@@ -245,7 +251,7 @@ def always() -> set[str]:
     return set(tree.entries)
 
 
-def libraries(image: Any, programs: set[str]) -> set[str]:
+def libraries(image: Image, programs: set[str]) -> set[str]:
     """What programs need to start, whether they did or not."""
     found = set()
     for path in programs:

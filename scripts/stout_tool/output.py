@@ -3,6 +3,8 @@
 
 Everything is made in a folder of its own beside the target, so that the last step is a rename within one filesystem.
 """
+from __future__ import annotations
+
 import contextlib
 import fcntl
 import os
@@ -10,6 +12,8 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
+from typing import Any
 
 from .errors import StoutError, usage
 
@@ -18,7 +22,7 @@ EPOCH = 315532800  # 1980, the oldest date that FAT knows
 
 
 @contextlib.contextmanager
-def workshop(path):
+def workshop(path: str) -> Iterator[str]:
     """A temporary folder beside path, gone at the end; what is in it may be published."""
     folder = os.path.dirname(path)
     if os.path.isdir(path):
@@ -34,7 +38,7 @@ def workshop(path):
 
 
 @contextlib.contextmanager
-def unwinding():
+def unwinding() -> Iterator[None]:
     """SIGTERM and SIGHUP end the block as an exception does, so that it cleans up."""
     before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
     try:
@@ -45,7 +49,7 @@ def unwinding():
 
 
 @contextlib.contextmanager
-def undisturbed():
+def undisturbed() -> Iterator[None]:
     """Signals that end the tool wait for the end of the block."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
     try:
@@ -54,13 +58,13 @@ def undisturbed():
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def scratch_folder():
+def scratch_folder() -> contextlib.AbstractContextManager[str]:
     """For large things that only this process needs."""
     return fresh_folder(os.environ.get("TMPDIR") or "/var/tmp")
 
 
 @contextlib.contextmanager
-def fresh_folder(parent, prefix=UNFINISHED):
+def fresh_folder(parent: str, prefix: str = UNFINISHED) -> Iterator[str]:
     """A folder to make something in, gone at the end unless renamed, also when a signal comes while it is made or removed;
     what killed makers left goes first."""
     remove_abandoned(parent, prefix)
@@ -77,7 +81,7 @@ def fresh_folder(parent, prefix=UNFINISHED):
                     os.close(made[1])
 
 
-def make_locked(parent, prefix):
+def make_locked(parent: str, prefix: str) -> tuple[str, int]:
     """A new folder and its lock, which tells that its maker is alive."""
     while True:
         path = tempfile.mkdtemp(dir=parent, prefix=prefix)
@@ -90,13 +94,13 @@ def make_locked(parent, prefix):
         os.close(descriptor)
 
 
-def lock_folder(path):
+def lock_folder(path: str) -> int:
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     return descriptor
 
 
-def remove_abandoned(parent, prefix):
+def remove_abandoned(parent: str, prefix: str) -> None:
     """Folders with this prefix whose makers are gone: nobody holds their lock any more."""
     for item in list(os.scandir(parent)):
         if not item.name.startswith(prefix) or not item.is_dir(follow_symlinks=False):
@@ -114,11 +118,11 @@ def remove_abandoned(parent, prefix):
             os.close(descriptor)
 
 
-def leave(number, _frame):
+def leave(number: int, _frame: Any) -> None:
     sys.exit(128 + number)
 
 
-def publish(made, path):
+def publish(made: str, path: str) -> None:
     """The finished file gets its name, and what had the name before is gone; the data are on the disk first."""
     descriptor = os.open(made, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -131,7 +135,7 @@ def publish(made, path):
     os.rename(made, path)
 
 
-def source_epoch():
+def source_epoch() -> int:
     """The time that images carry, so that the same input gives the same bytes (reproducible-builds.org)."""
     text = os.environ.get("SOURCE_DATE_EPOCH")
     if not text:

@@ -5,9 +5,12 @@ What both take: hardware family vmx-07 (VirtualBox's own is refused by VMware), 
 guest.  The disk is a streamOptimized VMDK that says version 3: its form is that of version 1 as QEMU writes it, but ESXi refuses
 anything older than 3, and QEMU reads 3 as well.
 """
+from __future__ import annotations
+
 import hashlib
 import os
 import tarfile
+from typing import Any
 from xml.sax.saxutils import escape
 
 from .output import source_epoch
@@ -55,14 +58,14 @@ ovf:format="http://www.vmware.com/interfaces/specifications/vmdk.html#streamOpti
 PROCESSOR, MEMORY, IDE, CARD, DISK = 3, 4, 5, 10, 17  # CIM_ResourceAllocationSettingData.ResourceType
 
 
-def item(number, kind, name, **more):
+def item(number: int, kind: int, name: str, **more: Any) -> str:
     """One piece of hardware; its elements in alphabetical order, as the schema has them."""
     values = dict(ElementName=name, InstanceID=number, ResourceType=kind, **more)
     lines = [f"        <rasd:{key}>{escape(str(values[key]))}</rasd:{key}>" for key in sorted(values)]
     return "\n".join(["      <Item>", *lines, "      </Item>"])
 
 
-def descriptor(name, disk, size, capacity, memory):
+def descriptor(name: str, disk: str, size: int, capacity: int, memory: int) -> str:
     items = [
         item(1, PROCESSOR, "1 virtual CPU", AllocationUnits="hertz * 10^6", VirtualQuantity=1),
         item(2, MEMORY, f"{memory // MIB} MB of memory", AllocationUnits="byte * 2^20", VirtualQuantity=memory // MIB),
@@ -75,13 +78,13 @@ def descriptor(name, disk, size, capacity, memory):
                              items="\n".join(items))
 
 
-def mark_version(path):
+def mark_version(path: str) -> None:
     with open(path, "r+b") as file:
         file.seek(4)
         file.write((3).to_bytes(4, "little"))
 
 
-def pack_ova(name, disk, capacity, memory, path):
+def pack_ova(name: str, disk: str, capacity: int, memory: int, path: str) -> None:
     """Descriptor, manifest, disk: in this order, so that an import can check and stream."""
     mark_version(disk)
     ovf, names = f"{name}.ovf", f"{name}-disk1.vmdk"
@@ -92,7 +95,7 @@ def pack_ova(name, disk, capacity, memory, path):
     write_tar(path, [(ovf, text, 0o644), (f"{name}.mf", manifest, 0o644), (names, disk, 0o644)])
 
 
-def write_tar(path, members):
+def write_tar(path: str, members: list[tuple[str, bytes | str, int]]) -> None:
     """(name, bytes or the path of a file, mode) each, without anything of this host or of now."""
     import io
     with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as tar:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Where things are: the checkout or the installed tool, the kernel image, the user's cache."""
+from __future__ import annotations
+
 import os
 
 TOOL = os.path.dirname(os.path.abspath(__file__))
@@ -8,16 +10,16 @@ IS_CHECKOUT = os.path.isfile(os.path.join(TOP, "CMakePresets.json"))
 IMAGE = "stout.elf.stripped"
 
 
-def build_dir(preset):
+def build_dir(preset: str) -> str:
     return os.path.join(TOP, "build", preset)
 
 
-def kernel_path():
+def kernel_path() -> str:
     """Of a checkout, where it is built; installed, it came with the tool."""
     return os.path.join(build_dir("release") if IS_CHECKOUT else os.path.join(TOOL, "data"), IMAGE)
 
 
-def cache_dir():
+def cache_dir() -> str:
     """The user's own cache, made on demand; nobody else may write there."""
     base = os.environ.get("STOUT_CACHE")
     if not base:
@@ -28,7 +30,7 @@ def cache_dir():
     return base
 
 
-def human_size(size):
+def human_size(size: float) -> str:
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if size < 1024 or unit == "GiB":
             return f"{size:.0f} {unit}" if unit == "bytes" or size >= 10 else f"{size:.1f} {unit}"

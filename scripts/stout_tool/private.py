@@ -41,7 +41,7 @@ def has_private_key(path: str) -> bool:
 class SecretFilter:
     """What is left out of one image, for one notice at the end."""
 
-    def __init__(self, keep: bool = False):
+    def __init__(self, keep: bool = False) -> None:
         self.keep = keep
         self.left_out: list[str] = []
 

@@ -20,7 +20,7 @@ INTERVAL = 0.1
 class Bar:
     """total: in bytes, None if nobody knows; measure: what says how many are done, instead of advance()."""
 
-    def __init__(self, what: str, total: int | None = None, measure: Callable[[], int] | None = None):
+    def __init__(self, what: str, total: int | None = None, measure: Callable[[], int] | None = None) -> None:
         self.what, self.total, self._measure = what, total, measure
         self._done = 0
         self._over = threading.Event()

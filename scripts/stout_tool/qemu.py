@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: MIT
 """The machine: which accelerator, and QEMU's command line."""
+from __future__ import annotations
+
 import os
 import shutil
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from .errors import StoutError, usage
 from .paths import human_size
+
+if TYPE_CHECKING:
+    from .run import RunOptions
 
 MACHINES = ("microvm", "q35", "pc")
 PORTS = ("stdin", "stdout", "stderr", "control")
@@ -13,7 +20,7 @@ NET_STATIC = f"static:{ADDRESS}/24:10.0.2.2:10.0.2.3"
 MIB = 1 << 20
 
 
-def kvm_problem():
+def kvm_problem() -> str | None:
     """Why KVM cannot be used here, or None."""
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
@@ -31,7 +38,7 @@ def kvm_problem():
     return None
 
 
-def choose_accel(wanted, notice):
+def choose_accel(wanted: str | None, notice: Callable[[str], None]) -> str:
     if wanted == "tcg":
         return "tcg"
     problem = kvm_problem()
@@ -43,7 +50,7 @@ def choose_accel(wanted, notice):
     return "tcg"
 
 
-def find_qemu():
+def find_qemu() -> str:
     path = shutil.which("qemu-system-x86_64")
     if path is None:
         raise StoutError("qemu-system-x86_64 is not on PATH; run scripts/setup, or apt-get install "
@@ -54,7 +61,7 @@ def find_qemu():
 class Forward:
     """-p [ADDRESS:]HOST:GUEST[/udp], or one number for both."""
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         self.text = text
         body, _, protocol = text.partition("/")
         parts = body.split(":")
@@ -69,7 +76,7 @@ class Forward:
             raise usage(f"-p {text} is not HOST:GUEST or HOST:GUEST/udp with ports from 1 to 65535.")
         self.host, self.guest = int(parts[0]), int(parts[1])
 
-    def check_free(self):
+    def check_free(self) -> None:
         import errno
         import socket
         kind = socket.SOCK_DGRAM if self.protocol == "udp" else socket.SOCK_STREAM
@@ -87,11 +94,11 @@ class Forward:
                 raise StoutError(f"Port {self.host} of {self.address} cannot be used: "
                                  f"{error.strerror.lower()}; use another one.") from None
 
-    def qemu(self):
+    def qemu(self) -> str:
         return f"hostfwd={self.protocol}:{self.address}:{self.host}-{ADDRESS}:{self.guest}"
 
 
-def parse_memory(text):
+def parse_memory(text: str) -> int:
     """512M, 2G, 65536K or a number of MiB; in bytes."""
     units = {"k": 10, "m": 20, "g": 30}
     digits, unit = (text[:-1], text[-1].lower()) if text[-1:].isalpha() else (text, "m")
@@ -100,16 +107,16 @@ def parse_memory(text):
     return (int(digits) << units[unit]) // MIB * MIB or MIB
 
 
-def least_memory(archive_size, kernel_size):
+def least_memory(archive_size: int, kernel_size: int) -> int:
     """Below this the program cannot start: image and kernel in memory, and a little to run in."""
     return archive_size + kernel_size + 3 * MIB
 
 
-def default_memory(archive_size):
+def default_memory(archive_size: int) -> int:
     return max(512 * MIB, (archive_size * 3 // 2 // MIB + 384) * MIB if archive_size > 64 * MIB else 0)
 
 
-def check_memory(memory, archive_size, kernel_size):
+def check_memory(memory: int, archive_size: int, kernel_size: int) -> None:
     least = least_memory(archive_size, kernel_size)
     if memory < least:
         raise StoutError(f"{human_size(memory)} of memory are not enough: the image has {human_size(archive_size)}, so at "
@@ -117,7 +124,7 @@ def check_memory(memory, archive_size, kernel_size):
                          f"{-(-least // MIB) * 2}M.")
 
 
-def take_turns(accel):
+def take_turns(accel: str) -> str:
     """For programs whose threads change code that others run (docs/decisions/0004): emulated processors one at a time."""
     return "tcg,thread=single" if accel == "tcg" else accel
 
@@ -125,13 +132,13 @@ def take_turns(accel):
 class Machine:
     """The command line, from options and chardev texts."""
 
-    def __init__(self, options, accel):
+    def __init__(self, options: RunOptions, accel: str) -> None:
         self.options = options
         self.accel = accel
         self.machine = options.machine
         self.is_microvm = self.machine == "microvm"
 
-    def command(self, boot, chardevs):
+    def command(self, boot: list[str], chardevs: dict[str, str]) -> list[str]:
         """boot: the arguments of the boot method; chardevs: channel -> chardev text."""
         options = self.options
         args = [find_qemu(), *self._machine(), "-cpu", "host" if self.accel == "kvm" else "max",
@@ -152,20 +159,20 @@ class Machine:
             args += ["-gdb", "tcp:127.0.0.1:1234", "-S"]
         return args + options.qemu_args
 
-    def _machine(self):
+    def _machine(self) -> list[str]:
         if self.is_microvm:
             machine = ("microvm,acpi=off,x-option-roms=off,isa-serial=on,rtc=on,"
                        "auto-kernel-cmdline=on")
             return ["-M", machine, "-accel", self.accel, "-global", "virtio-mmio.force-legacy=false"]
         return ["-M", self.machine, "-accel", self.accel]
 
-    def _bus(self):
+    def _bus(self) -> str:
         return "device" if self.is_microvm else "pci"
 
-    def _device(self, name, more=""):
+    def _device(self, name: str, more: str = "") -> str:
         return f"{name}-{self._bus()}" + (f",{more}" if more else "")
 
-    def _network(self):
+    def _network(self) -> list[str]:
         if self.options.net == "none":
             return []
         forwards = "".join("," + forward.qemu() for forward in self.options.forwards)

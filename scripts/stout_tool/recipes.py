@@ -9,14 +9,22 @@ this host's passwd that the program looks up), directories (made empty, the firs
 path (a glob; {prefix} {release} {version} {venv} {home} are filled in), include or exclude (name patterns, at the
 top level or anywhere), max_mib.
 """
+from __future__ import annotations
+
 import fnmatch
 import glob
 import os
 import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from .elf import is_elf
 from .errors import not_found
 from .paths import TOOL, human_size
+
+if TYPE_CHECKING:
+    from .private import SecretFilter
+    from .tree import OnElf, Skip, Tree
 
 SERVER_FOLDERS = ("/usr/local/sbin", "/usr/sbin", "/sbin")  # of servers; not on everyone's PATH
 FOLDER_FILES_MAX = 20000
@@ -27,7 +35,7 @@ SCRIPT_FOLDER_KEEP = (".bin", ".package-lock.json", ".next", ".output", ".venv")
 
 
 class Recipe:
-    def __init__(self, data):
+    def __init__(self, data: dict[str, Any]) -> None:
         self.name = data["name"]
         self.extensions = data.get("extensions", [])
         self.commands = data.get("commands", [])
@@ -42,10 +50,10 @@ class Recipe:
         self.take = data.get("take", [])
 
 
-_loaded = None
+_loaded: list[Recipe] | None = None
 
 
-def load_all():
+def load_all() -> list[Recipe]:
     global _loaded
     if _loaded is None:
         import tomllib
@@ -58,20 +66,20 @@ def load_all():
     return _loaded
 
 
-def for_extension(path):
+def for_extension(path: str) -> Recipe | None:
     extension = os.path.splitext(path)[1].lower()
     if not extension:
         return None
     return next((r for r in load_all() if extension in r.extensions), None)
 
 
-def for_interpreter(path):
+def for_interpreter(path: str) -> Recipe | None:
     """The recipe of an interpreter, by the name of what its path really leads to."""
     base = os.path.basename(os.path.realpath(path))
     return next((r for r in load_all() if r.binary.match(base)), None)
 
 
-def find_on_path(name):
+def find_on_path(name: str) -> str | None:
     """As root's shell finds it, but version managers' wrapper scripts are passed over for a program."""
     import shutil
     first = None
@@ -83,7 +91,7 @@ def find_on_path(name):
     return first
 
 
-def find_command(recipe, script):
+def find_command(recipe: Recipe, script: str) -> str:
     for command in recipe.commands:
         path = find_on_path(command)
         if path:
@@ -92,12 +100,12 @@ def find_command(recipe, script):
                     f"install it (Debian: apt-get install {debian_name(recipe.name)}).")
 
 
-def debian_name(name):
+def debian_name(name: str) -> str:
     return {"node": "nodejs", "python": "python3", "php": "php-cli", "java": "default-jre-headless",
             "shell": "dash"}.get(name, name)
 
 
-def substitutions(recipe, interpreter):
+def substitutions(recipe: Recipe, interpreter: str) -> dict[str, str]:
     real = os.path.realpath(interpreter)
     match = recipe.binary.match(os.path.basename(real))
     version = (match.groupdict().get("version") if match else None) or "*"
@@ -108,7 +116,7 @@ def substitutions(recipe, interpreter):
     return {"prefix": prefix, "home": prefix, "release": os.path.basename(prefix), "venv": venv, "version": version}
 
 
-def take_files(recipe, interpreter, tree, on_elf, say):
+def take_files(recipe: Recipe, interpreter: str, tree: Tree, on_elf: OnElf, say: Callable[[str], None]) -> None:
     """Adds the program's own files to the tree."""
     values = substitutions(recipe, interpreter)
     for item in recipe.take:
@@ -128,11 +136,11 @@ def take_files(recipe, interpreter, tree, on_elf, say):
             tree.add_folder(path, skip=skip, on_elf=on_elf)
 
 
-def make_skip(item, values):
+def make_skip(item: dict[str, Any], values: dict[str, str]) -> Callable[..., Any]:
     exclude = [pattern.format(**values) for pattern in item.get("exclude", ())]
     include = item.get("include")
 
-    def skip(relative, is_dir):
+    def skip(relative: str, is_dir: bool) -> bool:
         name = os.path.basename(relative)
         if include is not None and not any(
                 p == relative or p.startswith(relative + "/") or relative.startswith(p + "/")
@@ -143,7 +151,7 @@ def make_skip(item, values):
     return skip
 
 
-def folder_size(path, skip, limit=None, files_max=None):
+def folder_size(path: str, skip: Skip | None, limit: int | None = None, files_max: int | None = None) -> tuple[int, int]:
     """(files, bytes); stops when a limit is passed."""
     files = size = 0
     todo = [(path, "")]
@@ -168,14 +176,14 @@ def folder_size(path, skip, limit=None, files_max=None):
     return files, size
 
 
-def skip_hidden(relative, is_dir):
+def skip_hidden(relative: str, is_dir: bool) -> bool:
     name = os.path.basename(relative)
     if name in SCRIPT_FOLDER_KEEP:
         return False
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in SCRIPT_FOLDER_SKIP)
 
 
-def take_script(recipe, script, tree, on_elf, say, private):
+def take_script(recipe: Recipe | None, script: str, tree: Tree, on_elf: OnElf, say: Callable[[str], None], private: SecretFilter) -> None:
     """Adds the script, its folder if that is of a sensible size, and its package."""
     script = os.path.abspath(script)
     tree.add_host(script)
@@ -195,7 +203,7 @@ def take_script(recipe, script, tree, on_elf, say, private):
     take_upwards(recipe, folder, tree, on_elf, say, private)
 
 
-def is_general_folder(folder):
+def is_general_folder(folder: str) -> bool:
     home = os.path.realpath(os.path.expanduser("~"))
     real = os.path.realpath(folder)
     return (real == home or real.count("/") < 2
@@ -203,7 +211,7 @@ def is_general_folder(folder):
                         "/var/www", "/dev/shm"))
 
 
-def take_upwards(recipe, folder, tree, on_elf, say, private):
+def take_upwards(recipe: Recipe, folder: str, tree: Tree, on_elf: OnElf, say: Callable[[str], None], private: SecretFilter) -> None:
     """package.json and node_modules as Node looks for them: here and in the folders above."""
     while recipe.upwards and folder != "/":
         for name in recipe.upwards:

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: MIT
 """stout run: gather, pack, start, watch."""
+from __future__ import annotations
+
 import os
 import shlex
 import sys
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from . import folders, qemu
 from .errors import usage
@@ -10,7 +14,11 @@ from .image import Image
 from .kernel import image_path
 from .log import KernelLog
 from .terminal import window_size
-from .vm import VirtualMachine
+from .vm import VirtualMachine, report
+
+if TYPE_CHECKING:
+    from .profile.record import Listener
+    from .qemu import Machine
 
 TRACE_CLASSES = ("syscalls", "signals", "all")  # those of kernel/strace.c that are for people
 
@@ -18,20 +26,20 @@ TRACE_CLASSES = ("syscalls", "signals", "all")  # those of kernel/strace.c that 
 class RunOptions:
     """What the command line said, checked and with defaults."""
 
-    def __init__(self, **values):
-        self.program = values["program"]
+    def __init__(self, **values: Any) -> None:
+        self.program: str = values["program"]
         self.args = list(values.get("args", ()))
         self.add = list(values.get("add", ()))
-        self.root = values.get("root")
-        self.package = values.get("package")
-        self.image = values.get("image")
-        self.entrypoint = values.get("entrypoint")
+        self.root: str | None = values.get("root")
+        self.package: str | None = values.get("package")
+        self.image: str | None = values.get("image")
+        self.entrypoint: str | None = values.get("entrypoint")
         self.keep_reasons = False  # in the image, for stout image inspect
         self.secrets = values.get("secrets", False)
-        self.user_files = []  # those of this host that are named as arguments of a package
-        self.workdir = values.get("workdir")
+        self.user_files: list[str] = []  # those of this host that are named as arguments of a package
+        self.workdir: str | None = values.get("workdir")
         self.hostname = values.get("hostname") or "stout"
-        self.user = values.get("user")
+        self.user: str | None = values.get("user")
         self.show_trace = bool(values.get("trace"))
         self.count_calls = values.get("count_calls")
         self.trace = ",".join(filter(None, (values.get("trace"), self.count_calls and "counts"))) or None
@@ -39,12 +47,12 @@ class RunOptions:
         self.interactive = values.get("interactive", False)
         self.dry_run = values.get("dry_run", False)
         self.gdb = values.get("gdb", False)
-        self.kernel = values.get("kernel") or os.environ.get("STOUT_KERNEL")
+        self.kernel: str | None = values.get("kernel") or os.environ.get("STOUT_KERNEL")
         self.own_musl = bool(values.get("own_musl"))
         self.kernel_options = list(values.get("kernel_options", ()))
         self.qemu_args = [word for text in values.get("qemu_args", ()) for word in shlex.split(text)]
         self.cpus = values.get("cpus", 1)
-        self.accel = values.get("accel")
+        self.accel: str | None = values.get("accel")
         self.boot = values.get("boot") or "pvh"
         self.nic = values.get("nic") or "virtio"
         self.machine = values.get("machine") or ("microvm" if self.boot == "pvh" and self.nic == "virtio" else "q35")
@@ -52,17 +60,17 @@ class RunOptions:
         self.env = parse_env(values.get("env", ()), values.get("env_file", ()))
         self.forwards = [qemu.Forward(text) for text in values.get("publish", ())]
         self.container = values.get("container")  # an oci.bundle.Bundle, which has more for the image
-        self.tap = None  # a tap device of a container's network, instead of QEMU's user network
+        self.tap: Any = None  # a tap device of a container's network, instead of QEMU's user network
         self.folders = folders.parse(values.get("folders", ()), self.machine)
         self.minimal, self.exercise = values.get("minimal", False), values.get("exercise")
         self.minimal_seconds = values.get("minimal_seconds")
         self.memory_text = values.get("memory")
-        self.memory = None
+        self.memory = 0  # known when the image is packed
         self._check()
         self.net_manifest = qemu.NET_STATIC if self.net == "user" else "none"
         self.stdio = values.get("stdio") or self._stdio()
 
-    def _check(self):
+    def _check(self) -> None:
         if self.minimal or self.exercise or self.minimal_seconds is not None:
             from .minimal import check_options
             check_options(self)
@@ -94,7 +102,7 @@ class RunOptions:
                 raise usage(f"Port {forward.host} is given twice with -p.")
             seen.add((forward.protocol, forward.address, forward.host))
 
-    def _stdio(self):
+    def _stdio(self) -> list[str]:
         kinds = ["null"]
         if self.interactive:
             kinds = ["tty" if os.isatty(0) else "stream"]
@@ -103,12 +111,12 @@ class RunOptions:
             self.env.setdefault("TERM", os.environ["TERM"])
         return kinds
 
-    def terminal(self):
+    def terminal(self) -> int | None:
         """The descriptor of the terminal that the program sees, or None."""
         return next((fd for fd, kind in enumerate(self.stdio) if kind == "tty"), None)
 
 
-def parse_env(texts, files):
+def parse_env(texts: Iterable[str], files: Iterable[str]) -> dict[str, str]:
     env = {}
     for path in files:
         try:
@@ -129,7 +137,7 @@ def parse_env(texts, files):
     return env
 
 
-def kernel_command_line(options):
+def kernel_command_line(options: RunOptions) -> str:
     words = []
     if options.verbose:
         words.append("loglevel=2")
@@ -142,11 +150,11 @@ def kernel_command_line(options):
 class Prepared:
     """All that a machine needs to start."""
 
-    def __init__(self, image, kernel, archive, machine, boot):
+    def __init__(self, image: Image, kernel: str, archive: str, machine: Machine, boot: list[str]) -> None:
         self.image, self.kernel, self.archive, self.machine, self.boot = image, kernel, archive, machine, boot
 
 
-def prepare(options, say, notice):
+def prepare(options: RunOptions, say: Callable[[str], None], notice: Callable[[str], None]) -> Prepared:
     """Gathers and packs the image and chooses the machine."""
     image = Image(options, say)
     image.gather()
@@ -169,25 +177,24 @@ def prepare(options, say, notice):
     return Prepared(image, kernel, archive, machine, boot_arguments(options, kernel, archive))
 
 
-def run(options):
+def run(options: RunOptions) -> int:
     return run_machine(options)[0]
 
 
-def run_machine(options, listener=None):
+def run_machine(options: RunOptions, listener: Listener | None = None) -> tuple[int, Prepared | None]:
     """(exit status, what was prepared, None if nothing ran)"""
-    say = (lambda text: sys.stderr.write(f"stout: {text}\n")) if options.verbose else (lambda _: None)
-    notice = lambda text: sys.stderr.write(f"stout: {text}\n")
+    say: Callable[[str], None] = report if options.verbose else (lambda text: None)
     for forward in options.forwards:
         if not options.dry_run:
             forward.check_free()
-    prepared = prepare(options, say, notice)
+    prepared = prepare(options, say, report)
     image, kernel, machine, boot = prepared.image, prepared.kernel, prepared.machine, prepared.boot
     if options.dry_run:
         print(shlex.join(machine.command(boot, dry_chardevs(options))))
         return 0, None
     if options.gdb:
         symbols = kernel.removesuffix(".stripped")
-        notice(f"waiting for gdb: gdb {symbols} -ex 'target remote 127.0.0.1:1234'")
+        report(f"waiting for gdb: gdb {symbols} -ex 'target remote 127.0.0.1:1234'")
     log = KernelLog(options.verbose or options.show_trace, make_symboliser(options, image, kernel))
     ports = [forward.host for forward in options.forwards if forward.protocol == "tcp"]
     machine_run = VirtualMachine(log, options.interactive, ports, options.terminal(), listener)
@@ -197,7 +204,7 @@ def run_machine(options, listener=None):
     return status, prepared
 
 
-def write_counts(path, lines):
+def write_counts(path: str, lines: list[str]) -> None:
     """A line a call: its name, how often it succeeded and failed, the numbers of the errors it gave."""
     try:
         with open(path, "w", encoding="ascii") as file:
@@ -206,7 +213,7 @@ def write_counts(path, lines):
         raise usage(f"--count-calls {path} cannot be written: {error.strerror.lower()}.") from None
 
 
-def boot_arguments(options, kernel, archive):
+def boot_arguments(options: RunOptions, kernel: str, archive: str) -> list[str]:
     line = kernel_command_line(options)
     if options.boot == "pvh":
         return ["-kernel", kernel, "-initrd", archive, "-append", line]
@@ -214,7 +221,7 @@ def boot_arguments(options, kernel, archive):
     return iso.boot_arguments(options.boot, kernel, archive, line)
 
 
-def dry_chardevs(options):
+def dry_chardevs(options: RunOptions) -> dict[str, str]:
     """Channels for a command that a person can paste: the standard streams."""
     chardevs = {"stdout": "file,path=/dev/stdout", "stderr": "file,path=/dev/stderr",
                 "control": "null", "log": "null"}
@@ -223,8 +230,8 @@ def dry_chardevs(options):
     return chardevs
 
 
-def make_symboliser(options, image, kernel):
-    def symbolise(lines):
+def make_symboliser(options: RunOptions, image: Image, kernel: str) -> Callable[[list[str]], list[str]]:
+    def symbolise(lines: list[str]) -> list[str]:
         from .symbols import resolve
         return resolve(lines, image.tree, image.root, kernel.removesuffix(".stripped"))
 

@@ -5,10 +5,17 @@ The kernel prints where each file lies ("module FROM-TO PATH", FROM is where the
 is or would be) and bare addresses; an address in a module becomes path+offset, the function and,
 with debug information, file and line.  Kernel addresses are looked up in stout.elf.
 """
+from __future__ import annotations
+
 import os
 import re
+from typing import TYPE_CHECKING, Any
 
 from .elf_symbols import PT_LOAD, SymbolFile, map_file
+
+if TYPE_CHECKING:
+    from .libraries import Root
+    from .tree import Tree
 
 RANGE = re.compile(r"\bmodule ([0-9a-f]+)-([0-9a-f]+) (/.*\S)")
 ADDRESS = re.compile(r"\b(?:0x)?([0-9a-f]{8,16})\b")
@@ -16,11 +23,12 @@ KERNEL_BASE = 0xFFFFFFFF80000000
 LIMIT = 64
 
 
-def resolve(lines, tree, root, kernel):
+def resolve(lines: list[str], tree: Tree, root: Root, kernel: str) -> list[str]:
     """Lines "address  name" for every address of the report that lies in a known file."""
     modules = find_modules(lines)
     finder = Finder(tree, root, kernel, modules)
-    result, seen = [], set()
+    result: list[str] = []
+    seen: set[int] = set()
     for line in lines:
         if RANGE.search(line):
             continue
@@ -35,7 +43,7 @@ def resolve(lines, tree, root, kernel):
     return (["addresses:"] + result) if result else []
 
 
-def find_modules(lines):
+def find_modules(lines: list[str]) -> list[Any]:
     modules = []
     for line in lines:
         found = RANGE.search(line)
@@ -46,7 +54,7 @@ def find_modules(lines):
     return sorted(modules)
 
 
-def host_path(tree, root, path):
+def host_path(tree: Tree, root: Root, path: str) -> str | None:
     """Where a file of the guest lies on this host, or None."""
     entry = tree.entries.get(tree.follow(path))
     if entry is not None and entry.source:
@@ -56,11 +64,11 @@ def host_path(tree, root, path):
 
 
 class Finder:
-    def __init__(self, tree, root, kernel, modules):
+    def __init__(self, tree: Tree, root: Root, kernel: str, modules: list[Any]) -> None:
         self.tree, self.root, self.kernel, self.modules = tree, root, kernel, modules
-        self._files = {}
+        self._files: dict[str, Any] = {}
 
-    def describe(self, address):
+    def describe(self, address: int) -> str | None:
         if address >= KERNEL_BASE:
             name = self._function(self.kernel, address)
             return f"stout.elf {name}" if name else None
@@ -75,25 +83,25 @@ class Finder:
                 return f"{path}+0x{virtual:x}" + (f" {name}" if name else "") + (f" at {line}" if line else "")
         return None
 
-    def _host_path(self, path):
+    def _host_path(self, path: str) -> str | None:
         return host_path(self.tree, self.root, path)
 
-    def _symbols(self, path):
+    def _symbols(self, path: str) -> Any:
         if path not in self._files:
             self._files[path] = SymbolFile(map_file(path) or b"")
         return self._files[path]
 
-    def _bias(self, path):
+    def _bias(self, path: str) -> Any:
         """The address that the file's first byte was linked at."""
         loads = [(offset, address) for kind, offset, address, _ in self._symbols(path).elf.segments if kind == PT_LOAD]
         return loads[0][1] - loads[0][0] if loads else 0
 
-    def _function(self, path, address):
+    def _function(self, path: str, address: int) -> Any:
         found = self._symbols(path).find(address)
         return f"{found[0]}+0x{address - found[1]:x}" if found else None
 
     @staticmethod
-    def _line(path, address):
+    def _line(path: str, address: int) -> Any:
         """By addr2line where binutils are installed: reading DWARF in Python takes seconds."""
         import shutil
         import subprocess

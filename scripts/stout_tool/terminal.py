@@ -3,20 +3,23 @@
 
 Three Ctrl-C within a second stop the machine even if the program ignores them.
 """
+from __future__ import annotations
+
 import os
 import time
+from typing import Any
 
 CTRL_C = 3
 STOP_COUNT = 3
 
 
 class RawTerminal:
-    def __init__(self, fd):
+    def __init__(self, fd: int) -> None:
         self.fd = fd
-        self._saved = None
-        self._pressed = []
+        self._saved: list[Any] | None = None
+        self._pressed: list[float] = []
 
-    def __enter__(self):
+    def __enter__(self) -> RawTerminal:
         import termios
         if os.isatty(self.fd):
             self._saved = termios.tcgetattr(self.fd)
@@ -30,13 +33,13 @@ class RawTerminal:
             termios.tcsetattr(self.fd, termios.TCSADRAIN, attributes)
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: Any) -> None:
         if self._saved is not None:
             import termios
             termios.tcsetattr(self.fd, termios.TCSADRAIN, self._saved)
             self._saved = None
 
-    def wants_stop(self, data):
+    def wants_stop(self, data: bytes) -> bool:
         if self._saved is None:  # a file or a pipe: bytes are only bytes
             return False
         now = time.monotonic()
@@ -45,12 +48,13 @@ class RawTerminal:
         return len(self._pressed) >= STOP_COUNT
 
 
-def window_size(fd):
+def window_size(fd: int) -> tuple[int, int]:
     """(rows, columns) of a terminal; zeros where it does not know."""
     import fcntl
     import struct
     import termios
     try:
-        return struct.unpack("HHHH", fcntl.ioctl(fd, termios.TIOCGWINSZ, bytes(8)))[:2]
+        rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(fd, termios.TIOCGWINSZ, bytes(8)))
+        return rows, columns
     except OSError:
         return 0, 0

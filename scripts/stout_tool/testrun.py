@@ -7,6 +7,8 @@ seconds each), guest (tests/guest, Linux as oracle), app (tests/apps, real softw
 bench (what is fixed, not timed), and slow, which runs only when asked for.  Jobs of one tier run side
 by side.
 """
+from __future__ import annotations
+
 import concurrent.futures
 import json
 import os
@@ -15,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 
 from . import musl
 from .errors import StoutError
@@ -28,19 +31,19 @@ PYTHON = "/usr/bin/python3"
 class Job:
     """A command that is one test, or a pytest file that reports several."""
 
-    def __init__(self, name, label, command, timeout=120, pytest=False, alone=False):
+    def __init__(self, name: str, label: str, command: list[str], timeout: float = 120, pytest: bool = False, alone: bool = False) -> None:
         self.name, self.label, self.command = name, label, command
         self.timeout, self.pytest, self.alone = timeout, pytest, alone
 
 
 class Results:
-    def __init__(self, verbose):
+    def __init__(self, verbose: bool) -> None:
         self.passed = self.failed = self.skipped = 0
-        self.failures = []
+        self.failures: list[tuple[str, str]] = []
         self._verbose = verbose
         self._lock = threading.Lock()
 
-    def add(self, name, label, ok, seconds, output=""):
+    def add(self, name: str, label: str, ok: bool, seconds: float, output: str = "") -> None:
         with self._lock:
             self.passed += bool(ok)
             self.failed += not ok
@@ -50,13 +53,13 @@ class Results:
             if output and (not ok or self._verbose):
                 print("     " + output.rstrip().replace("\n", "\n     "), flush=True)
 
-    def skip(self, name, label, reason):
+    def skip(self, name: str, label: str, reason: str) -> None:
         with self._lock:
             self.skipped += 1
             print(f"skip {label:6} {name}: {reason}", flush=True)
 
 
-def run_tests(labels=(), pattern=None, jobs=None, list_only=False, verbose=False):
+def run_tests(labels: Sequence[str] = (), pattern: str | None = None, jobs: int | None = None, list_only: bool = False, verbose: bool = False) -> int:
     for label in labels:
         if label not in LABELS:
             raise StoutError(f"There is no label {label}; the labels are {', '.join(LABELS)}.", 2)
@@ -79,20 +82,20 @@ def run_tests(labels=(), pattern=None, jobs=None, list_only=False, verbose=False
     return 1 if results.failed or not results.passed else 0
 
 
-def last_lines(output, count=8, width=300):
+def last_lines(output: str, count: int = 8, width: int = 300) -> list[str]:
     """What a long log's reader sees first; pytest marks its reasons with E."""
     lines = [line.rstrip()[:width] for line in output.splitlines() if line.strip()]
     reasons = [line for line in lines if line.startswith("E ")]
     return (reasons or lines)[-count:]
 
 
-def set_up_tests():
+def set_up_tests() -> None:
     script, stamp = os.path.join(TOP, "scripts", "setup"), os.path.join(TOP, "build", ".setup-tests")
     if not os.path.exists(stamp) or os.stat(stamp).st_mtime < os.stat(script).st_mtime:
         subprocess.run([script, "--tests"], check=True)
 
 
-def run_label(label, pattern, workers, results, list_only):
+def run_label(label: str, pattern: str | None, workers: int, results: Results, list_only: bool) -> None:
     begun = time.monotonic()
     try:
         found = COLLECTORS[label]()
@@ -113,7 +116,7 @@ def run_label(label, pattern, workers, results, list_only):
             run_job(job, pattern, results)
 
 
-def run_job(job, pattern, results):
+def run_job(job: Job, pattern: str | None, results: Results) -> None:
     start = time.monotonic()
     if job.pytest:
         run_pytest(job, pattern, results)
@@ -133,7 +136,7 @@ def run_job(job, pattern, results):
     results.add(job.name, job.label, ok, time.monotonic() - start, output[-8000:])
 
 
-def run_pytest(job, pattern, results):
+def run_pytest(job: Job, pattern: str | None, results: Results) -> None:
     """Each test function of the file counts for itself."""
     import tempfile
     import xml.etree.ElementTree as tree
@@ -169,7 +172,7 @@ def run_pytest(job, pattern, results):
         results.add(name, job.label, failure is None, float(case.get("time", 0)), text[-6000:])
 
 
-def collect_style():
+def collect_style() -> list[Job]:
     """The checks read the tree; two of them need the flags of a configured build."""
     configure_release()
     return [Job(name.removesuffix(".py"), "style", [os.path.join(TOP, "scripts", name)], 300)
@@ -177,19 +180,19 @@ def collect_style():
             if name.startswith("check_") and name.endswith(".py")]
 
 
-def configure_release():
+def configure_release() -> None:
     """build/release/compile_commands.json as CMakeLists.txt has it now, and what the sources include."""
     is_built = os.path.exists(os.path.join(build_dir("release"), "compile_commands.json"))
     build("release", targets=["rebuild_cache"] if is_built else [])
 
 
-def collect_build():
+def collect_build() -> list[Job]:
     """Both compilers, warnings are errors; and the image's size."""
     script = os.path.join(TOP, "scripts", "build_strict")
     return [Job(f"warnings-{preset}", "build", [script, preset], 1800) for preset in ("release", "clang")]
 
 
-def collect_unit():
+def collect_unit() -> list[Job]:
     jobs = [Job(name, "unit", [os.path.join("tests", "tool", name)], 300, pytest=True)
             for name in python_tests("tool")]
     jobs += collect_ctest("host-asan", "unit", "unit")
@@ -198,11 +201,11 @@ def collect_unit():
     return jobs
 
 
-def collect_fuzz():
+def collect_fuzz() -> list[Job]:
     return collect_ctest("fuzz", "fuzz", "fuzzers")
 
 
-def collect_ctest(preset, label, target):
+def collect_ctest(preset: str, label: str, target: str) -> list[Job]:
     build(preset, targets=[target])
     result = subprocess.run(["ctest", "--test-dir", build_dir(preset), "--show-only=json-v1", "-L", label],
                             stdout=subprocess.PIPE, check=True)
@@ -215,7 +218,7 @@ def collect_ctest(preset, label, target):
     return jobs
 
 
-def collect_guest():
+def collect_guest() -> list[Job]:
     build_kernel()
     runner = os.path.join(TOP, "tests", "guest", "run.py")
     names = subprocess.run([runner, "--list"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
@@ -225,26 +228,26 @@ def collect_guest():
     return jobs + [Job("every_call", "guest", [checker], 1800, alone=True)]
 
 
-def collect_python(folder, label, timeout, alone):
+def collect_python(folder: str, label: str, timeout: float, alone: bool) -> list[Job]:
     build_kernel()
     return [Job(name, label, [os.path.join("tests", folder, name)], timeout, pytest=True, alone=alone)
             for name in python_tests(folder)]
 
 
-def python_tests(folder):
+def python_tests(folder: str) -> list[str]:
     path = os.path.join(TOP, "tests", folder)
     if not os.path.isdir(path):
         return []
     return sorted(name for name in os.listdir(path) if name.startswith("test_") and name.endswith(".py"))
 
 
-def collect_slow():
+def collect_slow() -> list[Job]:
     configure_release()
     checker = os.path.join(TOP, "scripts", "check_tidy.py")
     return collect_python("slow", "slow", 7200, True) + [Job("analyzer", "slow", [checker, "--all"], 3600)]
 
 
-def build_kernel():
+def build_kernel() -> None:
     """Once, here: the tests then start the tool without looking for newer sources."""
     from .kernel import newest_source
     path = kernel_path()
@@ -267,5 +270,5 @@ COLLECTORS = {
 }
 
 
-def main():
+def main() -> None:
     sys.exit(run_tests())

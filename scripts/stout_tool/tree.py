@@ -5,24 +5,34 @@ An entry is keyed by its absolute path in the image.  Adding a path of the host 
 the symbolic links on the way too (/lib -> usr/lib), so that the image looks as the host does.
 The entries, with sizes and times, are also the key under which the finished archive is cached.
 """
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import os
 import stat
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from .errors import StoutError
 
+if TYPE_CHECKING:
+    from .cpio import CpioWriter
+    from .image import User
+
+Skip = Callable[[str, bool], bool]  # a relative path; is it a folder?
+OnElf = Callable[[str, str], None]  # where a file is here, and its place in the image
 FILE, DIRECTORY, SYMLINK, BYTES = "file", "dir", "link", "bytes"
 
 
 class Entry:
-    __slots__ = ("kind", "mode", "mtime", "uid", "gid", "source", "data", "size", "stamp", "keep_time", "why")
+    __slots__ = ("kind", "mode", "mtime", "uid", "gid", "source", "data", "target", "size", "stamp", "keep_time", "why")
 
-    def __init__(self, kind, mode=0o755, mtime=0, uid=0, gid=0, source=None, data=None, size=0,
-                 stamp=0, keep_time=False):
+    def __init__(self, kind: str, mode: int = 0o755, mtime: int = 0, uid: int = 0, gid: int = 0, source: str = "",
+                 data: bytes = b"", target: str = "", size: int = 0, stamp: object = 0, keep_time: bool = False) -> None:
         self.kind, self.mode, self.mtime = kind, mode, mtime
         self.uid, self.gid = uid, gid
-        self.source, self.data, self.size, self.stamp = source, data, size, stamp
+        self.source, self.data, self.target, self.size, self.stamp = source, data, target, size, stamp
         self.why = ""
         self.keep_time = keep_time  # a directory's; else it is that of the newest file in it
 
@@ -30,24 +40,24 @@ class Entry:
 class Tree:
     """Paths of the image and what stands there."""
 
-    def __init__(self, keep_owner=False):
-        self.entries = {}
+    def __init__(self, keep_owner: bool = False) -> None:
+        self.entries: dict[str, Entry] = {}
         self._keep_owner = keep_owner
         self.total = 0
         self.why = ""  # for the entries that are put now: stout image inspect shows it
 
     @contextlib.contextmanager
-    def because(self, why):
+    def because(self, why: str) -> Iterator[None]:
         before, self.why = self.why, why
         try:
             yield
         finally:
             self.why = before
 
-    def __contains__(self, path):
+    def __contains__(self, path: str) -> bool:
         return path in self.entries
 
-    def make_directory(self, path, mode=0o755, owner=None):
+    def make_directory(self, path: str, mode: int = 0o755, owner: User | None = None) -> str:
         """A directory and its parents, through links of the tree; owner has a uid and a gid."""
         at = ""
         for part in path.strip("/").split("/"):
@@ -59,32 +69,32 @@ class Tree:
                 self.entries[at] = Entry(DIRECTORY, mode if at == path else 0o755, uid=uid, gid=gid)
         return at or "/"
 
-    def follow(self, path):
+    def follow(self, path: str) -> str:
         """The place that a path of the tree stands for, when it is a link."""
         for _ in range(40):
             entry = self.entries.get(path)
             if entry is None or entry.kind != SYMLINK:
                 return path
-            path = os.path.normpath(os.path.join(os.path.dirname(path), entry.data))
+            path = os.path.normpath(os.path.join(os.path.dirname(path), entry.target))
         return path
 
-    def locate(self, path):
+    def locate(self, path: str) -> str:
         """The path with the links of its directories followed; makes these directories."""
         parent, name = os.path.split(os.path.normpath(path))
         parent = self.make_directory(parent) if parent != "/" else ""
         return f"{parent}/{name}"
 
-    def add_bytes(self, path, data, mode=0o644):
+    def add_bytes(self, path: str, data: bytes | str, mode: int = 0o644) -> None:
         path = self.locate(path)
         if isinstance(data, str):
             data = os.fsencode(data)
         self.put(path, Entry(BYTES, mode, data=data, size=len(data)))
 
-    def add_symlink(self, path, target):
+    def add_symlink(self, path: str, target: str) -> None:
         path = self.locate(path)
-        self.put(path, Entry(SYMLINK, 0o777, data=target))
+        self.put(path, Entry(SYMLINK, 0o777, target=target))
 
-    def add_host(self, path, guest=None):
+    def add_host(self, path: str, guest: str | None = None) -> str:
         """One file, link or (empty) directory of the host at `guest`, default the same path.
 
         Returns its final path in the image.  Links on the way come too.
@@ -99,7 +109,7 @@ class Tree:
             if os.path.islink(here):
                 target = os.readlink(here)
                 if here not in self.entries:
-                    self.put(here, Entry(SYMLINK, 0o777, data=target))
+                    self.put(here, Entry(SYMLINK, 0o777, target=target))
                 rest = "/".join(parts[index + 1:])
                 where = os.path.normpath(os.path.join(at or "/", target))
                 return self.add_host(os.path.join(where, rest) if rest else where)
@@ -109,7 +119,7 @@ class Tree:
             at = here
         return self._add_one(path, self.locate(path))  # which is path, unless the tree began as a root with other links
 
-    def add_folder(self, top, guest=None, skip=None, on_elf=None):
+    def add_folder(self, top: str, guest: str | None = None, skip: Skip | None = None, on_elf: OnElf | None = None) -> None:
         """A folder of the host with all in it; skip(relative path, is_dir) leaves something out."""
         guest = os.path.normpath(guest or top)
         if guest == os.path.normpath(top):
@@ -119,7 +129,7 @@ class Tree:
         top = os.path.realpath(top)
         self._add_below(top, guest.rstrip("/"), "", skip, on_elf)
 
-    def _add_below(self, top, guest, relative, skip, on_elf):
+    def _add_below(self, top: str, guest: str, relative: str, skip: Skip | None, on_elf: OnElf | None) -> None:
         try:
             items = sorted(os.scandir(os.path.join(top, relative)), key=lambda item: item.name)
         except PermissionError as error:
@@ -132,7 +142,7 @@ class Tree:
                 continue
             place = f"{guest}/{below}"
             if item.is_symlink():
-                self.put(place, Entry(SYMLINK, 0o777, data=os.readlink(item.path)))
+                self.put(place, Entry(SYMLINK, 0o777, target=os.readlink(item.path)))
             elif is_dir:
                 self._add_one(item.path, place)
                 self._add_below(top, guest, below, skip, on_elf)
@@ -141,7 +151,7 @@ class Tree:
                 if on_elf:
                     on_elf(item.path, place)
 
-    def _add_one(self, source, place):
+    def _add_one(self, source: str, place: str) -> str:
         try:
             info = os.stat(source)
         except OSError as error:
@@ -161,16 +171,16 @@ class Tree:
                                size=info.st_size, stamp=(info.st_mtime_ns, info.st_ino)))
         return place
 
-    def put(self, path, entry):
+    def put(self, path: str, entry: Entry) -> None:
         old = self.entries.get(path)
         self.total += entry.size - (old.size if old else 0)
         entry.why = self.why
         self.entries[path] = entry
 
-    def remove(self, path):
+    def remove(self, path: str) -> None:
         self.total -= self.entries.pop(path).size
 
-    def key(self):
+    def key(self) -> str:
         """Changes whenever the archive would; see _directory_times."""
         digest = hashlib.blake2b(digest_size=20)
         for path in sorted(self.entries):
@@ -178,15 +188,16 @@ class Tree:
             is_dir = entry.kind == DIRECTORY
             digest.update(os.fsencode(repr((
                 path, entry.kind, entry.mode, 0 if is_dir and not entry.keep_time else entry.mtime, entry.uid, entry.gid,
-                entry.size, 0 if is_dir else entry.stamp, entry.source, entry.data))))
+                entry.size, 0 if is_dir else entry.stamp, entry.source, entry.data, entry.target))))
         return digest.hexdigest()
 
-    def _directory_times(self):
+    def _directory_times(self) -> dict[str, int]:
         """A directory of this host changes with every file made beside the ones that are taken.
 
         So it gets the time of the newest file in it that is taken; in a root, whose owners are kept, all are.
         """
-        times, kept = {}, {}
+        times: dict[str, int] = {}
+        kept: dict[str, int] = {}
         for path, entry in self.entries.items():
             if entry.kind == DIRECTORY:
                 if entry.keep_time:
@@ -196,7 +207,7 @@ class Tree:
                 times[parent] = max(times.get(parent, 0), entry.mtime)
         return {**times, **kept}
 
-    def write(self, writer):
+    def write(self, writer: CpioWriter) -> None:
         """Parents before children; within a directory by name."""
         times = self._directory_times()
         for path in sorted(self.entries, key=lambda p: p.split("/")):
@@ -204,7 +215,7 @@ class Tree:
             if entry.kind == DIRECTORY:
                 writer.add_directory(name, entry.mode, times.get(path, 0), entry.uid, entry.gid)
             elif entry.kind == SYMLINK:
-                writer.add_symlink(name, entry.data, entry.mtime)
+                writer.add_symlink(name, entry.target, entry.mtime)
             elif entry.kind == BYTES:
                 writer.add_bytes(name, entry.data, entry.mode, entry.mtime, entry.uid, entry.gid)
             else:

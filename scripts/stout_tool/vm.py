@@ -7,6 +7,8 @@ the control channel; what it wrote before is read to the end, then QEMU is kille
 in a session of its own, so that a Ctrl-C at the terminal reaches this process alone, and dies
 with this process whatever happens to it (setpriv --pdeathsig).
 """
+from __future__ import annotations
+
 import os
 import selectors
 import shutil
@@ -15,9 +17,15 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from .errors import STATUS_TOOL, StoutError
 from .terminal import RawTerminal, window_size
+
+if TYPE_CHECKING:
+    from .profile.record import Listener
+    from .log import KernelLog
 
 CHUNK = 1 << 16
 LINGER = 1.0          # after "exit N": how long the machine may take to switch itself off
@@ -26,17 +34,22 @@ PROFILE_LINGER = 2.0  # when a profile is ended: for the samples that the kernel
 BACKLOG_TRIES = 20    # looks for QEMU's listening sockets, one each 50 ms
 
 
+MakeCommand = Callable[[dict[str, str]], list[str]]
+
+
 class Stop(BaseException):
     """A signal asks for the end."""
 
-    def __init__(self, number):
+    def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
 
 
-def spawn(names, make_command):
+def spawn(names: list[str], make_command: MakeCommand) -> tuple[subprocess.Popen[bytes], dict[str, socket.socket]]:
     """Starts QEMU with a channel of each name; (process, name -> our end), "complaint" is what it says itself."""
-    sockets, theirs, chardevs = {}, [], {}
+    sockets: dict[str, socket.socket] = {}
+    theirs: list[socket.socket] = []
+    chardevs: dict[str, str] = {}
     try:
         for name in names:
             sockets[name], other = socket.socketpair()
@@ -49,7 +62,7 @@ def spawn(names, make_command):
         sockets["complaint"], complaint = socket.socketpair()
         theirs.append(complaint)
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=complaint, stderr=complaint,
+            command, stdin=subprocess.DEVNULL, stdout=complaint.fileno(), stderr=complaint.fileno(),
             pass_fds=[other.fileno() for other in theirs[:-1]], start_new_session=True)
     except BaseException:
         for sock in sockets.values():
@@ -62,7 +75,8 @@ def spawn(names, make_command):
 
 
 class VirtualMachine:
-    def __init__(self, log, use_stdin, ports=(), terminal=None, listener=None):
+    def __init__(self, log: KernelLog, use_stdin: bool, ports: Iterable[int] = (), terminal: int | None = None,
+                 listener: Listener | None = None) -> None:
         """ports: the forwarded TCP ports of this host; terminal: whose size the guest is to know; listener: gets the
         profiler's lines and says when they are enough (profile/record.py)."""
         self.log = log
@@ -71,16 +85,16 @@ class VirtualMachine:
         self.ports = list(ports)
         self._tries = BACKLOG_TRIES if self.ports else 0
         self.use_stdin = use_stdin
-        self.status = None
-        self.counts = []
-        self.sockets = {}
+        self.status: int | None = None
+        self.counts: list[str] = []
+        self.sockets: dict[str, socket.socket] = {}
         self._control = b""
         self._pending = b""
-        self._deadline = None
+        self._deadline: float | None = None
         self._complaint = b""
-        self.process = None
+        self.process: subprocess.Popen[bytes] | None = None
 
-    def run(self, make_command):
+    def run(self, make_command: MakeCommand) -> int:
         """make_command(chardevs) -> QEMU's arguments.  The exit status."""
         handled = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         before = {number: signal.signal(number, self.on_signal) for number in handled}
@@ -105,7 +119,7 @@ class VirtualMachine:
                 signal.signal(number, handler)
         return self._result()
 
-    def _end_profile(self):
+    def _end_profile(self) -> None:
         """The last samples, then what is next.  A second signal ends this too."""
         if self._listener is None or not self.sockets:
             return
@@ -121,14 +135,14 @@ class VirtualMachine:
         except (OSError, Stop):
             pass  # what there is has to do
 
-    def on_signal(self, number, _frame):
+    def on_signal(self, number: int, _frame: Any) -> None:
         raise Stop(number)
 
-    def _start(self, make_command):
+    def _start(self, make_command: MakeCommand) -> None:
         names = ["stdin"] * self.use_stdin + ["stdout", "stderr", "control", "log"]
         self.process, self.sockets = spawn(names, make_command)
 
-    def _watch_window(self, before):
+    def _watch_window(self, before: dict[Any, Any]) -> None:
         """SIGWINCH becomes a byte in a socket, which the loop reads like the other channels."""
         self.sockets["window"], self.sockets["signals"] = socket.socketpair()
         for name in ("window", "signals"):
@@ -137,18 +151,20 @@ class VirtualMachine:
         before[signal.SIGWINCH] = signal.signal(signal.SIGWINCH, lambda *_: None)
         self._tell_window()  # it may have changed since the kernel's command line was made
 
-    def _tell_window(self):
+    def _tell_window(self) -> None:
+        assert self._terminal is not None
         line = "winsize {} {}\n".format(*window_size(self._terminal))
         try:
             self.sockets["control"].send(line.encode(), socket.MSG_DONTWAIT)
         except OSError:
             pass  # gone, or thousands of lines that nobody has read
 
-    def _pump(self, terminal):
+    def _pump(self, terminal: RawTerminal | None) -> None:
         with selectors.PollSelector() as selector:
             for name, sock in self.sockets.items():
                 if name not in ("stdin", "signals"):
                     selector.register(sock, selectors.EVENT_READ, name)
+            assert self.process is not None
             pidfd = os.pidfd_open(self.process.pid)
             selector.register(pidfd, selectors.EVENT_READ, "process")
             if self.use_stdin:
@@ -159,18 +175,18 @@ class VirtualMachine:
             finally:
                 os.close(pidfd)
 
-    def _loop(self, selector, terminal):
+    def _loop(self, selector: selectors.BaseSelector, terminal: RawTerminal | None) -> None:
         while True:
             timeout = self.tend()
             if self._listener is not None and self._listener.deadline is not None:
-                timeout = self._listener.deadline - time.monotonic()
-                if timeout <= 0:
+                timeout = left = self._listener.deadline - time.monotonic()
+                if left <= 0:
                     self._end_profile()
                     self.status = 0 if self.status is None else self.status
                     return
             if self._deadline is not None:
-                timeout = self._deadline - time.monotonic()
-                if timeout <= 0:
+                timeout = left = self._deadline - time.monotonic()
+                if left <= 0:
                     return
             ended = False
             for key, _ in selector.select(timeout):
@@ -181,27 +197,28 @@ class VirtualMachine:
                 elif key.data == "stdin":
                     self._write_stdin(selector)
                 else:
-                    self._read_channel(selector, key.data, key.fileobj)
+                    self._read_channel(selector, key.data, self.sockets[key.data])
             if ended:
                 self._drain(selector)
                 return
 
-    def tend(self):
+    def tend(self) -> float | None:
         """What is to be done between messages, now the backlogs; the time until it is to be called again, None: no more."""
         if not self._tries:
             return None
         from .backlog import widen
+        assert self.process is not None
         self._tries = 0 if widen(self.process.pid, self.ports) else self._tries - 1
         return 0.05 if self._tries else None
 
-    def _drain(self, selector):
+    def _drain(self, selector: selectors.BaseSelector) -> None:
         """QEMU is gone; what it wrote is still in the sockets."""
         for name in ("stdout", "stderr", "log", "control", "complaint"):
             sock = self.sockets[name]
             while sock.fileno() >= 0 and self._read_channel(selector, name, sock):
                 pass
 
-    def _read_channel(self, selector, name, sock):
+    def _read_channel(self, selector: selectors.BaseSelector, name: str, sock: socket.socket) -> bool:
         try:
             data = sock.recv(CHUNK, socket.MSG_DONTWAIT)
         except ConnectionResetError:
@@ -227,7 +244,7 @@ class VirtualMachine:
             self._complaint = (self._complaint + data)[-4096:]
         return True
 
-    def _write_out(self, selector, name, sock, data):
+    def _write_out(self, selector: selectors.BaseSelector, name: str, sock: socket.socket, data: bytes) -> None:
         fd = 1 if name == "stdout" else 2
         view = memoryview(data)
         try:
@@ -238,7 +255,7 @@ class VirtualMachine:
             selector.unregister(sock)
             sock.close()
 
-    def _read_control(self, data):
+    def _read_control(self, data: bytes) -> None:
         self._control += data
         while b"\n" in self._control:
             line, self._control = self._control.split(b"\n", 1)
@@ -259,13 +276,13 @@ class VirtualMachine:
             else:
                 self.heard(words)
 
-    def heard(self, words):
+    def heard(self, words: list[str]) -> None:
         """What else the kernel says on the control channel."""
 
-    def end_now(self):
+    def end_now(self) -> None:
         self._deadline = time.monotonic()
 
-    def _read_terminal(self, selector, terminal):
+    def _read_terminal(self, selector: selectors.BaseSelector, terminal: RawTerminal | None) -> None:
         try:
             data = os.read(0, CHUNK)
         except BlockingIOError:
@@ -282,7 +299,7 @@ class VirtualMachine:
         self._pending = data
         selector.register(self.sockets["stdin"], selectors.EVENT_WRITE, "stdin")
 
-    def _write_stdin(self, selector):
+    def _write_stdin(self, selector: selectors.BaseSelector) -> None:
         sock = self.sockets["stdin"]
         try:
             sent = sock.send(self._pending)
@@ -296,20 +313,21 @@ class VirtualMachine:
             selector.unregister(sock)
             selector.register(0, selectors.EVENT_READ, "terminal")
 
-    def _kill(self):
+    def _kill(self) -> None:
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
         for sock in self.sockets.values():
             sock.close()
 
-    def _result(self):
+    def _result(self) -> int:
         self.log.finish(self.status)
         if self.status is not None:
             return self.status
         if self._complaint.strip():
             raise StoutError(explain(self._complaint.decode("utf-8", "replace")))
         if not self.log.panicked:
+            assert self.process is not None
             code = self.process.returncode
             how = f"killed by signal {-code}" if code < 0 else f"status {code}"
             raise StoutError("The machine stopped without an exit status of the program "
@@ -317,7 +335,7 @@ class VirtualMachine:
         return STATUS_TOOL
 
 
-def write_all(fd, view):
+def write_all(fd: int, view: memoryview) -> int:
     """os.write that waits when the descriptor happens to be non-blocking."""
     while True:
         try:
@@ -327,7 +345,7 @@ def write_all(fd, view):
             select.select([], [fd], [])
 
 
-def explain(text):
+def explain(text: str) -> str:
     """QEMU's complaint as one sentence."""
     lines = [line for line in text.splitlines() if line.strip() and "warning:" not in line]
     line = lines[-1] if lines else text.strip().splitlines()[-1]
@@ -339,5 +357,5 @@ def explain(text):
     return f"QEMU did not run the machine: {line}"
 
 
-def report(sentence):
+def report(sentence: str) -> None:
     sys.stderr.write(f"stout: {sentence}\n")

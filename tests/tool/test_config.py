@@ -124,12 +124,12 @@ def test_keys_of_instances(config):
     assert module.read(config({"RebootOnExit": True})).values["restart"] == "always"
 
 
-def test_keys_that_a_command_does_not_use_are_told(stout, compiled, config, tmp_path):
+def test_keys_that_a_command_does_not_use_are_told(stout, compiled, config, tmp_path, kernel):
     own = config(f"program: {compiled(PROGRAM)}\nname: web\nnetworks: [backend]\nrestart: always\n")
     result = stout("run", "-c", own, "--dry-run")
     assert result.returncode == 0
     assert f"stout: {own}: stout run does not use name, networks, restart; stout instance create does.\n" in result.stderr.decode()
     ops = config({"Program": compiled(PROGRAM), "RebootOnExit": True, "RunConfig": {"Memory": "96M", "InstanceName": "web"}}, "config.json")
     assert "does not use RunConfig.InstanceName, RebootOnExit; stout" in stout("run", "-c", ops, "--dry-run").stderr.decode()
-    built = stout("build", "-t", "qemu", "-o", str(tmp_path / "made"), "-c", ops).stderr.decode()
+    built = stout("build", "-t", "qemu", "--kernel", kernel, "-o", str(tmp_path / "made"), "-c", ops).stderr.decode()
     assert "stout build does not use RunConfig.Memory, RunConfig.InstanceName, RebootOnExit." in built

@@ -133,11 +133,12 @@ def kubevirt(machine: Machine) -> dict[str, str]:
         spec["domain"]["devices"]["interfaces"] = [interface]
         spec["networks"] = [{"name": "default", "pod": {}}]
     template = {"metadata": {"labels": labels}, "spec": spec}
+    how: dict[str, Any]
     if machine.count == 1:
         kind, how = "VirtualMachine", {"runStrategy": "Always"}
     else:
         kind, how = "VirtualMachineInstanceReplicaSet", {"replicas": machine.count, "selector": {"matchLabels": labels}}
-    documents = [{"apiVersion": "kubevirt.io/v1", "kind": kind, "metadata": {"name": machine.name}, "spec": {**how, "template": template}}]
+    documents: list[dict[str, Any]] = [{"apiVersion": "kubevirt.io/v1", "kind": kind, "metadata": {"name": machine.name}, "spec": {**how, "template": template}}]
     if machine.ports:
         documents.append({"apiVersion": "v1", "kind": "Service", "metadata": {"name": machine.name}, "spec": {"selector": labels, "ports": [
             {"name": f"{port.protocol}-{port.guest}", "port": port.host or port.guest, "targetPort": port.guest,

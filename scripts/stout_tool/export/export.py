@@ -73,7 +73,7 @@ def export(engine: str, output: str | None, name: str | None, count: int, addres
 class Port:
     """-p [HOST:]GUEST; HOST is for engines that forward ports of their host."""
 
-    def __init__(self, text: str):
+    def __init__(self, text: str) -> None:
         body, _, self.protocol = text.partition("/")
         host, _, guest = body.rpartition(":")
         if self.protocol not in ("", "tcp", "udp") or not all(word.isdigit() and 0 < int(word) < 65536 for word in (host or guest, guest)):

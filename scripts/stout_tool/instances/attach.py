@@ -25,7 +25,7 @@ CHUNK = 1 << 15
 
 
 class Attachment:
-    def __init__(self, name: str):
+    def __init__(self, name: str) -> None:
         self.name = name
         try:
             self.sock = Instance(name).connect()

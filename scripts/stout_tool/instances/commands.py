@@ -164,7 +164,9 @@ def logs(name: str, follow: bool, tail: int | None, timestamps: bool, kernel: bo
             with contextlib.suppress(FileNotFoundError), open(instance.path("kernel.log" + suffix), "rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)
         return 0
-    show = show_json if as_json else Show(timestamps)
+    show: Callable[[dict[str, Any]], None] = Show(timestamps)
+    if as_json:
+        show = show_json
     items: list[dict[str, Any]] | None = [] if tail is not None else None
     for record in log.read(instance.folder, instance.is_running if follow else None):
         if record is None:
@@ -187,7 +189,7 @@ def show_json(record: dict[str, Any]) -> None:
 class Show:
     """Records as the program wrote them, each stream to ours; the kernel's words about a crash go to stderr."""
 
-    def __init__(self, timestamps: bool):
+    def __init__(self, timestamps: bool) -> None:
         self.timestamps = timestamps
         self._in_line: set[str] = set()
 

@@ -8,7 +8,7 @@ import re
 import shutil
 import signal
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import StoutError, usage
 from ..output import fresh_folder
@@ -18,6 +18,9 @@ from .log import now
 from .network import Network, device_arguments, static_text, tell_members
 from .restart import parse_restart
 from .state import lock_file, state_dir, write_json
+
+if TYPE_CHECKING:
+    from ..run import Prepared, RunOptions
 
 
 def free_name(values: dict[str, Any]) -> str:
@@ -88,7 +91,7 @@ def fill(folder: str, values: dict[str, Any], items: list[dict[str, Any]], own: 
     })
 
 
-def check_slots(options: Any, items: list[dict[str, Any]]) -> None:
+def check_slots(options: RunOptions, items: list[dict[str, Any]]) -> None:
     """The machine microvm has eight places; the console, randomness, the network and each folder take one."""
     used = 2 + (options.net == "user") + len(options.folders) + len(items)
     if options.machine == "microvm" and used > 8:
@@ -126,7 +129,7 @@ def take_file(source: str, target: str, link: bool) -> None:
             raise StoutError(f"The image cannot be kept in {os.path.dirname(target)}: {(error.strerror or '').lower()}.") from None
 
 
-def command_of(prepared: Any, options: Any, items: list[dict[str, Any]]) -> list[str]:
+def command_of(prepared: Prepared, options: RunOptions, items: list[dict[str, Any]]) -> list[str]:
     """QEMU's arguments with @NAME@ for the channels, and the files by their names in the instance's folder."""
     from ..run import boot_arguments
     names = ["stdin"] * options.interactive + ["stdout", "stderr", "control", "log"]

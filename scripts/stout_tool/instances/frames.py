@@ -28,4 +28,7 @@ def window(rows: int, columns: int) -> bytes:
 
 
 def parse_window(data: bytes) -> tuple[int, int]:
-    return struct.unpack("!HH", data) if len(data) == 4 else (0, 0)
+    if len(data) != 4:
+        return 0, 0
+    rows, columns = struct.unpack("!HH", data)
+    return rows, columns

@@ -32,7 +32,7 @@ class Sink(Protocol):
 
 
 class Guest:
-    def __init__(self, command: list[str], has_stdin: bool, sink: Sink):
+    def __init__(self, command: list[str], has_stdin: bool, sink: Sink) -> None:
         """Starts it; StoutError says why not."""
         self.sink = sink
         self.started = time.monotonic()

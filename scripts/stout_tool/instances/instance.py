@@ -16,11 +16,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import StoutError, usage
 from ..paths import TOOL
 from .state import boot_id, check_name, connect_in, is_alive, is_locked, lock_file, read_json, state_dir
+
+if TYPE_CHECKING:
+    from ..qemu import Forward
 
 CONFIG, STATE, LOCK, CONTROL = "config.json", "state.json", "lock", "control"
 SUPERVISOR_LOCK = "supervisor.lock"
@@ -29,7 +32,7 @@ ANSWER_SECONDS, END_SECONDS = 10.0, 10.0
 
 
 class Instance:
-    def __init__(self, name: str):
+    def __init__(self, name: str) -> None:
         self.name = check_name(name, "an instance")
         self.folder = os.path.join(state_dir("instances"), name)
 
@@ -195,7 +198,7 @@ def check_ports(config: dict[str, Any], name: str) -> None:
                              "another one.") from error
 
 
-def port_owner(wanted: Any, name: str) -> str | None:
+def port_owner(wanted: Forward, name: str) -> str | None:
     from ..qemu import Forward
     for instance in all_instances():
         config = read_json(instance.path(CONFIG))

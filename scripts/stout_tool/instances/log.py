@@ -26,7 +26,7 @@ def now() -> str:
 class Appender:
     """Appends to a file of bounded size; a full disk costs the text and not the instance."""
 
-    def __init__(self, path: str, limit: int = LIMIT):
+    def __init__(self, path: str, limit: int = LIMIT) -> None:
         self.path, self.limit = path, limit
         self._fd = self._open()
 
@@ -46,7 +46,7 @@ class Appender:
 
 
 class LogWriter:
-    def __init__(self, folder: str):
+    def __init__(self, folder: str) -> None:
         self._file = Appender(os.path.join(folder, NAME))
 
     def write(self, stream: str, data: bytes) -> None:
@@ -74,11 +74,11 @@ def read(folder: str, follow: Callable[[], bool] | None = None) -> Iterator[dict
     """All records, oldest first.  With follow: None when the present ones are read, then new ones while it says yes."""
     path = os.path.join(folder, NAME)
     try:
-        with open(path + ".1", "rb") as file:
-            yield from records(file)
+        with open(path + ".1", "rb") as older:
+            yield from records(older)
     except FileNotFoundError:
         pass
-    file = None
+    file: BinaryIO | None = None
     try:
         try:
             file = open(path, "rb")
@@ -109,7 +109,7 @@ def was_replaced(file: BinaryIO, path: str) -> bool:
 
 
 def text_of(record: dict[str, Any]) -> bytes:
-    return record["text"].encode("utf-8", "surrogateescape")
+    return str(record["text"]).encode("utf-8", "surrogateescape")
 
 
 def last_lines(items: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:

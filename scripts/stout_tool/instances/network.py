@@ -26,7 +26,7 @@ USER_NETWORK = ipaddress.IPv4Network("10.0.2.0/24")
 
 
 class Network:
-    def __init__(self, name: str):
+    def __init__(self, name: str) -> None:
         self.name = check_name(name, "a network")
         self.folder = os.path.join(state_dir("networks"), name)
 

@@ -17,13 +17,13 @@ LINE_MAX = 16 << 20  # an answer that is longer is none
 class QmpError(Exception):
     """QEMU refused a command, or does not speak the protocol; lost: it is gone or does not answer."""
 
-    def __init__(self, sentence: str, lost: bool = False):
+    def __init__(self, sentence: str, lost: bool = False) -> None:
         super().__init__(sentence)
         self.lost = lost
 
 
 class Qmp:
-    def __init__(self, sock: socket.socket):
+    def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self._buffer = b""
         self._events: list[dict[str, Any]] = []

@@ -17,7 +17,7 @@ def parse_restart(text: str) -> str:
 
 
 class Policy:
-    def __init__(self, text: str):
+    def __init__(self, text: str) -> None:
         self.kind, _, count = text.partition(":")
         self.most = int(count) if count else None
         self._wait = WAIT_FIRST

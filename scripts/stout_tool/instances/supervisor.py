@@ -11,6 +11,7 @@ when the machine has ended.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import selectors
@@ -42,7 +43,7 @@ STATS_SECONDS = 0.5  # for the guest to answer
 class Client:
     """A connection to the socket `control`."""
 
-    def __init__(self, sock: socket.socket):
+    def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.buffer = b""
         self.is_attached = False
@@ -144,7 +145,7 @@ class Supervisor:
         self._stop(signal.SIGTERM, self.config["stop_timeout"])
 
     def _timeout(self) -> float | None:
-        times = [at for at in (self.restart_at, self.guest and self.guest.deadline, *(client.stats_until for client in self.clients))
+        times = [at for at in (self.restart_at, self.guest.deadline if self.guest else None, *(client.stats_until for client in self.clients))
                  if at is not None]
         return max(min(times) - time.monotonic(), 0) if times else None
 
@@ -171,7 +172,7 @@ class Supervisor:
     def _start_qemu(self) -> None:
         guest = self.guest = Guest(self.config["command"], self.config["stdin"], self)
         for name in guest.channels():
-            self._watch(guest.sockets[name], lambda name=name: self._read_guest(name))
+            self._watch(guest.sockets[name], functools.partial(self._read_guest, name))
         self._watch(guest.pidfd, self._guest_ended)
         self._write_state("running", qemu=identify(guest.process.pid), version=guest.qmp.version, started=now(), finished=None,
                           exit=None, reason=None, failed=False)

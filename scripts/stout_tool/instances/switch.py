@@ -25,7 +25,7 @@ NSEC = 1_000_000
 
 
 class Switch:
-    def __init__(self, folder: str, mac: str):
+    def __init__(self, folder: str, mac: str) -> None:
         """folder: of the ports, short enough for a socket's name; mac: six bytes in hexadecimal."""
         self.folder, self.mac = folder, bytes.fromhex(mac)
         self.frames = self.bytes = self.dropped = 0

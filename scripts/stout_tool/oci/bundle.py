@@ -13,10 +13,13 @@ import os
 import posixpath
 import resource
 import stat
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import StoutError, cannot_run, usage
 from ..qemu import MIB
+
+if TYPE_CHECKING:
+    from ..tree import Tree
 
 VERSIONS = ("1.0.", "1.1.", "1.2.")
 KERNELS_OWN = ("proc", "sysfs", "devpts", "mqueue", "cgroup", "cgroup2", "devtmpfs")  # the machine's kernel has them
@@ -31,8 +34,8 @@ GROUPS_MAX = 32
 class Mount:
     """One of "mounts", as what the machine does with it."""
 
-    def __init__(self, entry: dict[str, Any]):
-        self.place = "/" + posixpath.normpath(entry["destination"]).lstrip("/")
+    def __init__(self, entry: dict[str, Any]) -> None:
+        self.place: str = "/" + posixpath.normpath(entry["destination"]).lstrip("/")
         self.kind = entry.get("type") or "bind"
         self.options = [str(option) for option in entry.get("options") or ()]
         self.source = str(entry.get("source") or "")
@@ -47,12 +50,15 @@ class Mount:
                 raise cannot_run(f"The mount at {self.place}: {self.source} is a socket or device of this host, which a machine cannot "
                                  "reach; leave it out.")
 
+    def depth(self) -> int:
+        return self.place.count("/")
+
     def mode(self) -> int:
         return next((int(option[5:], 8) for option in self.options if option.startswith("mode=")), 0o1777)
 
 
 class Bundle:
-    def __init__(self, path: str):
+    def __init__(self, path: str) -> None:
         self.path = os.path.realpath(path)
         self.config = read_config(self.path)
         try:
@@ -140,9 +146,9 @@ class Bundle:
         quota, period = cpu.get("quota") or 0, cpu.get("period") or 100000
         return max(1, min(-(-quota // period), len(os.sched_getaffinity(0)))) if quota > 0 else 1
 
-    def fill(self, tree: Any) -> None:
+    def fill(self, tree: Tree) -> None:
         """The mounts that become part of the image: files as they are now, and empty places."""
-        for mount in sorted(self.mounts, key=lambda mount: mount.place.count("/")):
+        for mount in sorted(self.mounts, key=Mount.depth):
             if mount.kind == "tmpfs":
                 hide(tree, mount.place, mount.mode())
             elif mount.kind == "file":
@@ -192,7 +198,7 @@ def read_config(path: str) -> dict[str, Any]:
     return config
 
 
-def hide(tree: Any, place: str, mode: int) -> None:
+def hide(tree: Tree, place: str, mode: int) -> None:
     """What the image has below a tmpfs is not seen."""
     where = tree.follow(place)
     for path in [path for path in tree.entries if path.startswith(where + "/")]:
@@ -201,7 +207,7 @@ def hide(tree: Any, place: str, mode: int) -> None:
     tree.make_directory(place, mode)
 
 
-def add_file(tree: Any, mount: Mount) -> None:
+def add_file(tree: Tree, mount: Mount) -> None:
     size = os.stat(mount.source).st_size
     if size > FILE_LIMIT:
         raise StoutError(f"The mount at {mount.place} is a file of {size // MIB} MiB, which would be copied; mount the folder it is in.")
@@ -210,7 +216,7 @@ def add_file(tree: Any, mount: Mount) -> None:
         tree.add_bytes(resolve(tree, mount.place), file.read(), mode)
 
 
-def resolve(tree: Any, place: str) -> str:
+def resolve(tree: Tree, place: str) -> str:
     """A file's place when the image has a link there, such as /etc/resolv.conf."""
     with contextlib.suppress(ValueError):
         return str(tree.follow(place))

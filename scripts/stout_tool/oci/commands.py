@@ -154,7 +154,7 @@ def end(container: Container, state: dict[str, Any]) -> None:
     with contextlib.suppress(StoutError):
         container.ask("signal 9", timeout=2)
     monitor = state.get("monitor")
-    if is_alive(monitor):
+    if monitor and is_alive(monitor):
         with contextlib.suppress(ProcessLookupError):
             os.kill(monitor["pid"], signal.SIGKILL)
     container.wait_until_stopped(state)

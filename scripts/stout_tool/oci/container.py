@@ -39,7 +39,7 @@ def default_root() -> str:
 
 
 class Container:
-    def __init__(self, root: str, name: str):
+    def __init__(self, root: str, name: str) -> None:
         if not ID.match(name) or name in (".", ".."):
             raise usage(f"{name!r} cannot be the id of a container; use letters, digits, '_', '+', '-' and '.'.")
         self.name = name

@@ -13,6 +13,7 @@ from __future__ import annotations
 import array
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import selectors
@@ -43,7 +44,7 @@ NOT_FORWARDED = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGPIPE,
 
 
 class Monitor:
-    def __init__(self, folder: str):
+    def __init__(self, folder: str) -> None:
         self.folder = folder
         self.selector = selectors.PollSelector()  # not epoll, which refuses files as standard input
         self.guest: Guest | None = None
@@ -181,7 +182,7 @@ class Monitor:
                 raise StoutError(outcome["reason"] + ".")
             return  # a short life
         for name in guest.channels():
-            self._watch(guest.sockets[name], lambda name=name: self._read_guest(name))
+            self._watch(guest.sockets[name], functools.partial(self._read_guest, name))
         self._watch(guest.pidfd, self._guest_ended)
         guest.sockets["stdin"].setblocking(False)
         self._watch_input()
@@ -217,6 +218,9 @@ class Monitor:
 
     def kernel_log(self, data: bytes) -> None:
         self.kernel_file.append(data)
+
+    def profile(self, line: bytes) -> None:
+        pass
 
     def control(self, words: list[str]) -> None:
         pass

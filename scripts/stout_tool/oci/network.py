@@ -18,10 +18,13 @@ import json
 import os
 import shutil
 import subprocess
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import StoutError
 from ..qemu import NET_STATIC
+
+if TYPE_CHECKING:
+    from ..run import RunOptions
 
 CLONE_NEWNET = 0x40000000
 TAP = "stout0"
@@ -55,7 +58,7 @@ def enter(namespaces: dict[str, str | None]) -> int | None:
 class Interface:
     """What the machine takes the place of."""
 
-    def __init__(self, link: dict[str, Any], routes: list[dict[str, Any]]):
+    def __init__(self, link: dict[str, Any], routes: list[dict[str, Any]]) -> None:
         self.name, self.mac, self.mtu = link["ifname"], link["address"], link["mtu"]
         self.addresses = [item for item in link["addr_info"] if item["family"] == "inet" and item["scope"] == "global"]
         self.gateway = next((route["gateway"] for route in routes if route["dst"] == "default" and route["dev"] == self.name
@@ -113,7 +116,7 @@ def remove_tap() -> None:
             tool("ip", "link", "delete", TAP)
 
 
-def attach(options: Any, namespaces: dict[str, str | None]) -> None:
+def attach(options: RunOptions, namespaces: dict[str, str | None]) -> None:
     """Completes the options, in the container's namespace."""
     if "network" not in namespaces:
         options.net, options.net_manifest = "user", NET_STATIC

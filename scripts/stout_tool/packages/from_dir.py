@@ -63,7 +63,8 @@ def find_program(folder: str, program: str | None) -> str:
 def bring_libraries(writer: PackageWriter) -> None:
     """What programs and modules of the package need and do not find in it, from this host."""
     inside = Root(writer.root)
-    resolver, real = Resolver(Root("/")), {}
+    resolver = Resolver(Root("/"))
+    real: dict[str, str] = {}
     for path in [path for path, entry in writer.files.items() if entry.type == FILE]:
         source = writer.place(path)
         if not (entry_may_be_elf(path, writer) and is_linked(source)):

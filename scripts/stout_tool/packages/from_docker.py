@@ -7,7 +7,6 @@ import re
 import shutil
 import sys
 import time
-from typing import Any
 
 from ..errors import StoutError, cannot_run
 from ..paths import cache_dir, human_size
@@ -62,7 +61,7 @@ def make(store: Store, image: ContainerImage, manifest: Manifest, force: bool = 
         try:
             for number in range(len(image.layers)):
                 with image.layer(number) as stream, progress(f"layer {number + 1} of {len(image.layers)}", measure=lambda: writer.written):
-                    Layer(writer, whiteouts=True).apply(stream)  # type: ignore[arg-type]
+                    Layer(writer, whiteouts=True).apply(stream)
             for volume in manifest.volumes:
                 if writer.find("/" + volume.strip("/")) is None:
                     writer.add_directory(volume)

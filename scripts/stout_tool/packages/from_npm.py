@@ -117,6 +117,6 @@ def add_runtime(store: Store, writer: PackageWriter, node: str | None) -> None:
     recipe, tree = for_interpreter(found), Tree()
     if recipe:  # modules that Debian's node reads from its own place
         take_files(recipe, found, tree, lambda source, place: None, lambda text: None)
-        for path, entry in tree.entries.items():
-            if entry.kind == TREE_FILE:
-                writer.add_host(path, entry.source)
+        for path, item in tree.entries.items():
+            if item.kind == TREE_FILE:
+                writer.add_host(path, item.source or "")

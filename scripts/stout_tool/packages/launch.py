@@ -24,7 +24,7 @@ def open_package(options: RunOptions) -> Package:
         package = open_run_image(options.image)
     else:
         from .get import open_or_get
-        package = open_or_get(Store(), options.package)
+        package = open_or_get(Store(), str(options.package))
     manifest = package.manifest
     if manifest.architecture != ARCHITECTURE:
         raise cannot_run(f"The package {package.name} is for {manifest.architecture}, and Stout runs {ARCHITECTURE} programs; get it "
@@ -33,7 +33,10 @@ def open_package(options: RunOptions) -> Package:
     options.root = package.root
     options.env = {**manifest.env, **options.env}
     options.user = options.user or manifest.user
-    own = (lambda word, cwd: False) if options.image else (lambda word, cwd: is_own_file(word, cwd, package))
+
+    def own(word: str, cwd: str) -> bool:
+        return not options.image and is_own_file(word, cwd, package)
+
     words = [word for word in (options.program, *options.args) if word is not None]
     options.workdir = options.workdir or manifest.workdir
     if options.workdir is None and any(own(word, "/") for word in words):
@@ -67,7 +70,7 @@ def fill_tree(package: Package, tree: Tree) -> None:
         if path == "/" or path in MACHINES_OWN and entry.size == 0:
             continue
         if entry.type == LINK:
-            tree.put(path, Entry(SYMLINK, 0o777, data=entry.target))
+            tree.put(path, Entry(SYMLINK, 0o777, target=entry.target))
         elif entry.type == DIRECTORY:
             tree.put(path, Entry(TREE_DIRECTORY, entry.mode, entry.mtime, entry.uid, entry.gid, keep_time=True))
         else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tarfile
-from typing import IO, Callable
+from typing import Callable, IO, Protocol, cast
 
 from .manifest import FILE
 from .writer import PackageWriter, UnsafePath, normal
@@ -24,10 +24,14 @@ class DamagedArchive(Exception):
     """Not a tar archive, or not whole."""
 
 
+class Readable(Protocol):
+    def read(self, size: int) -> bytes: ...
+
+
 class Padded:
     """A stream with zeros after its end: umoci insert ends archives without padding, and what is whole the checksums tell."""
 
-    def __init__(self, stream: IO[bytes]):
+    def __init__(self, stream: Readable) -> None:
         self._stream, self._zeros = stream, tarfile.BLOCKSIZE + tarfile.RECORDSIZE
 
     def read(self, size: int) -> bytes:
@@ -42,20 +46,20 @@ class Padded:
 class Layer:
     """One archive on its way into the package."""
 
-    def __init__(self, writer: PackageWriter, whiteouts: bool, skip: Callable[[str], bool] = lambda path: False):
+    def __init__(self, writer: PackageWriter, whiteouts: bool, skip: Callable[[str], bool] = lambda path: False) -> None:
         self.writer, self.whiteouts, self.skip = writer, whiteouts, skip
         self.fresh: set[str] = set()  # what this layer brought: its own whiteouts are for the layers below
 
-    def apply(self, stream: IO[bytes]) -> None:
+    def apply(self, stream: Readable) -> None:
         try:
-            with tarfile.open(fileobj=Padded(stream), mode="r|", bufsize=1 << 20) as tar:  # type: ignore[call-overload]
+            with tarfile.open(fileobj=cast(IO[bytes], Padded(stream)), mode="r|", bufsize=1 << 20) as tar:
                 self.take(tar)
         except (tarfile.TarError, EOFError, ValueError) as error:
             raise DamagedArchive(str(error) or "it ends too early") from None
 
     def take(self, tar: tarfile.TarFile) -> None:
         for member in tar:
-            tar.members = []  # it is read once; the list would only grow
+            setattr(tar, "members", [])  # it is read once; the list would only grow
             self._add(tar, member)
 
     def _add(self, tar: tarfile.TarFile, member: tarfile.TarInfo) -> None:

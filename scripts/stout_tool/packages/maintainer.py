@@ -30,7 +30,7 @@ EXPANSIONS_MAX = 200
 class Effects:
     """The effects of all scripts on one package."""
 
-    def __init__(self, writer: PackageWriter):
+    def __init__(self, writer: PackageWriter) -> None:
         self.writer = writer
         self.users: dict[str, tuple[int, int, str]] = {}
         self.groups: dict[str, int] = {}

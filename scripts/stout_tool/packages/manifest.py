@@ -130,8 +130,8 @@ def from_document(name: str, document: dict[str, Any]) -> Manifest:
         manifest = Manifest(**{key: value for key, value in document.items() if key in known})
         for path, fields in document["files"].items():
             check_path(path)
-            mode = int(fields.get("mode", "777"), 8)
-            manifest.files[path] = FileEntry(**{**fields, "mode": mode})
+            known_fields: dict[str, Any] = {**fields, "mode": int(fields.get("mode", "777"), 8)}
+            manifest.files[path] = FileEntry(**known_fields)
         check_types(manifest)
     except (TypeError, KeyError, ValueError, AttributeError):
         raise damaged(name, "its manifest makes no sense") from None

@@ -21,7 +21,7 @@ def npm(*words: str, cwd: str | None = None) -> str:
     path = shutil.which("npm")
     if path is None:
         raise not_found("npm, which fetches from the registry, is not on PATH; install it (Debian: apt-get install npm).")
-    with progress(f"npm {words[0]}", measure=(lambda: bytes_below(cwd)) if cwd else None):
+    with progress(f"npm {words[0]}", measure=(lambda: bytes_below(cwd or "")) if cwd else None):
         result = subprocess.run([path, words[0], "--json", *words[1:]], cwd=cwd, env={**os.environ, **QUIET}, stdin=subprocess.DEVNULL,
                                 capture_output=True, text=True, errors="replace", check=False)
     if result.returncode == 0:

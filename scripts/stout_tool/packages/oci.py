@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import tarfile
 import zlib
-from typing import IO, Any, Iterator
+from typing import Any, IO, Iterator, cast
 
 from ..errors import StoutError, cannot_run, not_found, usage
 from ..output import scratch_folder
@@ -31,7 +31,7 @@ TRANSPORTS = ("docker://", "docker-daemon:", "containers-storage:", "oci:", "oci
 class Source:
     """The files of an image, in a folder or an archive."""
 
-    def __init__(self, path: str):
+    def __init__(self, path: str) -> None:
         self.path = path
         self._tar: tarfile.TarFile | None = None
         if not os.path.isdir(path):
@@ -86,7 +86,7 @@ class Source:
 class ContainerImage:
     """One image for this architecture: its configuration and its layers, lowest first."""
 
-    def __init__(self, source: Source, tag: str | None):
+    def __init__(self, source: Source, tag: str | None) -> None:
         self.source = source
         try:
             if source.has("index.json"):
@@ -152,7 +152,7 @@ class ContainerImage:
                              "platform.")
 
     @contextlib.contextmanager
-    def layer(self, number: int) -> Iterator[IO[bytes]]:
+    def layer(self, number: int) -> Iterator[Hashing]:
         """The tar archive of a layer; at the end both checksums are looked at."""
         name, digest = self.layers[number]
         with self.source.open(name) as file:
@@ -173,7 +173,7 @@ def listed(names: list[str]) -> str:
 class Hashing:
     """A file that hashes what is read from it."""
 
-    def __init__(self, file: IO[bytes]):
+    def __init__(self, file: IO[bytes]) -> None:
         self._file, self._hash = file, hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
@@ -198,7 +198,7 @@ def decompressed(file: Hashing, source: Source) -> Iterator[Any]:
     peeked = Peeked(file)
     if peeked.head[:2] == b"\x1f\x8b":
         try:
-            yield gzip.GzipFile(fileobj=peeked)  # type: ignore[arg-type]
+            yield gzip.GzipFile(fileobj=cast(IO[bytes], peeked))
         except (gzip.BadGzipFile, EOFError, zlib.error):
             raise source.damaged("a layer's compression is damaged") from None
         return
@@ -208,7 +208,7 @@ def decompressed(file: Hashing, source: Source) -> Iterator[Any]:
     if not shutil.which("zstd"):
         raise not_found("A layer of the image is compressed by zstd, which is not on PATH; install it (Debian: apt-get install zstd).")
     with tempfile.TemporaryFile() as compressed, tempfile.TemporaryFile() as plain:
-        shutil.copyfileobj(peeked, compressed)  # type: ignore[misc]
+        shutil.copyfileobj(peeked, compressed)
         compressed.seek(0)
         if subprocess.run(["zstd", "-dcq"], stdin=compressed, stdout=plain, stderr=subprocess.DEVNULL, check=False).returncode:
             raise source.damaged("a layer's compression is damaged")
@@ -219,7 +219,7 @@ def decompressed(file: Hashing, source: Source) -> Iterator[Any]:
 class Peeked:
     """A file whose first bytes can be looked at."""
 
-    def __init__(self, file: Hashing):
+    def __init__(self, file: Hashing) -> None:
         self._file, self.head = file, file.read(4)
         self._left = self.head
 

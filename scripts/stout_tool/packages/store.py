@@ -48,7 +48,7 @@ def check_name(name: str) -> str:
 class Package:
     """One package of the store."""
 
-    def __init__(self, store: Store, name: str, manifest: Manifest):
+    def __init__(self, store: Store, name: str, manifest: Manifest) -> None:
         self.store, self.name, self.manifest = store, name, manifest
         self.root = os.path.join(store.folder(name), "root")
 
@@ -114,7 +114,7 @@ def sha256_of(path: str) -> str:
 
 
 class Store:
-    def __init__(self, home: str | None = None):
+    def __init__(self, home: str | None = None) -> None:
         self.home = home or home_dir()
         self.packages = os.path.join(self.home, "packages")
         self._check_format()

@@ -10,7 +10,7 @@ import hashlib
 import os
 import shutil
 import stat
-from typing import BinaryIO, Callable
+from typing import IO, Callable
 
 from ..errors import StoutError
 from .manifest import DIRECTORY, FILE, LINK, FileEntry, Manifest
@@ -25,7 +25,7 @@ class UnsafePath(Exception):
 
 
 class PackageWriter:
-    def __init__(self, folder: str, manifest: Manifest):
+    def __init__(self, folder: str, manifest: Manifest) -> None:
         self.folder, self.manifest, self.files = folder, manifest, manifest.files
         self.root = os.path.join(folder, "root")
         os.mkdir(self.root)
@@ -45,7 +45,8 @@ class PackageWriter:
 
     def resolve(self, path: str) -> str:
         """The folder that a path leads to; what is missing on the way is a folder to be made."""
-        parts, at, hops = path.split("/")[::-1], [], 0
+        parts, hops = path.split("/")[::-1], 0
+        at: list[str] = []
         through_link = 0  # how many of the parts still to come are a link's
         while parts:
             part = parts.pop()
@@ -116,7 +117,7 @@ class PackageWriter:
         os.symlink(target, self.place(path))
         self.files[path] = FileEntry(LINK, 0o777, target=target)
 
-    def add_file(self, path: str, source: BinaryIO, mode: int = 0o644, uid: int = 0, gid: int = 0, mtime: int = 0) -> str:
+    def add_file(self, path: str, source: IO[bytes], mode: int = 0o644, uid: int = 0, gid: int = 0, mtime: int = 0) -> str:
         path = self._cleared(path)
         digest, size = hashlib.sha256(), 0
         with open(self.place(path), "xb", opener=executable if mode & 0o111 else plain) as file:

@@ -26,14 +26,14 @@ Stacks = Counter[tuple[str, ...]]
 class File:
     """An ELF file of the guest."""
 
-    def __init__(self, data: Any):
+    def __init__(self, data: Any) -> None:
         self.elf = ElfData(data)
         self.table = UnwindTable(self.elf)
         self.symbols = SymbolFile(data, self.elf)
 
 
 class Namer:
-    def __init__(self, samples: Samples, kernel: str, open_file: Callable[[str], Any]):
+    def __init__(self, samples: Samples, kernel: str, open_file: Callable[[str], Any]) -> None:
         """kernel: stout.elf; open_file(path in the guest) -> its bytes, or None."""
         self.samples = samples
         self._open = open_file
@@ -88,7 +88,9 @@ class Namer:
         return []
 
     def _is_behind_call(self, address: int) -> bool:
-        before = self.kernel.elf.at(address - 8, 8) if self.kernel else None
+        if self.kernel is None:
+            return False
+        before = self.kernel.elf.at(address - 8, 8)
         return before is not None and follows_call(before) and self.kernel.symbols.find(address - 1) is not None
 
     def _kernel_name(self, address: int) -> str:

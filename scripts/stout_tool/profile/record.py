@@ -26,7 +26,7 @@ LAST_SAMPLES = 2.0  # for the kernel to send what it still has
 class Report:
     """Where the result goes."""
 
-    def __init__(self, output: str | None, wants_top: bool, wants_json: bool):
+    def __init__(self, output: str | None, wants_top: bool, wants_json: bool) -> None:
         self.output, self.wants_top, self.wants_json = output, wants_top, wants_json
         if output is None and not wants_top and not wants_json:
             self.output = "profile.svg"
@@ -64,7 +64,7 @@ class Report:
 class Listener:
     """What vm.py tells while the machine runs."""
 
-    def __init__(self, samples: Samples, duration: float | None):
+    def __init__(self, samples: Samples, duration: float | None) -> None:
         self.samples = samples
         self._duration = duration
         self.deadline: float | None = None  # when to end it

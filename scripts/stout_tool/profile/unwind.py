@@ -39,7 +39,7 @@ class UnwindError(Exception):
 
 
 class Reader:
-    def __init__(self, data: bytes, at: int = 0):
+    def __init__(self, data: bytes, at: int = 0) -> None:
         self.data, self.at = data, at
 
     def take(self, size: int) -> bytes:
@@ -95,7 +95,7 @@ class Cie(NamedTuple):
 class UnwindTable:
     """The tables of one file.  Addresses are as it was linked."""
 
-    def __init__(self, elf: ElfData):
+    def __init__(self, elf: ElfData) -> None:
         self.elf = elf
         self._starts: list[int] = []
         self._entries: list[int] = []
@@ -213,7 +213,7 @@ class UnwindTable:
 class State:
     """The machine of DWARF 5, 6.4.2, for the registers that are followed."""
 
-    def __init__(self, cie: Cie):
+    def __init__(self, cie: Cie) -> None:
         self.cie = cie
         self.register, self.offset, self.expression = RSP, 8, b""
         self.rules: dict[int, int | None] = {}  # register -> CFA offset; None: undefined
@@ -323,7 +323,7 @@ def evaluate(expression: bytes, registers: dict[int, int], stack: dict[int, int]
     raise UnwindError("an expression that is not understood")
 
 
-BINARY = {
+BINARY: dict[int, Callable[[int, int], int]] = {
     0x1A: lambda a, b: a & b, 0x1C: lambda a, b: a - b, 0x21: lambda a, b: a | b, 0x22: lambda a, b: a + b,
     0x24: lambda a, b: a << min(b, 64), 0x2A: lambda a, b: int(a >= b), 0x29: lambda a, b: int(a == b),
 }
@@ -338,7 +338,7 @@ class Place(NamedTuple):
 class Stack:
     """One sample's application stack, from the innermost frame out."""
 
-    def __init__(self, pc: int, sp: int, fp: int, size: int, words: dict[int, int], locate: Callable[[int], Place | None]):
+    def __init__(self, pc: int, sp: int, fp: int, size: int, words: dict[int, int], locate: Callable[[int], Place | None]) -> None:
         """size: bytes of the stack that words come from; locate(address): None if that cannot be executed."""
         self.pc, self.sp, self.fp, self.words, self.locate = pc, sp, fp, words, locate
         self._end = sp + size
