@@ -132,7 +132,7 @@ def from_dockerfile(folder: str) -> dict[str, Any]:
                 words = shlex.split(rest)
             except ValueError:
                 continue
-            env.update((name, value) for name, equals, value in (word.partition("=") for word in words) if "=" in word and not word.startswith("="))
+            env.update({name: value for name, equals, value in (word.partition("=") for word in words) if name and equals})
     if env:
         options["env"] = env
     return options
