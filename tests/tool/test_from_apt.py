@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 
 import pytest
 from test_run import dry, manifest_of
@@ -62,6 +63,14 @@ def repository(tmp_path, compiled, monkeypatch):
                    "usr/share/doc/served/README": "long", "usr/share/doc/served/copyright": "free", "usr/share/man/man1/served.1": "long",
                    "usr/lib/sysusers.d/served.conf": 'u queue - "Queue" /var/queue\n'}, "libdep (>= 1), adduser (>= 3)", POSTINST)
     add("libdep", {"lib/x86_64-linux-gnu/libdep.so.1": "lib", "usr/share/ca-certificates/a.crt": "A\n", "usr/share/ca-certificates/b.crt": "B"})
+    library = compiled("int answer(void) { return 42; }", "-shared", "-fPIC", "-Wl,-soname,libodd.so.1", name="libodd")
+    with open(library, "rb") as file:
+        odd = file.read()
+    with open("/lib64/ld-linux-x86-64.so.2", "rb") as file:
+        loader = file.read()
+    add("odd", {"opt/odd/lib/libodd.so.1": odd, "opt/odd/lib/libtext.so.1": "GROUP ( x )", "etc/ld.so.conf.d/odd.conf": "# odd\n/opt/odd/lib\n",
+                "lib64/ld-linux-x86-64.so.2": loader, f"usr/bin/python3.{sys.version_info[1]}": program, "usr/bin/odd": program,
+                "usr/lib/python3/dist-packages/odd/one.py": "ANSWER = 6 * 7\n", "usr/lib/python3/dist-packages/odd/two.py": "is no python"})
     add("two-tools", {"usr/bin/first": program, "usr/bin/second": program})
     add("broken", {"usr/bin/broken": program}, "nothing-has-this")
     add("dash", {"bin/dash": program})
@@ -122,6 +131,20 @@ def test_which_program(stout, home):
     assert os.listdir(home / "packages") == []
     assert stout("pkg", "from-apt", "two-tools", "--program", "second", "-n", "2").returncode == 0
     assert json.loads((home / "packages/2/package.json").read_text())["program"] == "/usr/bin/second"
+
+
+@pytest.mark.usefixtures("repository")
+def test_what_triggers_make(stout, home):
+    assert stout("pkg", "from-apt", "odd").returncode == 0
+    root = home / "packages/odd/root"
+    shown = subprocess.run(["/sbin/ldconfig", "-p", "-C", str(root / "etc/ld.so.cache")], capture_output=True, text=True, check=True).stdout
+    assert "libodd.so.1 (libc6,x86-64) => /opt/odd/lib/libodd.so.1" in shown and "libtext" not in shown
+    files = json.loads((home / "packages/odd/package.json").read_text())["files"]
+    compiled = f"/usr/lib/python3/dist-packages/odd/__pycache__/one.{sys.implementation.cache_tag}.pyc"
+    assert compiled in files and not [path for path in files if "two." in path and path.endswith(".pyc")]
+    script = f"import sys; sys.path.insert(0, {str(root)!r} + '/usr/lib/python3/dist-packages'); import odd.one; print(odd.one.ANSWER, odd.one.__cached__)"
+    result = subprocess.run(["/usr/bin/python3", "-v", "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("42 ") and f"matches {root}/usr/lib/python3/dist-packages/odd/one.py" in result.stderr
 
 
 def test_bad_packages(stout, home, repository):

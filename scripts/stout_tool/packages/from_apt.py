@@ -23,6 +23,7 @@ from .layers import DamagedArchive, Layer
 from .maintainer import Effects
 from .manifest import FILE, Manifest
 from .store import Store, check_name
+from .triggers import run_triggers
 from .writer import PackageWriter, UnsafePath
 
 # Depended on for the sake of scripts; with them would come a good part of a Debian.
@@ -131,6 +132,7 @@ def unpack(writer: PackageWriter, archives: list[str], main: str) -> set[str]:
         effects.run(script)
     link_shell(writer)
     effects.finish()
+    run_triggers(writer)
     return own | {link for link in effects.alternatives if not own or link.startswith("/usr/bin/")}
 
 
