@@ -96,14 +96,20 @@ nsec_t tcp_rto_of(const struct tcp_timer *timer)
 
 /* ---- Starting and going off -------------------------------------------------------------- */
 
-bool tcp_rto_is_probe(const struct tcp_pcb *pcb)
+/* With what comes before end under way. */
+static bool is_probe(const struct tcp_pcb *pcb, uint32_t end)
 {
     const struct tcp_recovery *recovery = &pcb->recovery;
 
     /* For a single packet the peer may delay its acknowledgement as long as the timer takes. */
-    return (pcb->flags & TF_SACK) && recovery->timer.srtt && !recovery->is_probed &&
-           recovery->board.nholes == 0 && pcb->nrtx == 0 && !(pcb->flags & (TF_INFR | TF_RTO)) &&
-           pcb->snd_nxt - pcb->lastack > pcb->mss;
+    return end - pcb->lastack > pcb->mss && (pcb->flags & TF_SACK) && recovery->timer.srtt &&
+           !recovery->is_probed && recovery->board.nholes == 0 && pcb->nrtx == 0 &&
+           !(pcb->flags & (TF_INFR | TF_RTO));
+}
+
+bool tcp_rto_is_probe(const struct tcp_pcb *pcb)
+{
+    return is_probe(pcb, pcb->snd_nxt);
 }
 
 static nsec_t probe_due(const struct tcp_timer *timer)
@@ -120,18 +126,28 @@ static nsec_t due(const struct tcp_pcb *pcb)
     return timer->started + MIN(tcp_rto_of(timer) << MIN(pcb->nrtx, BACKOFF_MAX), RTO_MAX);
 }
 
+static void arm(struct tcp_timer *timer, nsec_t key)
+{
+    if (timer->is_queued && timer->key <= key)
+        return;
+    if (timer->is_queued)
+        dequeue(timer);
+    enqueue(timer, key);
+}
+
 void tcp_rto_start(struct tcp_pcb *pcb, nsec_t now)
 {
     struct tcp_timer *timer = &pcb->recovery.timer;
 
     assert_held(&net_lock);
     timer->started = now;
-    nsec_t key = MIN(due(pcb), probe_due(timer)); /* more may be sent until then */
-    if (timer->is_queued && timer->key <= key)
-        return;
-    if (timer->is_queued)
-        dequeue(timer);
-    enqueue(timer, key);
+    arm(timer, due(pcb));
+}
+
+static void probe_in_time(struct tcp_pcb *pcb, uint32_t end)
+{
+    if (is_probe(pcb, end))
+        arm(&pcb->recovery.timer, probe_due(&pcb->recovery.timer));
 }
 
 void tcp_rto_sent(struct tcp_pcb *pcb, const struct tcp_seg *seg)
@@ -140,8 +156,10 @@ void tcp_rto_sent(struct tcp_pcb *pcb, const struct tcp_seg *seg)
     uint32_t seqno = lwip_ntohl(seg->tcphdr->seqno);
     bool is_measured = timer->rtt_begin == 0 && !TCP_SEQ_LT(seqno, pcb->snd_nxt);
 
-    if (!is_measured && timer->started)
+    if (!is_measured && timer->started) {
+        probe_in_time(pcb, seqno + seg->len);
         return;
+    }
     nsec_t now = clock_monotonic();
     if (is_measured) {
         timer->rtt_begin = now;
@@ -154,6 +172,7 @@ void tcp_rto_sent(struct tcp_pcb *pcb, const struct tcp_seg *seg)
         pcb->ext_args[ARG_TIMER].callbacks = &callbacks;
         tcp_rto_start(pcb, now);
     }
+    probe_in_time(pcb, seqno + seg->len);
 }
 
 void tcp_rto_run(nsec_t now)
