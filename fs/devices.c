@@ -62,6 +62,7 @@ static const struct file_ops null_ops = {
     .write = null_write,
     .seek = null_seek,
     .kind = "null",
+    .is_memory = true,
 };
 
 static const struct file_ops zero_ops = {
@@ -70,6 +71,7 @@ static const struct file_ops zero_ops = {
     .seek = null_seek,
     .mmap = zero_mmap,
     .kind = "zero",
+    .is_memory = true,
 };
 
 static const struct file_ops full_ops = {
@@ -77,6 +79,7 @@ static const struct file_ops full_ops = {
     .write = full_write,
     .seek = null_seek,
     .kind = "full",
+    .is_memory = true,
 };
 
 /* ---- random, urandom --------------------------------------------------------------------- */
@@ -156,6 +159,7 @@ static const struct file_ops random_ops = {
     .poll = random_poll,
     .ioctl = random_ioctl,
     .kind = "random",
+    .is_memory = true,
 };
 
 /* ---- kmsg ----------------------------------------------------------------------------------- */

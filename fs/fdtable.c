@@ -10,41 +10,20 @@
  * Changes are made under files->lock.  A bit in open and no file in the slot is a reservation: others
  * see a bad descriptor.
  */
+#include "fs/fdtable.h"
+
 #include <string.h>
 
 #include "abi/errno.h"
 #include "abi/fcntl.h"
-#include "fs/file.h"
 #include "fs/inotify.h"
 #include "fs/locks.h"
 #include "kernel/call.h"
 #include "kernel/mm/heap.h"
 #include "kernel/process.h"
 #include "kernel/rlimit.h"
-#include "kernel/thread_files.h"
 
-#define CHUNK_SIZE 64u
-#define FILES_MAX  1048576u /* fs.nr_open */
-
-struct fd_chunk {
-    uint64_t open;                 /* [f] used or reserved */
-    uint64_t close_on_exec;        /* [f] */
-    struct file *file[CHUNK_SIZE]; /* [f] read without it */
-};
-
-struct fd_directory {
-    struct fd_directory *older;
-    unsigned nchunks;
-    struct fd_chunk *chunk[]; /* NULL: not needed so far */
-};
-
-/* [f] files->lock */
-struct fdtable {
-    unsigned refcount;              /* [a] */
-    struct spinlock lock;           /* RANK_FDTABLE */
-    struct fd_directory *directory; /* [f] read without it */
-    unsigned lowest_free;           /* [f] none below is free */
-};
+#define FILES_MAX 1048576u /* fs.nr_open */
 
 static struct fdtable *current_files(void)
 {
@@ -56,7 +35,7 @@ static struct fdtable *current_files(void)
 static struct fd_chunk *chunk_of(const struct fdtable *files, unsigned fd)
 {
     const struct fd_directory *directory = __atomic_load_n(&files->directory, __ATOMIC_ACQUIRE);
-    unsigned index = fd / CHUNK_SIZE;
+    unsigned index = fd / FD_CHUNK_SIZE;
 
     if (unlikely(index >= directory->nchunks))
         return NULL;
@@ -77,11 +56,10 @@ static bool get_unless_zero(struct file *file)
 
 struct file *fdtable_file(struct fdtable *files, int fd)
 {
-    const struct fd_chunk *chunk = chunk_of(files, (unsigned)fd);
+    struct file *const *slot = fd_slot(files, (unsigned)fd);
 
-    if (unlikely(!chunk))
+    if (unlikely(!slot))
         return NULL;
-    struct file *const *slot = &chunk->file[(unsigned)fd % CHUNK_SIZE];
     for (;;) {
         struct file *file = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
         if (!file)
@@ -183,7 +161,7 @@ static int directory_grow(struct fdtable *files, unsigned index)
 /* Makes the chunk of fd exist.  Takes the lock for itself. */
 static int chunk_make(struct fdtable *files, unsigned fd)
 {
-    unsigned index = fd / CHUNK_SIZE;
+    unsigned index = fd / FD_CHUNK_SIZE;
     int err = 0;
 
     if (index >= READ_ONCE(files->directory)->nchunks)
@@ -216,21 +194,21 @@ static unsigned find_free(const struct fdtable *files, unsigned min)
     unsigned fd = MAX(min, files->lowest_free);
 
     for (;;) {
-        if (!has_chunk(files, fd / CHUNK_SIZE))
+        if (!has_chunk(files, fd / FD_CHUNK_SIZE))
             return fd;
-        const struct fd_chunk *chunk = files->directory->chunk[fd / CHUNK_SIZE];
-        uint64_t is_free = ~chunk->open & (~0ULL << fd % CHUNK_SIZE);
+        const struct fd_chunk *chunk = files->directory->chunk[fd / FD_CHUNK_SIZE];
+        uint64_t is_free = ~chunk->open & (~0ULL << fd % FD_CHUNK_SIZE);
         if (is_free)
-            return fd / CHUNK_SIZE * CHUNK_SIZE + (unsigned)__builtin_ctzll(is_free);
-        fd = (fd / CHUNK_SIZE + 1) * CHUNK_SIZE;
+            return fd / FD_CHUNK_SIZE * FD_CHUNK_SIZE + (unsigned)__builtin_ctzll(is_free);
+        fd = (fd / FD_CHUNK_SIZE + 1) * FD_CHUNK_SIZE;
     }
 }
 
 /* files->lock held. */
 static void mark_open(struct fdtable *files, unsigned fd, bool close_on_exec)
 {
-    struct fd_chunk *chunk = files->directory->chunk[fd / CHUNK_SIZE];
-    uint64_t bit = 1ULL << fd % CHUNK_SIZE;
+    struct fd_chunk *chunk = files->directory->chunk[fd / FD_CHUNK_SIZE];
+    uint64_t bit = 1ULL << fd % FD_CHUNK_SIZE;
 
     chunk->open |= bit;
     if (close_on_exec)
@@ -251,11 +229,11 @@ static int reserve(struct fdtable *files, int min, struct file *file, bool close
     for (;;) {
         spin_lock(&files->lock);
         unsigned fd = find_free(files, (unsigned)min);
-        bool is_ready = fd < limit && has_chunk(files, fd / CHUNK_SIZE);
+        bool is_ready = fd < limit && has_chunk(files, fd / FD_CHUNK_SIZE);
         if (is_ready) {
-            struct fd_chunk *chunk = files->directory->chunk[fd / CHUNK_SIZE];
+            struct fd_chunk *chunk = files->directory->chunk[fd / FD_CHUNK_SIZE];
             mark_open(files, fd, close_on_exec);
-            __atomic_store_n(&chunk->file[fd % CHUNK_SIZE], file, __ATOMIC_RELEASE);
+            __atomic_store_n(&chunk->file[fd % FD_CHUNK_SIZE], file, __ATOMIC_RELEASE);
         }
         spin_unlock(&files->lock);
         if (is_ready)
@@ -296,23 +274,23 @@ void fd_fill(int fd, struct file *file, bool close_on_exec)
         return;
     }
     spin_lock(&files->lock);
-    struct fd_chunk *chunk = files->directory->chunk[(unsigned)fd / CHUNK_SIZE];
+    struct fd_chunk *chunk = files->directory->chunk[(unsigned)fd / FD_CHUNK_SIZE];
     if (close_on_exec)
-        chunk->close_on_exec |= 1ULL << (unsigned)fd % CHUNK_SIZE;
-    __atomic_store_n(&chunk->file[(unsigned)fd % CHUNK_SIZE], file, __ATOMIC_RELEASE);
+        chunk->close_on_exec |= 1ULL << (unsigned)fd % FD_CHUNK_SIZE;
+    __atomic_store_n(&chunk->file[(unsigned)fd % FD_CHUNK_SIZE], file, __ATOMIC_RELEASE);
     spin_unlock(&files->lock);
 }
 
 /* files->lock held: the descriptor is free again; what it held, or NULL. */
 static struct file *take_out(struct fdtable *files, unsigned fd)
 {
-    struct fd_chunk *chunk = files->directory->chunk[fd / CHUNK_SIZE];
-    struct file *file = chunk->file[fd % CHUNK_SIZE];
-    uint64_t bit = 1ULL << fd % CHUNK_SIZE;
+    struct fd_chunk *chunk = files->directory->chunk[fd / FD_CHUNK_SIZE];
+    struct file *file = chunk->file[fd % FD_CHUNK_SIZE];
+    uint64_t bit = 1ULL << fd % FD_CHUNK_SIZE;
 
     chunk->open &= ~bit;
     chunk->close_on_exec &= ~bit;
-    __atomic_store_n(&chunk->file[fd % CHUNK_SIZE], NULL, __ATOMIC_RELEASE);
+    __atomic_store_n(&chunk->file[fd % FD_CHUNK_SIZE], NULL, __ATOMIC_RELEASE);
     files->lowest_free = MIN(files->lowest_free, fd);
     return file;
 }
@@ -344,7 +322,7 @@ static void close_file(struct fdtable *files, struct file *file)
 int fd_replace(int fd, struct file *file, bool close_on_exec)
 {
     struct fdtable *files = current_files();
-    unsigned index = (unsigned)fd / CHUNK_SIZE;
+    unsigned index = (unsigned)fd / FD_CHUNK_SIZE;
 
     if (fd < 0 || (unsigned)fd >= files_limit())
         return -EBADF;
@@ -353,11 +331,11 @@ int fd_replace(int fd, struct file *file, bool close_on_exec)
         return err;
     spin_lock(&files->lock);
     struct fd_chunk *chunk = files->directory->chunk[index];
-    struct file *old = chunk->file[(unsigned)fd % CHUNK_SIZE];
-    bool is_reserved = !old && chunk->open >> (unsigned)fd % CHUNK_SIZE & 1;
+    struct file *old = chunk->file[(unsigned)fd % FD_CHUNK_SIZE];
+    bool is_reserved = !old && chunk->open >> (unsigned)fd % FD_CHUNK_SIZE & 1;
     if (!is_reserved) {
         mark_open(files, (unsigned)fd, close_on_exec);
-        __atomic_store_n(&chunk->file[(unsigned)fd % CHUNK_SIZE], file, __ATOMIC_RELEASE);
+        __atomic_store_n(&chunk->file[(unsigned)fd % FD_CHUNK_SIZE], file, __ATOMIC_RELEASE);
     }
     spin_unlock(&files->lock);
     if (is_reserved)
@@ -373,8 +351,8 @@ int fd_close(int fd)
     struct file *file = NULL;
 
     spin_lock(&files->lock);
-    if (has_chunk(files, (unsigned)fd / CHUNK_SIZE) &&
-        files->directory->chunk[(unsigned)fd / CHUNK_SIZE]->file[(unsigned)fd % CHUNK_SIZE])
+    if (has_chunk(files, (unsigned)fd / FD_CHUNK_SIZE) &&
+        files->directory->chunk[(unsigned)fd / FD_CHUNK_SIZE]->file[(unsigned)fd % FD_CHUNK_SIZE])
         file = take_out(files, (unsigned)fd);
     spin_unlock(&files->lock);
     if (!file)
@@ -388,9 +366,9 @@ int fd_get_cloexec(int fd)
     struct fdtable *files = current_files();
     const struct fd_chunk *chunk = chunk_of(files, (unsigned)fd);
 
-    if (!chunk || !chunk->file[(unsigned)fd % CHUNK_SIZE])
+    if (!chunk || !chunk->file[(unsigned)fd % FD_CHUNK_SIZE])
         return -EBADF;
-    return READ_ONCE(chunk->close_on_exec) >> (unsigned)fd % CHUNK_SIZE & 1;
+    return READ_ONCE(chunk->close_on_exec) >> (unsigned)fd % FD_CHUNK_SIZE & 1;
 }
 
 int fd_set_cloexec(int fd, bool close_on_exec)
@@ -402,7 +380,7 @@ int fd_set_cloexec(int fd, bool close_on_exec)
     if (!chunk)
         return err;
     spin_lock(&files->lock);
-    if (chunk->file[(unsigned)fd % CHUNK_SIZE]) {
+    if (chunk->file[(unsigned)fd % FD_CHUNK_SIZE]) {
         mark_open(files, (unsigned)fd, close_on_exec);
         err = 0;
     }
@@ -414,12 +392,12 @@ int fd_set_cloexec(int fd, bool close_on_exec)
 static void close_set(struct fdtable *files, unsigned index, uint64_t set)
 {
     while (set) {
-        unsigned fd = index * CHUNK_SIZE + (unsigned)__builtin_ctzll(set);
+        unsigned fd = index * FD_CHUNK_SIZE + (unsigned)__builtin_ctzll(set);
         struct file *file;
 
         set &= set - 1;
         spin_lock(&files->lock);
-        file = files->directory->chunk[index]->file[fd % CHUNK_SIZE];
+        file = files->directory->chunk[index]->file[fd % FD_CHUNK_SIZE];
         if (file)
             (void)take_out(files, fd);
         spin_unlock(&files->lock);
@@ -431,13 +409,13 @@ static void close_set(struct fdtable *files, unsigned index, uint64_t set)
 /* The bits of first..last that lie in chunk index. */
 static uint64_t range_in_chunk(unsigned index, unsigned first, unsigned last)
 {
-    unsigned start = index * CHUNK_SIZE;
+    unsigned start = index * FD_CHUNK_SIZE;
     uint64_t set = ~0ULL;
 
     if (first > start)
         set &= ~0ULL << (first - start);
-    if (last < start + CHUNK_SIZE - 1)
-        set &= ~0ULL >> (start + CHUNK_SIZE - 1 - last);
+    if (last < start + FD_CHUNK_SIZE - 1)
+        set &= ~0ULL >> (start + FD_CHUNK_SIZE - 1 - last);
     return set;
 }
 
@@ -445,7 +423,7 @@ void fd_close_range(unsigned first, unsigned last, bool only_mark)
 {
     struct fdtable *files = current_files();
 
-    for (unsigned index = first / CHUNK_SIZE; index <= last / CHUNK_SIZE; index++) {
+    for (unsigned index = first / FD_CHUNK_SIZE; index <= last / FD_CHUNK_SIZE; index++) {
         const struct fd_directory *directory = __atomic_load_n(&files->directory, __ATOMIC_ACQUIRE);
         if (index >= directory->nchunks)
             return;
@@ -494,7 +472,7 @@ int fdtable_create(struct fdtable **out)
 /* from->lock held.  Reservations are not copied. */
 static void chunk_copy(const struct fd_chunk *from, struct fd_chunk *to)
 {
-    for (unsigned i = 0; i < CHUNK_SIZE; i++) {
+    for (unsigned i = 0; i < FD_CHUNK_SIZE; i++) {
         if (!from->file[i])
             continue;
         to->file[i] = file_get(from->file[i]);
@@ -509,9 +487,9 @@ int fdtable_copy(struct fdtable *from, struct fdtable **out)
     int err = fdtable_create(&files);
 
     for (unsigned index = 0; !err && index < READ_ONCE(from->directory)->nchunks; index++) {
-        if (!chunk_of(from, index * CHUNK_SIZE))
+        if (!chunk_of(from, index * FD_CHUNK_SIZE))
             continue;
-        err = chunk_make(files, index * CHUNK_SIZE);
+        err = chunk_make(files, index * FD_CHUNK_SIZE);
         if (err) {
             fdtable_put(files);
             break;
@@ -529,6 +507,17 @@ struct fdtable *fdtable_get(struct fdtable *files)
 {
     __atomic_fetch_add(&files->refcount, 1, __ATOMIC_RELAXED);
     return files;
+}
+
+struct fdtable *fdtable_share(struct fdtable *files)
+{
+    fdtable_add_user(files);
+    return fdtable_get(files);
+}
+
+void fdtable_add_user(struct fdtable *files)
+{
+    WRITE_ONCE(files->has_many_users, true);
 }
 
 bool fdtable_is_shared(const struct fdtable *files)
@@ -557,10 +546,10 @@ void fdtable_for_each(struct fdtable *files, bool (*visit)(int fd, struct file *
                       void *arg)
 {
     for (unsigned index = 0; index < READ_ONCE(files->directory)->nchunks; index++) {
-        if (!chunk_of(files, index * CHUNK_SIZE))
+        if (!chunk_of(files, index * FD_CHUNK_SIZE))
             continue;
-        for (unsigned i = 0; i < CHUNK_SIZE; i++) {
-            int fd = (int)(index * CHUNK_SIZE + i);
+        for (unsigned i = 0; i < FD_CHUNK_SIZE; i++) {
+            int fd = (int)(index * FD_CHUNK_SIZE + i);
             struct file *file = fdtable_file(files, fd);
             if (!file)
                 continue;

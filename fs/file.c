@@ -188,7 +188,7 @@ int file_place(struct file *file, struct path *out)
 
 static bool wants_write(unsigned flags)
 {
-    return (flags & ABI_O_ACCMODE) == ABI_O_WRONLY || (flags & ABI_O_ACCMODE) == ABI_O_RDWR;
+    return ((flags & ABI_O_ACCMODE) == ABI_O_WRONLY) | ((flags & ABI_O_ACCMODE) == ABI_O_RDWR);
 }
 
 static int open_device(struct file *file, struct inode *inode)
@@ -331,9 +331,10 @@ bool file_can_write(const struct file *file)
     return !(file->flags & ABI_O_PATH) && wants_write(file->flags);
 }
 
+/* Without a jump, of which each costs as much as the comparison. */
 static bool is_before(const struct abi_timespec *a, const struct abi_timespec *b)
 {
-    return a->tv_sec < b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec <= b->tv_nsec);
+    return (a->tv_sec < b->tv_sec) | ((a->tv_sec == b->tv_sec) & (a->tv_nsec <= b->tv_nsec));
 }
 
 /* Relative atime (mount(8)): only if it is not younger than the last change, or a day old, which is looked at when an
@@ -342,41 +343,39 @@ static bool atime_is_due(struct file *file)
 {
     const struct inode *inode = file->inode;
 
-    if (unlikely(is_before(&inode->atime, &inode->mtime) ||
-                 is_before(&inode->atime, &inode->ctime)))
+    if (unlikely(is_before(&inode->atime, &inode->mtime) | is_before(&inode->atime, &inode->ctime)))
         return true;
     if (file->naccesses++ % ACCESSES_PER_CLOCK != 0)
         return false;
     return clock_realtime() / NSEC_PER_SEC - inode->atime.tv_sec >= 24 * 3600L;
 }
 
-void file_accessed(struct file *file)
+static __always_inline void accessed(struct file *file)
 {
     const struct mount *mount = file->path.mount;
 
-    if (mount && !(file->flags & ABI_O_NOATIME) &&
+    if (mount && !file->ops->is_memory && !(file->flags & ABI_O_NOATIME) &&
         !((mount->flags | mount->sb->flags) & (ABI_MS_NOATIME | ABI_MS_RDONLY)) &&
         unlikely(atime_is_due(file)))
         inode_touch(file->inode, true, false, false);
     inotify_file_event(file, ABI_IN_ACCESS);
 }
 
-static long read_at(struct file *file, struct io *io, int64_t *pos)
+void file_accessed(struct file *file)
 {
-    struct io_counts *counts = &thread_current()->io;
-    long n = file->ops->read(file, io, pos);
+    accessed(file);
+}
 
-    counts->nreads++;
-    if (n > 0) {
-        counts->read_bytes += (uint64_t)n;
-        file_accessed(file);
-    }
-    return n;
+/* The file's own position is in use, and has to be kept from others meanwhile. */
+static bool has_position(const struct file *file)
+{
+    return file->ops->seek && !file->ops->is_memory;
 }
 
 long file_read(struct file *file, struct io *io, int64_t *pos)
 {
     int64_t unused = 0;
+    unsigned flags = file->flags;
 
     if (unlikely(!file_can_read(file)))
         return -EBADF;
@@ -384,39 +383,33 @@ long file_read(struct file *file, struct io *io, int64_t *pos)
         return -EINVAL;
     if (unlikely(!io_is_possible(io)))
         return -EFAULT;
-    if (file->flags & ABI_O_NONBLOCK)
-        io->nonblock = true;
-    if (pos)
-        return read_at(file, io, pos);
-    if (!file->ops->seek)
-        return read_at(file, io, &unused);
-    mutex_lock(&file->position_lock);
-    long n = read_at(file, io, &file->position);
-    mutex_unlock(&file->position_lock);
+    io->nonblock |= (flags & ABI_O_NONBLOCK) != 0;
+    bool is_locked = !pos && has_position(file);
+    if (is_locked)
+        mutex_lock(&file->position_lock);
+    long n = file->ops->read(file, io, pos ? pos : is_locked ? &file->position : &unused);
+    struct io_counts *counts = &thread_current()->io;
+    counts->nreads++;
+    if (n > 0) {
+        counts->read_bytes += (uint64_t)n;
+        accessed(file);
+    }
+    if (is_locked)
+        mutex_unlock(&file->position_lock);
     return n;
 }
 
-static long write_at(struct file *file, struct io *io, int64_t *pos)
+static __cold long write_through(struct file *file, long n)
 {
-    struct io_counts *counts = &thread_current()->io;
-    long n = file->ops->write(file, io, pos);
-
-    counts->nwrites++;
-    if (n <= 0)
-        return n;
-    counts->written_bytes += (uint64_t)n;
-    inotify_file_event(file, ABI_IN_MODIFY);
-    if (unlikely(file->flags & ABI_O_DSYNC) && file->ops->fsync) {
-        int err = file->ops->fsync(file, (file->flags & ABI_O_SYNC) != ABI_O_SYNC);
-        if (err)
-            return err;
-    }
-    return n;
+    int err =
+        file->ops->fsync ? file->ops->fsync(file, (file->flags & ABI_O_SYNC) != ABI_O_SYNC) : 0;
+    return err ? err : n;
 }
 
 long file_write(struct file *file, struct io *io, int64_t *pos)
 {
     int64_t unused = 0;
+    unsigned flags = file->flags;
 
     if (unlikely(!file_can_write(file)))
         return -EBADF;
@@ -424,15 +417,21 @@ long file_write(struct file *file, struct io *io, int64_t *pos)
         return -EINVAL;
     if (unlikely(!io_is_possible(io)))
         return -EFAULT;
-    if (file->flags & ABI_O_NONBLOCK)
-        io->nonblock = true;
-    if (pos)
-        return write_at(file, io, pos);
-    if (!file->ops->seek)
-        return write_at(file, io, &unused);
-    mutex_lock(&file->position_lock);
-    long n = write_at(file, io, &file->position);
-    mutex_unlock(&file->position_lock);
+    io->nonblock |= (flags & ABI_O_NONBLOCK) != 0;
+    bool is_locked = !pos && has_position(file);
+    if (is_locked)
+        mutex_lock(&file->position_lock);
+    long n = file->ops->write(file, io, pos ? pos : is_locked ? &file->position : &unused);
+    struct io_counts *counts = &thread_current()->io;
+    counts->nwrites++;
+    if (n > 0) {
+        counts->written_bytes += (uint64_t)n;
+        inotify_file_event(file, ABI_IN_MODIFY);
+        if (unlikely(file->flags & ABI_O_DSYNC))
+            n = write_through(file, n);
+    }
+    if (is_locked)
+        mutex_unlock(&file->position_lock);
     return n;
 }
 

@@ -37,6 +37,8 @@ struct io {
     bool
         is_pages; /* pieces lie in single frames of the direct map: a writer may keep references to them */
     bool has_more; /* another write follows at once (MSG_MORE) */
+    bool
+        is_outside; /* the one buffer is not in the application's half: -EFAULT before anything is waited for */
     struct abi_iovec *allocated;
     struct abi_iovec inline_piece[IO_INLINE_PIECES];
 };
@@ -44,8 +46,10 @@ struct io {
 /* One buffer.  Lengths over 0x7ffff000 are cut to that, as Linux does. */
 void io_init_app(struct io *io, void __app *base, size_t len);
 void io_init_kernel(struct io *io, const void *base, size_t len);
-/* False: the one buffer lies outside the application's half, which is -EFAULT before anything is waited for. */
-bool io_is_possible(const struct io *io);
+static inline bool io_is_possible(const struct io *io)
+{
+    return !io->is_outside;
+}
 /* From an array of iovecs in application memory: -EINVAL, -EFAULT, -ENOMEM.  io_fini() frees. */
 int io_init_vector(struct io *io, const void __app *vector, unsigned long count) __must_check;
 void io_fini(struct io *io);
@@ -105,6 +109,8 @@ struct file_ops {
     int (*link_text)(struct file *file, char *buf, size_t size);
     const char *kind; /* "eventfd", "eventpoll": anonymous inodes */
     bool is_async;    /* O_ASYNC has an effect: fs/async.h */
+    bool
+        is_memory; /* as Linux's drivers/char/mem.c: reading uses no position and leaves no atime */
     int (*own_default)(
         struct file *file); /* O_ASYNC gives it an owner; NULL: it has none by itself */
 };

@@ -25,6 +25,7 @@ static void init_one(struct io *io, uint64_t base, size_t len, bool is_app)
     io->append = false;
     io->is_pages = false;
     io->has_more = false;
+    io->is_outside = is_app && !app_range_ok((void __app *)base, len);
     io->allocated = NULL;
 }
 
@@ -36,12 +37,6 @@ void io_init_app(struct io *io, void __app *base, size_t len)
 void io_init_kernel(struct io *io, const void *base, size_t len)
 {
     init_one(io, (uintptr_t)base, len, false);
-}
-
-bool io_is_possible(const struct io *io)
-{
-    return !io->is_app || io->piece != io->inline_piece || !io->npieces ||
-           app_range_ok((void __app *)(uintptr_t)io->piece->base, io->piece->len);
 }
 
 /* Lengths are ssize_t by contract; more than the maximum in all is cut off at the end. */
@@ -71,6 +66,7 @@ int io_init_vector(struct io *io, const void __app *vector, unsigned long count)
     io->append = false;
     io->is_pages = false;
     io->has_more = false;
+    io->is_outside = false; /* check_pieces() */
     io->allocated = NULL;
     io->piece = io->inline_piece;
     io->npieces = (unsigned)count;
@@ -169,16 +165,11 @@ static __always_inline size_t move_front(struct io *io, char *kernel, size_t len
     return copied;
 }
 
-static __always_inline long io_move(struct io *io, char *kernel, size_t len,
-                                    enum direction direction)
+static __attribute__((noinline)) long move_pieces(struct io *io, char *kernel, size_t len,
+                                                  enum direction direction)
 {
     size_t done = 0;
 
-    len = MIN(len, io->remaining);
-    if (likely(io->npieces == 1)) {
-        done = move_front(io, kernel, len, direction);
-        return unlikely(done == 0) && len > 0 ? -EFAULT : (long)done;
-    }
     while (done < len) {
         skip_empty(io);
         size_t want = MIN((size_t)io->piece->len, len - done);
@@ -188,6 +179,16 @@ static __always_inline long io_move(struct io *io, char *kernel, size_t len,
             break;
     }
     return done < len && done == 0 ? -EFAULT : (long)done;
+}
+
+static __always_inline long io_move(struct io *io, char *kernel, size_t len,
+                                    enum direction direction)
+{
+    len = MIN(len, io->remaining);
+    if (unlikely(io->npieces != 1))
+        return move_pieces(io, kernel, len, direction);
+    size_t done = move_front(io, kernel, len, direction);
+    return unlikely(done == 0) && len > 0 ? -EFAULT : (long)done;
 }
 
 long io_write_to(struct io *io, const void *from, size_t len)

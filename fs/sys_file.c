@@ -8,6 +8,7 @@
 #include "abi/termios.h"
 #include "abi/uio.h"
 #include "fs/async.h"
+#include "fs/fdtable.h"
 #include "fs/inotify.h"
 #include "fs/locks.h"
 #include "fs/vfs.h"
@@ -18,27 +19,27 @@
 
 long sys_read(int fd, void __app *buf, size_t count)
 {
-    struct file *file = fd_get(fd);
+    struct fd_hold hold = fd_hold_raw(fd);
     struct io io;
 
-    if (!file)
+    if (unlikely(!hold.file))
         return -EBADF;
     io_init_app(&io, buf, count);
-    long n = file_read(file, &io, NULL);
-    file_put(file);
+    long n = file_read(hold.file, &io, NULL);
+    fd_release(hold);
     return n;
 }
 
 long sys_write(int fd, const void __app *buf, size_t count)
 {
-    struct file *file = fd_get(fd);
+    struct fd_hold hold = fd_hold_raw(fd);
     struct io io;
 
-    if (!file)
+    if (unlikely(!hold.file))
         return -EBADF;
     io_init_app(&io, (void __app *)buf, count);
-    long n = file_write(file, &io, NULL);
-    file_put(file);
+    long n = file_write(hold.file, &io, NULL);
+    fd_release(hold);
     return n;
 }
 

@@ -14,7 +14,11 @@ struct process *process_of_current(void);
 
 int fdtable_create(struct fdtable **out) __must_check;
 int fdtable_copy(struct fdtable *from, struct fdtable **out) __must_check;
+/* To look at it (/proc).  Who will use it as its own takes it by fdtable_share(), or is announced by
+ * fdtable_add_user(), before it can. */
 struct fdtable *fdtable_get(struct fdtable *files);
+struct fdtable *fdtable_share(struct fdtable *files);
+void fdtable_add_user(struct fdtable *files);
 void fdtable_put(struct fdtable *files);
 /* Whether another process uses it too (clone with CLONE_FILES). */
 bool fdtable_is_shared(const struct fdtable *files);

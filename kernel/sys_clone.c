@@ -169,7 +169,7 @@ static int files_share(struct process *child, uint64_t flags)
 {
     if (!(flags & ABI_CLONE_FILES))
         return fdtable_copy(files_current(), &child->files);
-    child->files = fdtable_get(files_current());
+    child->files = fdtable_share(files_current());
     return 0;
 }
 

@@ -82,13 +82,12 @@ int thread_files_unshare(void)
 
 int thread_files_inherit(struct thread *child, bool is_shared)
 {
-    struct thread *self = thread_current();
     int err = 0;
 
     if (!is_shared)
         err = fdtable_copy(files_current(), &child->files);
-    else if (self->files)
-        child->files = fdtable_get(self->files);
+    else
+        child->files = files_take_share();
     child->has_own_files = child->files;
     return err;
 }

@@ -11,7 +11,19 @@
 static inline struct fdtable *files_current(void)
 {
     struct fdtable *own = thread_current()->files;
-    return own ? own : process_current()->files;
+    return own ? own : thread_current()->process->files;
+}
+
+/* Somebody beside the running thread will use what it uses; to be kept for them where the thread has its own, with a
+ * reference, or NULL. */
+static inline struct fdtable *files_take_share(void)
+{
+    struct fdtable *own = thread_current()->files;
+
+    if (own)
+        return fdtable_share(own);
+    fdtable_add_user(process_current()->files);
+    return NULL;
 }
 
 /* Those of the thread, or of the process if thread is NULL, with a reference; NULL: the process is dead. */

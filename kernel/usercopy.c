@@ -23,7 +23,7 @@ bool app_range_ok(const void __app *address, size_t size)
 {
     uintptr_t start = (uintptr_t)address;
 
-    return start < APP_MAX && size <= APP_MAX - start;
+    return (start < APP_MAX) & (size <= APP_MAX - start); /* one jump, not two */
 }
 
 static bool is_ours(const void __app *address, size_t size)

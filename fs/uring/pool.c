@@ -58,8 +58,7 @@ static void places_inherit(struct thread *thread)
 {
     const struct thread *self = thread_current();
 
-    if (self->files)
-        thread->files = fdtable_get(self->files);
+    thread->files = files_take_share();
     if (self->fs)
         thread->fs = fs_context_get(self->fs);
 }

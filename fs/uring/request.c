@@ -18,6 +18,7 @@
 #include "kernel/process.h"
 #include "kernel/signal.h"
 #include "kernel/thread.h"
+#include "kernel/thread_files.h"
 #include "kernel/usercopy.h"
 
 #define STRING_SLACK 128 /* usercopy reads strings in pieces of that size */
@@ -125,8 +126,7 @@ static void keep_places(struct uring_request *request)
 {
     const struct thread *self = thread_current();
 
-    if (self->files)
-        request->files = fdtable_get(self->files);
+    request->files = files_take_share();
     if (self->fs)
         request->fs = fs_context_get(self->fs);
 }

@@ -238,7 +238,7 @@ static void test_sleep(void)
     handle(SIGALRM, SA_RESTART);
     int64_t start = now_ns();
     ualarm(30000, 30000); /* again, if the first one comes before the sleep */
-    CHECK_ERRNO(nanosleep(&time, &left), EINTR); /* a handler ends it even with SA_RESTART */
+    CHECK_ERRNO(nanosleep(&time, &left), EINTR);  /* a handler ends it even with SA_RESTART */
     CHECK(is_left(left, 10000 * MS, -MS, start)); /* a slack of the timer */
     ualarm(0, 0);
     left = (struct timespec){ 0, 5 * MS };
