@@ -142,8 +142,10 @@ static void judge(struct tcp_pcb *pcb)
 
     if (pcb->flags & TF_RTO)
         lost_below = pcb->rto_end;
-    else if (recovery->is_probed)
-        lost_below = board->highest; /* it was long ago that they were sent */
+    else if (recovery->is_probed || ((pcb->flags & TF_INFR) && !board->is_reordered))
+        lost_below =
+            board
+                ->highest; /* it was long ago that they were sent, or what came later overtakes nothing */
     else if (pcb->flags & TF_INFR)
         lost_below = pcb->lastack + 1; /* a partial acknowledgement */
     tcp_scoreboard_judge(board, pcb->lastack, lost_below, pcb->mss);
@@ -280,20 +282,11 @@ static bool is_loss(const struct tcp_pcb *pcb)
     return pcb->dupacks >= 3 && pcb->dupacks > pcb->recovery.last_dupacks;
 }
 
-void tcp_recovery_end(struct tcp_pcb *pcb)
+/* Looks at the holes; the first loss of a window begins recovery. */
+static void recover(struct tcp_pcb *pcb)
 {
-    struct tcp_recovery *recovery = &pcb->recovery;
     bool is_new = false;
 
-    assert_held(&net_lock);
-    if (pcb->lastack != recovery->last_una)
-        on_acknowledged(pcb);
-    if (!(pcb->flags & TF_SACK) && pcb->dupacks > recovery->last_dupacks)
-        recovery->dup_bytes += pcb->mss;
-    if (!pcb->unacked || (recovery->board.nholes == 0 && recovery->dup_bytes == 0)) {
-        recovery->board.outside = 0;
-        return;
-    }
     judge(pcb);
     if (is_loss(pcb) && !(pcb->flags & (TF_INFR | TF_RTO))) {
         halve(pcb);
@@ -307,6 +300,27 @@ void tcp_recovery_end(struct tcp_pcb *pcb)
     fill_holes(pcb, is_new);
 }
 
+void tcp_recovery_end(struct tcp_pcb *pcb)
+{
+    struct tcp_recovery *recovery = &pcb->recovery;
+
+    assert_held(&net_lock);
+    if (pcb->lastack != recovery->last_una)
+        on_acknowledged(pcb);
+    if (!(pcb->flags & TF_SACK) && pcb->dupacks > recovery->last_dupacks)
+        recovery->dup_bytes += pcb->mss;
+    if (!pcb->unacked || (recovery->board.nholes == 0 && recovery->dup_bytes == 0)) {
+        recovery->board.outside = 0;
+        recovery->timer.overdue = 0;
+        return;
+    }
+    recover(pcb);
+    if (recovery->board.nholes && !(pcb->flags & (TF_INFR | TF_RTO)))
+        tcp_rto_wait_for_holes(pcb, clock_monotonic());
+    else
+        recovery->timer.overdue = 0;
+}
+
 /* ---- Timeouts --------------------------------------------------------------------------------- */
 
 /* The last packet again, or new data: what comes back tells what is missing before it. */
@@ -318,6 +332,16 @@ static void probe(struct tcp_pcb *pcb)
     recovery->is_probed = true;
     recovery->probe_end = pcb->snd_nxt;
     (void)send_again(pcb, pcb->snd_nxt - n, pcb->snd_nxt);
+}
+
+/* What is missing has not come although later data did. */
+static void give_up_holes(struct tcp_pcb *pcb)
+{
+    pcb->recovery.timer.overdue = 0;
+    pcb->recovery.is_probed = true;
+    pcb->recovery.probe_end = pcb->snd_nxt;
+    recover(pcb);
+    tcp_output(pcb);
 }
 
 /* Everything that the peer has not acknowledged is lost. */
@@ -357,6 +381,10 @@ void tcp_recovery_timeout(struct tcp_pcb *pcb)
     bool has_unsent = pcb->unsent && pcb->persist_backoff == 0;
     unsigned most = pcb->state == SYN_SENT ? TCP_SYNMAXRTX : LWIP_TCP_MAXRTX;
 
+    if (pcb->recovery.timer.overdue) {
+        give_up_holes(pcb);
+        return;
+    }
     pcb->recovery.timer.started = clock_monotonic();
     pcb->recovery.timer.rtt_begin = 0;
     if (pcb->state == TIME_WAIT || (!pcb->unacked && !has_unsent)) {

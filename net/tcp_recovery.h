@@ -20,6 +20,7 @@ struct tcp_timer {
     nsec_t rttvar;
     nsec_t rtt_begin; /* when rtt_seq was sent; 0: nothing is being measured */
     uint32_t rtt_seq;
+    nsec_t overdue; /* when holes that are not taken for lost will be; 0: there are none */
     bool is_queued;
 };
 
@@ -28,10 +29,10 @@ struct tcp_recovery {
     struct tcp_scoreboard board;
     uint32_t last_una;  /* SND.UNA before the segment that is being processed */
     uint32_t dup_bytes; /* without SACK: what left the network by the number of duplicate ACKs */
-    uint32_t probe_end; /* SND.NXT when a tail loss probe was sent */
+    uint32_t probe_end; /* SND.NXT then */
     uint32_t nresent;   /* packets, in the connection's life */
     uint8_t last_dupacks;
-    bool is_probed; /* a probe is under way */
+    bool is_probed; /* a tail loss probe is under way, or holes are overdue */
 };
 
 /* The window that tcp_output() may fill from SND.UNA on, as far as congestion goes. */
@@ -48,6 +49,8 @@ void tcp_recovery_fini(struct tcp_pcb *pcb);
 /* net/tcp_rto.c.  A segment of pcb goes out for the first time. */
 void tcp_rto_sent(struct tcp_pcb *pcb, const struct tcp_seg *seg);
 void tcp_rto_start(struct tcp_pcb *pcb, nsec_t now);
+/* Holes that are there at `now` will be lost if they stay for a while. */
+void tcp_rto_wait_for_holes(struct tcp_pcb *pcb, nsec_t now);
 /* What was being measured has arrived. */
 void tcp_rto_sample(struct tcp_timer *timer, nsec_t now);
 /* Whether the timer, when it goes off, means a tail loss probe. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The retransmission timer (RFC 6298, with Linux's least and greatest value), and the tail loss probe's
- * (RFC 8985, 7.2).
+ * The retransmission timer (RFC 6298, with Linux's least and greatest value), the tail loss probe's
+ * (RFC 8985, 7.2), and the one for what is missing while too little follows it to tell that it is lost (6.2, step 5).
  *
  * A connection starts its timer anew with every acknowledgement, but it rarely goes off.  So only the time of the
  * start is noted then: in the tree a timer may stand too early, and one that is found there before it is due goes back
@@ -17,6 +17,7 @@
 #define RTO_MAX     (120 * NSEC_PER_SEC)
 #define BACKOFF_MAX 10 /* RTO_MIN is doubled no more often to be RTO_MAX */
 #define PROBE_MIN   (10 * NSEC_PER_MSEC)
+#define REORDER_MIN NSEC_PER_MSEC
 #define ARG_TIMER   2 /* of lwIP's additional arguments; net/tcp_table.c has the others */
 
 static struct rb_tree timers;
@@ -121,11 +122,14 @@ static nsec_t due(const struct tcp_pcb *pcb)
 {
     const struct tcp_timer *timer = &pcb->recovery.timer;
 
+    if (timer->overdue)
+        return timer->overdue;
     if (tcp_rto_is_probe(pcb))
         return probe_due(timer);
     return timer->started + MIN(tcp_rto_of(timer) << MIN(pcb->nrtx, BACKOFF_MAX), RTO_MAX);
 }
 
+/* Not later than at key. */
 static void arm(struct tcp_timer *timer, nsec_t key)
 {
     if (timer->is_queued && timer->key <= key)
@@ -148,6 +152,17 @@ static void probe_in_time(struct tcp_pcb *pcb, uint32_t end)
 {
     if (is_probe(pcb, end))
         arm(&pcb->recovery.timer, probe_due(&pcb->recovery.timer));
+}
+
+void tcp_rto_wait_for_holes(struct tcp_pcb *pcb, nsec_t now)
+{
+    struct tcp_timer *timer = &pcb->recovery.timer;
+
+    assert_held(&net_lock);
+    if (timer->overdue || timer->srtt == 0 || !timer->started)
+        return;
+    timer->overdue = now + MAX(timer->srtt / 4, REORDER_MIN);
+    arm(timer, timer->overdue);
 }
 
 void tcp_rto_sent(struct tcp_pcb *pcb, const struct tcp_seg *seg)

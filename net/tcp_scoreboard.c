@@ -4,8 +4,8 @@
  *
  * When there are too many holes, what a peer tells is ignored: then more is sent again than is needed.
  *
- * A retransmission is lost too if the peer has got three that were sent after it (as RFC 8985 has it, by number
- * instead of by time), or more than two segments of new data sent after it.
+ * A retransmission is lost too if the peer has got one that was sent after it (as RFC 8985 has it, by number
+ * instead of by time), or new data sent after it; on a path that was seen to reorder packets, three of them.
  */
 #include "net/tcp_scoreboard.h"
 
@@ -59,6 +59,8 @@ static void note_arrival(struct tcp_scoreboard *board, const struct tcp_hole *ho
 {
     if (TCP_SEQ_GT(hole->resent, start))
         board->arrived = later(board->arrived, hole->serial);
+    else
+        board->is_reordered = true;
 }
 
 /* Takes [left, right) out of hole i; true: it is gone. */
@@ -128,7 +130,8 @@ void tcp_scoreboard_clear(struct tcp_scoreboard *board, uint32_t una)
         mem_free(board->hole);
     *board = (struct tcp_scoreboard){ .highest = una,
                                       .serial = board->serial,
-                                      .arrived = board->arrived };
+                                      .arrived = board->arrived,
+                                      .is_reordered = board->is_reordered };
 }
 
 /* ---- Judging ------------------------------------------------------------------------ */
@@ -150,10 +153,12 @@ static uint32_t bytes_above(const struct tcp_scoreboard *board, uint32_t from)
 static bool is_lost_again(const struct tcp_scoreboard *board, const struct tcp_hole *hole,
                           uint32_t mss)
 {
+    uint32_t threshold = board->is_reordered ? DUP_THRESHOLD : 1;
+
     if (hole->resent == hole->start)
         return false;
-    return (int32_t)(board->arrived - hole->serial) >= DUP_THRESHOLD ||
-           bytes_above(board, hole->mark) > (DUP_THRESHOLD - 1) * mss;
+    return (int32_t)(board->arrived - hole->serial) >= (int32_t)threshold ||
+           bytes_above(board, hole->mark) > (threshold - 1) * mss;
 }
 
 void tcp_scoreboard_judge(struct tcp_scoreboard *board, uint32_t una, uint32_t lost_below,

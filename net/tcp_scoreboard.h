@@ -25,6 +25,8 @@ struct tcp_scoreboard {
     uint32_t
         outside; /* bytes that left the network: the peer has them, or they are lost and not sent again */
     uint32_t serial, arrived; /* of the last retransmission, and of the last that the peer got */
+    bool
+        is_reordered; /* something arrived late that was not sent again, so what is missing may come yet */
 };
 
 /* Everything up to una was acknowledged. */

@@ -113,9 +113,21 @@ static void test_lost(void)
     board.hole[0].serial = board.serial = 1;
     tcp_scoreboard_judge(&board, 1000, 1000, MSS);
     CHECK_EQ(board.outside, 2 * MSS + 1);
-    sack(4 * MSS, 6 * MSS + 1); /* more than two segments that went after it: lost again */
+    board.is_reordered = true;
+    sack(4 * MSS, 6 * MSS);
+    tcp_scoreboard_judge(&board, 1000, 1000, MSS);
+    CHECK_EQ(board.hole[0].resent, board.hole[0].end);
+    sack(6 * MSS, 6 * MSS + 1); /* more than two segments that went after it: lost again */
     tcp_scoreboard_judge(&board, 1000, 1000, MSS);
     CHECK_EQ(board.hole[0].resent, 1000);
+    board.hole[0].resent = board.hole[0].end;
+    board.hole[0].mark = 1000 + 6 * MSS;
+    board.is_reordered = false; /* nothing is overtaken on this path: a byte is enough */
+    tcp_scoreboard_judge(&board, 1000, 1000, MSS);
+    CHECK_EQ(board.hole[0].resent, 1000);
+    acknowledge(MSS);
+    CHECK(board.is_reordered); /* it has come though nobody sent it again */
+    board.is_reordered = false;
     begin(1000);
     sack(10, 11), sack(20, 21), sack(30, 31);
     tcp_scoreboard_judge(&board, 1000, 1000, MSS);
