@@ -20,6 +20,8 @@
 #include "lwip/sys.h"
 #include "net/icmp_error.h"
 #include "net/net.h"
+#include "net/tcp_memory.h"
+#include "net/tcp_socket.h"
 #include "net/tcp_table.h"
 #include "net/tcp_urgent.h"
 
@@ -254,6 +256,17 @@ static bool overruns_window(const struct tcp_pcb *pcb, const struct tcp_hdr *hea
            TCP_SEQ_GT(header->seqno + len, pcb->rcv_nxt + pcb->rcv_wnd);
 }
 
+/* The machine's memory for connections may be used up. */
+static bool has_memory(const struct tcp_pcb *pcb, const struct tcp_hdr *header,
+                       const struct pbuf *p)
+{
+    const struct tcp_socket *tcp = pcb->callback_arg;
+
+    if (p->tot_len == 0 || pcb->state < ESTABLISHED || !tcp)
+        return true;
+    return tcp_memory_may_receive(tcp->true_size, header->seqno == pcb->rcv_nxt);
+}
+
 err_t lwip_port_tcp_packet(struct tcp_pcb *pcb, struct tcp_hdr *header, u16_t optlen, u16_t opt1len,
                            const u8_t *opt2, struct pbuf *p)
 {
@@ -263,7 +276,7 @@ err_t lwip_port_tcp_packet(struct tcp_pcb *pcb, struct tcp_hdr *header, u16_t op
         return check_time_wait(pcb, header, optlen, p);
     if (pcb->state == LISTEN)
         return ERR_OK;
-    if (overruns_window(pcb, header, p))
+    if (overruns_window(pcb, header, p) || !has_memory(pcb, header, p))
         return ERR_VAL; /* dropped */
     if (TCPH_FLAGS(header) & TCP_URG)
         tcp_urgent_announced(pcb, header);

@@ -14,6 +14,7 @@
 struct netif;
 struct tcp_hdr;
 struct tcp_pcb;
+struct tcp_pcb_listen;
 
 /* The initial sequence number of a connection (RFC 6528). */
 u32_t lwip_port_tcp_isn(const ip_addr_t *local_ip, u16_t local_port, const ip_addr_t *remote_ip,
@@ -22,6 +23,10 @@ u32_t lwip_port_tcp_isn(const ip_addr_t *local_ip, u16_t local_port, const ip_ad
 struct tcp_pcb *lwip_port_find_pcb(const struct tcp_hdr *header, bool in_time_wait);
 /* net/tcp_table.c: a connection whose addresses are all set now. */
 void tcp_table_insert(struct tcp_pcb *pcb);
+/* net/tcp_listen.c: a SYN arrives; whether it is to be ignored. */
+bool tcp_listen_is_full(struct tcp_pcb_listen *pcb);
+/* The connection that it makes. */
+void tcp_listen_half_open(struct tcp_pcb *pcb);
 /* Sees every segment that a connection matches; ERR_OK: go on. */
 err_t lwip_port_tcp_packet(struct tcp_pcb *pcb, struct tcp_hdr *header, u16_t optlen, u16_t opt1len,
                            const u8_t *opt2, struct pbuf *p);

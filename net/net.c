@@ -37,6 +37,7 @@
 #include "net/tcp_batch.h"
 #include "net/tcp_memory.h"
 #include "net/tcp_pages.h"
+#include "net/tcp_socket.h"
 #include "net/timers.h"
 
 #define NET_THREAD_NICE (-10) /* packets wait for nobody's time slice */
@@ -258,6 +259,7 @@ void net_init(void)
     tcp_memory_init();
     netdev_init();
     tcp_pages_init();
+    tcp_listen_init();
     mutex_unlock(&net_lock);
     socket_init();
     net_control_init();

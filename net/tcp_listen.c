@@ -2,22 +2,93 @@
 /*
  * Listening: connections that arrive, until accept(2) takes them.
  *
- * lwIP limits the connections whose handshake is not complete (255).  Completed ones wait in
- * the socket's queue; while that is longer than the backlog, lwIP's limit is set to zero, so that
- * a SYN is not answered and its sender tries again: what Linux does.
+ * Completed connections wait in the socket's queue; while that is longer than the backlog, lwIP's limit of handshakes
+ * is set to zero, so that a SYN is not answered and its sender tries again: what Linux does.
+ *
+ * Handshakes are bounded by memory, as Linux's tcp_max_syn_backlog is.  When there are too many, by a flood of SYNs
+ * from senders who do not exist, the oldest is dropped for the new one: at 4,096 of them and 10,000 forged SYNs a
+ * second a client has 0.4 seconds for its answer, and one that is slower tries again.  (Linux's SYN cookies need
+ * no memory, but the options of the SYN are lost with them.)  lwIP's tick, twice a second, frees what was dropped;
+ * between two of them a listener drops four times as many as it may have, and ignores further SYNs.
  *
  * Sockets with SO_REUSEPORT on one port share one PCB and take turns.
  */
 #include "abi/errno.h"
+#include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
 #include "lwip/priv/tcp_priv.h"
 #include "net/address.h"
+#include "net/lwip_port.h"
 #include "net/net.h"
 #include "net/ports.h"
 #include "net/tcp_gso.h"
 #include "net/tcp_socket.h"
+#include "net/tcp_table.h"
 
-#define HANDSHAKES_MAX 255
+#define HANDSHAKES_MIN   128
+#define HANDSHAKES_MAX   4096
+#define HANDSHAKES_SHARE (64UL << 10) /* one for so much memory that is free at boot: about a KiB */
+#define DROPS_MAX        4U
+#define OVERRUN_MAX      255U /* handshakes that end when the queue is full already */
+
+static uint16_t handshakes = HANDSHAKES_MIN;
+
+/* ---- Handshakes ------------------------------------------------------------------- */
+
+void tcp_listen_init(void)
+{
+    size_t share = frame_free_bytes() / HANDSHAKES_SHARE;
+
+    handshakes = (uint16_t)MIN(MAX(share, (size_t)HANDSHAKES_MIN), (size_t)HANDSHAKES_MAX);
+}
+
+void tcp_listen_forget(struct tcp_pcb *pcb)
+{
+    if (!pcb->recovery.half_open.next)
+        return;
+    list_remove(&pcb->recovery.half_open);
+    pcb->recovery.half_open.next = NULL;
+}
+
+void tcp_listen_half_open(struct tcp_pcb *pcb)
+{
+    struct tcp_listener *listener = pcb->listener->callback_arg;
+
+    list_push_back(&listener->half_open, &pcb->recovery.half_open);
+}
+
+static struct tcp_pcb *oldest(const struct tcp_listener *listener)
+{
+    return container_of(list_first(&listener->half_open, struct tcp_recovery, half_open),
+                        struct tcp_pcb, recovery);
+}
+
+/* Whoever answers it will be told that there is no such connection. */
+static void drop(struct tcp_pcb *pcb)
+{
+    tcp_table_remove(pcb);
+    tcp_backlog_accepted(pcb);
+    pcb->tmr = tcp_ticks - TCP_SYN_RCVD_TIMEOUT / TCP_SLOW_INTERVAL - 1;
+}
+
+bool tcp_listen_is_full(struct tcp_pcb_listen *pcb)
+{
+    struct tcp_listener *listener = pcb->callback_arg;
+
+    assert_held(&net_lock);
+    if (pcb->accepts_pending < pcb->backlog)
+        return false;
+    if (listener->drop_tick != tcp_ticks) {
+        listener->drop_tick = tcp_ticks;
+        listener->ndropped = 0;
+    }
+    if (pcb->backlog == 0 || list_is_empty(&listener->half_open) ||
+        listener->ndropped == DROPS_MAX * handshakes)
+        return true;
+    listener->ndropped++;
+    drop(oldest(listener));
+    return false;
+}
 
 /* ---- Arrivals --------------------------------------------------------------------- */
 
@@ -33,7 +104,7 @@ static void adjust_backlog(struct tcp_listener *listener)
 
     list_for_each (member, &listener->members, member_node)
         any |= has_room(member);
-    listener->pcb->backlog = any ? HANDSHAKES_MAX : 0;
+    listener->pcb->backlog = any ? handshakes : 0;
 }
 
 /* The next in turn that has room, or simply the next. */
@@ -61,10 +132,13 @@ static err_t on_accept(void *arg, struct tcp_pcb *pcb, err_t err)
     assert_held(&net_lock);
     if (!pcb || err != ERR_OK)
         return ERR_VAL;
+    tcp_listen_forget(pcb);
     struct tcp_socket *member = choose_member(listener);
+    if (member->naccept > member->backlog + OVERRUN_MAX)
+        return ERR_MEM; /* lwIP resets the connection */
     struct tcp_socket *tcp = tcp_socket_alloc(member->inet.base.family, ALLOC_ATOMIC);
     if (!tcp)
-        return ERR_MEM; /* lwIP resets the connection */
+        return ERR_MEM;
 
     tcp_option_inherit(tcp, member);
     tcp->inet.local = pcb->local_ip;
@@ -103,11 +177,13 @@ static int open_listener(struct tcp_socket *tcp)
     pcb->local_ip = address;
     pcb->local_port = tcp->inet.local_port;
     pcb->netif_idx = tcp->inet.netif_index;
-    struct tcp_pcb *lpcb = tcp_listen_with_backlog(pcb, HANDSHAKES_MAX);
+    struct tcp_pcb *lpcb = tcp_listen_with_backlog(pcb, 1);
     if (!lpcb)
         goto close_pcb;
     list_init(&listener->members);
+    list_init(&listener->half_open);
     listener->pcb = (struct tcp_pcb_listen *)lpcb;
+    listener->pcb->backlog = handshakes;
     tcp_arg(lpcb, listener);
     tcp_accept(lpcb, on_accept);
     tcp->listener = listener;
@@ -253,6 +329,8 @@ void tcp_listen_stop(struct tcp_socket *tcp)
     tcp->listener = NULL;
     list_remove(&tcp->member_node);
     if (list_is_empty(&listener->members)) {
+        while (!list_is_empty(&listener->half_open))
+            tcp_listen_forget(oldest(listener));
         tcp_close((struct tcp_pcb *)listener->pcb);
         kfree(listener);
     } else {

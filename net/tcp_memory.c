@@ -25,6 +25,12 @@ size_t tcp_memory_limit(size_t limit)
     return MIN(limit, total < 2 * bound ? UNDER_PRESSURE : AT_THE_END);
 }
 
+bool tcp_memory_may_receive(size_t true_size, bool is_next)
+{
+    assert_held(&net_lock);
+    return total < 2 * bound || (is_next && true_size < UNDER_PRESSURE);
+}
+
 void tcp_memory_init(void)
 {
     bound = frame_free_bytes() / SHARE;

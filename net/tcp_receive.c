@@ -14,6 +14,7 @@
 #include "net/message.h"
 #include "net/net.h"
 #include "net/netdev.h"
+#include "net/tcp_memory.h"
 #include "net/tcp_socket.h"
 #include "net/tcp_urgent.h"
 
@@ -33,7 +34,7 @@ static struct pbuf *compact(struct pbuf *p)
 
 void tcp_receive_append(struct tcp_socket *tcp, struct pbuf *p)
 {
-    size_t len = p->tot_len;
+    size_t len = p->tot_len, true_size = tcp->true_size;
 
     assert_held(&net_lock);
     tcp_urgent_arrived(tcp, p);
@@ -41,11 +42,13 @@ void tcp_receive_append(struct tcp_socket *tcp, struct pbuf *p)
         p = compact(p);
     struct pbuf *last = p;
     for (;;) {
-        tcp->true_size += netdev_true_size(last);
+        true_size += netdev_true_size(last);
         if (!last->next)
             break;
         last = last->next;
     }
+    tcp_memory_charge(tcp->true_size, true_size);
+    tcp->true_size = true_size;
     if (tcp->tail)
         tcp->tail->next = p;
     else
@@ -62,7 +65,9 @@ static void free_head(struct tcp_socket *tcp)
     if (!tcp->head)
         tcp->tail = NULL;
     tcp->head_consumed = 0;
-    tcp->true_size -= netdev_true_size(p);
+    size_t true_size = netdev_true_size(p);
+    tcp_memory_charge(true_size, 0);
+    tcp->true_size -= true_size;
     p->next = NULL;
     p->tot_len = p->len;
     pbuf_free(p);

@@ -4,6 +4,7 @@
  * What a connection knows about losses, in place of lwIP's own retransmission.  It is a member of struct tcp_pcb
  * (net/lwip/tcp.h.sed), all zero at first.  net_lock is held.
  */
+#include "lib/list.h"
 #include "lib/rbtree.h"
 #include "net/tcp_scoreboard.h"
 
@@ -25,6 +26,8 @@ struct tcp_timer {
 };
 
 struct tcp_recovery {
+    struct list
+        half_open; /* net/tcp_listen.c: the handshakes of a listener; null: not one of them */
     struct tcp_timer timer;
     struct tcp_scoreboard board;
     uint32_t last_una;  /* SND.UNA before the segment that is being processed */

@@ -28,7 +28,10 @@ enum tcp_phase {
 /* A port that is listened on; more than one socket with SO_REUSEPORT. */
 struct tcp_listener {
     struct tcp_pcb_listen *pcb;
-    struct list members; /* tcp_socket.member_node, in turn */
+    struct list members;   /* tcp_socket.member_node, in turn */
+    struct list half_open; /* tcp_pcb.recovery.half_open, the oldest first */
+    uint32_t drop_tick;    /* ndropped of them were dropped in this tick of lwIP's */
+    unsigned ndropped;
 };
 
 struct tcp_socket {
@@ -111,6 +114,10 @@ void tcp_event_update_room(struct tcp_socket *tcp);
 int tcp_listen_start(struct socket *sock, int backlog);
 int tcp_listen_accept(struct socket *sock, bool nonblock, struct socket **out,
                       struct socket_address *peer);
+/* A PCB leaves the table of connections: if it is a handshake, it is none any more. */
+void tcp_listen_forget(struct tcp_pcb *pcb);
+/* How many handshakes a listener has at a time. */
+void tcp_listen_init(void);
 /* Stops listening; resets connections that nobody has accepted.  net_lock is held. */
 void tcp_listen_stop(struct tcp_socket *tcp);
 

@@ -9,6 +9,7 @@
 #include "lwip/tcp.h"
 #include "net/lwip_port.h"
 #include "net/net.h"
+#include "net/tcp_socket.h"
 
 #define BUCKETS  2048
 #define ARG_NEXT 0
@@ -53,6 +54,7 @@ static void unlink_at(u8_t id, void *link)
     if (!at)
         return;
     struct tcp_pcb *pcb = *at;
+    tcp_listen_forget(pcb);
     *at = next_of(pcb);
     if (*at)
         (*at)->ext_args[ARG_LINK].data = at;

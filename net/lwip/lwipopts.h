@@ -129,6 +129,8 @@
 /* Ours: the .sed scripts of net/lwip. */
 #define LWIP_HOOK_TCP_FIND_PCB(header, in_time_wait) lwip_port_find_pcb(header, in_time_wait)
 #define LWIP_HOOK_TCP_REGISTERED(pcb)                tcp_table_insert(pcb)
+#define LWIP_HOOK_TCP_HALF_OPEN(pcb)                 tcp_listen_half_open(pcb)
+#define LWIP_HOOK_TCP_LISTEN_IS_FULL(pcb)            tcp_listen_is_full(pcb)
 #define LWIP_HOOK_TCP_FIT(pcb, seg, window, netif)   tcp_gso_fit(pcb, seg, window, netif)
 #define LWIP_HOOK_TCP_WINDOW(pcb)                    tcp_recovery_window(pcb)
 #define LWIP_HOOK_TCP_SENT(pcb, seg)                 tcp_rto_sent(pcb, seg)

@@ -2,7 +2,9 @@
 s/^  for (pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next) {/  for (pcb = LWIP_HOOK_TCP_FIND_PCB(tcphdr, 0); 0;) {/
 s/^    for (pcb = tcp_tw_pcbs; pcb != NULL; pcb = pcb->next) {/    for (pcb = LWIP_HOOK_TCP_FIND_PCB(tcphdr, 1); pcb != NULL; pcb = NULL) {/
 # A connection that arrives joins it.
-s/^    TCP_REG_ACTIVE(npcb);/&\n    LWIP_HOOK_TCP_REGISTERED(npcb);/
+s/^    TCP_REG_ACTIVE(npcb);/&\n    LWIP_HOOK_TCP_REGISTERED(npcb);\n    LWIP_HOOK_TCP_HALF_OPEN(npcb);/
+# When a listener has too many handshakes the oldest makes room (net/tcp_listen.c).
+s/^    if (pcb->accepts_pending >= pcb->backlog) {/    if (LWIP_HOOK_TCP_LISTEN_IS_FULL(pcb)) {/
 # Duplicate acknowledgements are only counted, the window does not grow during recovery, and net/tcp_recovery.c ends it.
 s/^              if (pcb->dupacks > 3) {/              if (0) {/
 s/^              if (pcb->dupacks >= 3) {/              if (0) {/

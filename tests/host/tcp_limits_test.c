@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+/*
+ * A listener with many handshakes, and under a flood of SYNs from senders who never answer; more data than there is
+ * memory.
+ */
+#include <string.h>
+
+#include "abi/errno.h"
+#include "abi/inet.h"
+#include "abi/socket.h"
+#include "kernel/syscall.h"
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/prot/ethernet.h"
+#include "lwip/prot/ip4.h"
+#include "lwip/prot/tcp.h"
+#include "net/lwip_port.h"
+#include "tests/host/check.h"
+#include "tests/host/net_world.h"
+
+#define SEQ 1000U
+
+struct segment {
+    struct eth_hdr eth;
+    struct ip_hdr ip;
+    struct tcp_hdr tcp;
+    uint8_t data[1000];
+} __packed;
+
+static void send_data(uint32_t seq, uint32_t ack, unsigned flags, unsigned remote, size_t len)
+{
+    struct segment segment = { 0 };
+
+    memcpy(segment.eth.dest.addr, "\2\0\0\0\0\17", 6);
+    memcpy(segment.eth.src.addr, "\2\0\0\0\0\2", 6);
+    segment.eth.type = PP_HTONS(ETHTYPE_IP);
+    IPH_VHL_SET(&segment.ip, 4, 5);
+    IPH_LEN_SET(&segment.ip, lwip_htons((u16_t)(40 + len)));
+    IPH_TTL_SET(&segment.ip, 64);
+    IPH_PROTO_SET(&segment.ip, IP_PROTO_TCP);
+    segment.ip.src.addr = lwip_htonl(WORLD_PEER);
+    segment.ip.dest.addr = lwip_htonl(WORLD_ADDRESS);
+    IPH_CHKSUM_SET(&segment.ip, (u16_t)~lwip_port_checksum(&segment.ip, 20));
+    segment.tcp.src = lwip_htons((u16_t)remote);
+    segment.tcp.dest = lwip_htons(8080);
+    segment.tcp.seqno = lwip_htonl(seq);
+    segment.tcp.ackno = lwip_htonl(ack);
+    TCPH_HDRLEN_FLAGS_SET(&segment.tcp, 5, flags);
+    segment.tcp.wnd = lwip_htons(30000);
+    net_world_inject(&segment, sizeof(segment) - sizeof(segment.data) + len, 0);
+}
+
+static void send_segment(uint32_t seq, uint32_t ack, unsigned flags, unsigned remote)
+{
+    send_data(seq, ack, flags, remote, 0);
+}
+
+static bool next_segment(struct segment *segment)
+{
+    size_t len;
+
+    while ((len = net_world_sent(segment, sizeof(*segment))) > 0) {
+        if (segment->eth.type == PP_HTONS(ETHTYPE_IP) && IPH_PROTO(&segment->ip) == IP_PROTO_TCP)
+            return true;
+    }
+    return false;
+}
+
+static void answer_arp(void)
+{
+    static const uint8_t reply[42] = { 2,  0, 0, 0, 0, 15, 2, 0, 0, 0,  0,  2, 8, 6,
+                                       0,  1, 8, 0, 6, 4,  0, 2, 2, 0,  0,  0, 0, 2,
+                                       10, 0, 2, 2, 2, 0,  0, 0, 0, 15, 10, 0, 2, 15 };
+    net_world_inject(reply, sizeof(reply), 0);
+}
+
+/* A SYN; the number that the answer begins with, or 0: there is none. */
+static uint32_t knock(unsigned remote)
+{
+    struct segment segment;
+
+    while (next_segment(&segment))
+        ;
+    send_segment(SEQ, 0, TCP_SYN, remote);
+    if (!next_segment(&segment))
+        return 0;
+    CHECK_EQ(TCPH_FLAGS(&segment.tcp), TCP_SYN | TCP_ACK);
+    CHECK_EQ(lwip_ntohs(segment.tcp.dest), remote);
+    return lwip_ntohl(segment.tcp.seqno);
+}
+
+static int listener(int backlog)
+{
+    struct abi_sockaddr_in address = { .sin_family = ABI_AF_INET, .sin_port = lwip_htons(8080) };
+    int fd = (int)sys_socket(ABI_AF_INET, ABI_SOCK_STREAM | ABI_SOCK_NONBLOCK, 0);
+
+    CHECK_EQ(sys_bind(fd, &address, sizeof(address)), 0);
+    CHECK_EQ(sys_listen(fd, backlog), 0);
+    return fd;
+}
+
+static int take(int listening)
+{
+    return (int)sys_accept4(listening, NULL, NULL, ABI_SOCK_NONBLOCK);
+}
+
+/* More than 255 at a time, all of which succeed; then as many wait as the backlog allows. */
+static void test_many(void)
+{
+    enum { MANY = 400 };
+    static uint32_t isn[MANY];
+    int listening = listener(MANY - 1); /* Linux holds one more than the backlog */
+
+    for (unsigned i = 0; i < MANY; i++) {
+        isn[i] = knock(10000 + i);
+        CHECK(isn[i] != 0);
+    }
+    for (unsigned i = 0; i < MANY; i++)
+        send_segment(SEQ + 1, isn[i] + 1, TCP_ACK, 10000 + i);
+    CHECK_EQ(knock(9999), 0); /* the queue is full: no answer, and no reset */
+    for (unsigned i = 0; i < MANY; i++) {
+        int fd = take(listening);
+        CHECK(fd >= 0);
+        send_segment(SEQ + 1, 0, TCP_RST, 10000 + i);
+        sys_close(fd);
+    }
+    CHECK_EQ(take(listening), -EAGAIN);
+    CHECK(knock(9999) != 0);
+    sys_close(listening);
+    net_world_advance(30 * NSEC_PER_SEC);
+}
+
+static unsigned count_active(void)
+{
+    unsigned n = 0;
+
+    for (const struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next)
+        n++;
+    return n;
+}
+
+/* Whom nobody answers makes room for the next; what is established stays, and a client gets in. */
+static void test_flood(void)
+{
+    struct segment segment;
+    int listening = listener(10);
+    uint32_t isn = knock(9000);
+
+    send_segment(SEQ + 1, isn + 1, TCP_ACK, 9000);
+    int fd = take(listening);
+    CHECK(fd >= 0);
+    unsigned most = 0;
+    for (unsigned i = 0; i < 20000; i++) {
+        if (i % 40 == 39)
+            net_world_advance(50 * NSEC_PER_MSEC); /* 800 a second */
+        CHECK(knock(10000 + i) != 0);
+        most = MAX(most, i % 100 ? 0 : count_active());
+        if (i % 5000 != 2500)
+            continue;
+        isn = knock(9001);
+        CHECK(isn != 0);
+        knock(9002);
+        while (next_segment(&segment))
+            ;
+        send_segment(SEQ + 1, isn + 1, TCP_ACK, 9001);
+        int client = take(listening);
+        CHECK(client >= 0);
+        send_segment(SEQ + 1, 0, TCP_RST, 9001);
+        sys_close(client);
+    }
+    CHECK(most > 128 && most <= 4096 + 800 + 3);
+    CHECK_EQ(sys_sendto(fd, "alive", 5, 0, NULL, 0), 5);
+    while (next_segment(&segment) && lwip_ntohs(segment.tcp.dest) != 9000)
+        ;
+    CHECK(!memcmp(segment.data, "alive", 5));
+    send_segment(SEQ + 1, 0, TCP_RST, 9000);
+    sys_close(fd), sys_close(listening);
+    net_world_advance(60 * NSEC_PER_SEC);
+    CHECK_EQ(count_active(), 0);
+}
+
+/* Nobody reads, and the machine has 64 MiB: some of it goes, the rest is dropped until somebody does. */
+static void test_received(void)
+{
+    enum { NCONNECTIONS = 500, NSEGMENTS = 30, LEN = 1000 };
+    static uint8_t buffer[NSEGMENTS * LEN];
+    static int fd[NCONNECTIONS];
+    static uint32_t isn[NCONNECTIONS];
+    int listening = listener(10);
+    size_t total = 0;
+
+    for (unsigned i = 0; i < NCONNECTIONS; i++) {
+        isn[i] = knock(20000 + i);
+        send_segment(SEQ + 1, isn[i] + 1, TCP_ACK, 20000 + i);
+        fd[i] = take(listening);
+        CHECK(fd[i] >= 0);
+        for (unsigned k = 0; k < NSEGMENTS; k++)
+            send_data(SEQ + 1 + k * LEN, isn[i] + 1, TCP_ACK, 20000 + i, LEN);
+    }
+    for (unsigned i = NCONNECTIONS; i-- > 0;) {
+        long n = sys_recvfrom(fd[i], buffer, sizeof(buffer), 0, NULL, NULL);
+        CHECK(n >= 7 * LEN); /* everybody gets on */
+        CHECK(i < NCONNECTIONS - 1 || n < NSEGMENTS * LEN);
+        total += (size_t)n;
+        send_segment(SEQ + 1 + (uint32_t)n, 0, TCP_RST, 20000 + i);
+        sys_close(fd[i]);
+    }
+    CHECK(total < 12 << 20);
+    sys_close(listening);
+    net_world_advance(200 * NSEC_PER_SEC);
+}
+
+/* The last one again: what was dropped comes another time, and is taken. */
+static void test_received_later(void)
+{
+    static uint8_t buffer[5000];
+    int listening = listener(10);
+    uint32_t isn = knock(30000);
+
+    send_segment(SEQ + 1, isn + 1, TCP_ACK, 30000);
+    int fd = take(listening);
+    send_data(SEQ + 1, isn + 1, TCP_ACK, 30000, 1000);
+    CHECK_EQ(sys_recvfrom(fd, buffer, sizeof(buffer), 0, NULL, NULL), 1000);
+    send_segment(SEQ + 1001, 0, TCP_RST, 30000);
+    sys_close(fd), sys_close(listening);
+}
+
+int main(void)
+{
+    net_world_init();
+    send_segment(SEQ, 0, TCP_SYN, 1);
+    answer_arp();
+    test_many();
+    test_flood();
+    test_received();
+    test_received_later();
+    return 0;
+}
