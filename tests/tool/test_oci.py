@@ -4,10 +4,12 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 
 import pytest
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+CONTROL_GROUPS = "/sys/fs/cgroup"
 GREETING = r"""
 channel['qmp'].sendall(b'{"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 0}, "package": ""}, "capabilities": []}}\n')
 """
@@ -48,3 +50,64 @@ def test_a_machine_that_does_not_start(runtime):
     started = runtime("", "start", "one")
     assert started.returncode == 125 and started.stdout == "stout-oci: QEMU did not run the machine: qemu: no such machine.\n"
     assert runtime("", "delete", "one").returncode == 0
+
+
+def groups_of(pid):
+    with open(f"/proc/{pid}/cgroup", encoding="ascii") as file:
+        return dict(line.rstrip("\n").split(":", 2)[1:] for line in file)
+
+
+def needs_control_groups():
+    places = [os.path.join(CONTROL_GROUPS, name) for name in ("cpu", "unified", "")]
+    if os.geteuid() or not any(os.path.exists(f"{place}/cgroup.procs") and os.access(place, os.W_OK) for place in places):
+        pytest.skip("control groups cannot be made here")
+
+
+def test_control_group(runtime, tmp_path):
+    """The monitor, whose child QEMU is, goes where the bundle says, with the share of processor time; afterwards nothing is left."""
+    needs_control_groups()
+    path = f"/stout-test-{os.getpid()}/one"
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["linux"] |= {"cgroupsPath": path, "resources": {"cpu": {"quota": 50000, "period": 100000, "shares": 512}}}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    created = runtime("", "create", "one")
+    assert created.returncode == 0, created.stdout
+    groups = groups_of(json.loads(runtime("", "state", "one").stdout)["pid"])
+    if "" in groups and len(groups) == 1:
+        place, expected = CONTROL_GROUPS + path, {"cpu.max": "50000 100000", "cpu.weight": "20"}
+        assert groups[""] == path
+    else:
+        place, expected = f"{CONTROL_GROUPS}/cpu{path}", {"cpu.cfs_quota_us": "50000", "cpu.shares": "512"}
+        assert groups["cpu"] == groups["memory"] == path
+    for name, text in expected.items():
+        if os.path.exists(os.path.join(place, name)):  # what of it the kernel has
+            with open(os.path.join(place, name), encoding="ascii") as file:
+                assert file.read().strip() == text
+    assert runtime("", "delete", "--force", "one").returncode == 0
+    assert not os.path.exists(os.path.dirname(place))
+
+
+def test_control_groups_of_both_versions():
+    sys.path.insert(0, os.path.join(TOP, "scripts"))
+    from stout_tool.errors import StoutError
+    from stout_tool.oci import cgroup
+    resources = {"cpu": {"quota": 150000, "shares": 1024, "cpus": "0"}}
+    assert cgroup.settings(resources, True) == [("cpu.max", "150000 100000"), ("cpu.weight", "39"), ("cpuset.cpus", "0")]
+    assert cgroup.settings(resources, False) == [("cpu.cfs_period_us", "100000"), ("cpu.cfs_quota_us", "150000"), ("cpu.shares", "1024"), ("cpuset.cpus", "0")]
+    assert cgroup.settings({"cpu": {"quota": -1}}, True) == [] and cgroup.join(1, {}, print) == []
+    said = []
+    assert cgroup.join(1, {"cgroupsPath": "user.slice:libpod:one"}, said.append) == [] and "systemd" in said[0]
+    with pytest.raises(StoutError):
+        cgroup.join(1, {"cgroupsPath": "/a/../../b"}, said.append)
+    assert cgroup.join(1, {"cgroupsPath": "/a"}, said.append, "/nowhere") == [] and "cannot be used" in said[1]
+    unified = os.path.join(CONTROL_GROUPS, "unified")
+    if os.geteuid() == 0 and os.path.exists(f"{unified}/cgroup.controllers"):
+        with subprocess.Popen(["sleep", "60"]) as process:
+            made = cgroup.join(process.pid, {"cgroupsPath": f"stout-test-{os.getpid()}/two"}, said.append, unified)
+            try:
+                assert groups_of(process.pid)[""].endswith("/two"), said
+            finally:
+                process.kill()
+                process.wait()
+        cgroup.leave(made)
+        assert len(made) == 2 and not os.path.exists(made[1])

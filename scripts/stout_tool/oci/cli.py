@@ -180,7 +180,7 @@ def features() -> None:
         "ociVersionMin": "1.0.0", "ociVersionMax": VERSION,
         "hooks": ["prestart", "createRuntime", "poststart", "poststop"],
         "mountOptions": ["bind", "rbind", "ro", "rw", "private", "rprivate"],
-        "linux": {"namespaces": ["network"], "capabilities": [], "cgroup": {"v1": False, "v2": False, "systemd": False},
+        "linux": {"namespaces": ["network"], "capabilities": [], "cgroup": {"v1": True, "v2": True, "systemd": False, "systemdUser": False},
                   "seccomp": {"enabled": False}, "apparmor": {"enabled": False}, "selinux": {"enabled": False}},
         "annotations": {"stout.version": __version__}, "potentiallyUnsafeConfigAnnotations": ["stout.qemu-args"]}, indent=2))
 

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from ..errors import STATUS_NOT_FOUND, StoutError, not_found, usage
 from ..instances.state import identify, is_alive, write_json
 from ..paths import TOOL, cache_dir
-from . import network
+from . import cgroup, network
 from .bundle import Bundle
 from .container import MACHINE, Container
 from .hooks import run_hooks
@@ -33,6 +33,8 @@ def create(root: str, name: str, bundle_path: str, console: str | None, pid_file
             before = network.enter(bundle.namespaces)
             monitor, promise = start_monitor(container, bundle, console)
             state |= {"annotations": bundle.annotations, "monitor": identify(monitor.pid), "hooks": bundle.hooks}
+            container.write(state)
+            state["cgroups"] = cgroup.join(monitor.pid, bundle.linux, notice)
             container.write(state)
             for kind in ("prestart", "createRuntime"):
                 run_hooks(bundle.hooks.get(kind) or [], container.describe("creating"), kind, before)

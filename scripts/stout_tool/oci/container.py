@@ -24,6 +24,7 @@ from typing import Any
 
 from ..errors import StoutError, usage
 from ..instances.state import connect_in, identify, is_alive, lock_file, read_json, write_json
+from . import cgroup
 
 VERSION = "1.1.0"  # of the specification
 ID = re.compile(r"[A-Za-z0-9_+.-]{1,1024}\Z")
@@ -124,9 +125,10 @@ class Container:
             time.sleep(0.005)
 
     def remove(self) -> None:
-        machine = {}
+        machine, state = {}, {}
         with contextlib.suppress(StoutError):
-            machine = read_json(self.path(MACHINE)) or {}
+            machine, state = read_json(self.path(MACHINE)) or {}, read_json(self.path(STATE)) or {}
+        cgroup.leave(state.get("cgroups") or [])
         if "archive" in machine:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(machine["archive"])
