@@ -52,6 +52,22 @@ def test_a_machine_that_does_not_start(runtime):
     assert runtime("", "delete", "one").returncode == 0
 
 
+def test_create_with_a_terminal_lets_its_output_go(tmp_path, runtime, kernel):
+    """containerd's shim reads what create writes until nobody has the pipe any more."""
+    import socket
+    config = json.loads((tmp_path / "config.json").read_text())
+    config["process"]["terminal"] = True
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with socket.socket(socket.AF_UNIX) as listener:
+        os.chdir(tmp_path)
+        listener.bind("console")
+        listener.listen()
+        result = subprocess.run([os.path.join(TOP, "stout-oci"), "--root", "run", "create", "--console-socket", "console", "one"],
+                                env=dict(os.environ, STOUT_KERNEL=kernel), capture_output=True, text=True, timeout=30, check=False)
+        assert result.returncode == 0, result.stderr
+    assert runtime("", "delete", "--force", "one").returncode == 0
+
+
 def groups_of(pid):
     with open(f"/proc/{pid}/cgroup", encoding="ascii") as file:
         return dict(line.rstrip("\n").split(":", 2)[1:] for line in file)

@@ -99,7 +99,9 @@ class Monitor:
         except OSError as error:
             raise StoutError(f"The console socket {console} does not take the terminal: {(error.strerror or '').lower()}.") from None
         os.close(master)
-        self.streams = dict.fromkeys(self.streams, slave)
+        for fd in self.streams.values():  # those we had may be a pipe whose end the engine waits for
+            os.dup2(slave, fd)
+        os.close(slave)
         self.has_terminal = True
 
     # ---- The loop ----
