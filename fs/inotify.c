@@ -380,8 +380,12 @@ static int dnotify_add(struct file *file, int fd, const struct fdtable *table, u
     return err;
 }
 
+unsigned dnotify_is_enabled = 1;
+
 long dnotify_set(struct file *file, int fd, const struct fdtable *table, unsigned events)
 {
+    if (!READ_ONCE(dnotify_is_enabled))
+        return -EINVAL;
     if (!(events & ~ABI_DN_MULTISHOT)) {
         dnotify_end(file, table);
         return 0;

@@ -42,6 +42,7 @@ static inline void inotify_dentry_event(struct dentry *dentry, unsigned mask)
 unsigned inotify_next_cookie(void); /* joins IN_MOVED_FROM and IN_MOVED_TO */
 
 /* F_NOTIFY: DN_* events in the directory file are told to its owner; none of them: no more.  -ENOTDIR, -ENOMEM. */
+extern unsigned dnotify_is_enabled; /* /proc/sys/fs/dir-notify-enable */
 long dnotify_set(struct file *file, int fd, const struct fdtable *table, unsigned events);
 void dnotify_end(struct file *file, const struct fdtable *table);
 /* table closes a descriptor of file; NULL: the file ends. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fs/aio.h"
+#include "fs/inotify.h"
 #include "fs/pipe.h"
 #include "fs/procfs_internal.h"
 #include "kernel/entropy.h"
@@ -151,6 +152,7 @@ static const struct pseudo_entry kernel_entries[] = {
     LIMIT("sem", PROC_SEM),
     LIMIT("shmall", PROC_SHMALL),
     LIMIT("shmmax", PROC_SHMMAX),
+    FIXED("shm_rmid_forced", "0\n"),
     LIMIT("shmmni", PROC_SHMMNI),
     FIXED("tainted", "0\n"),
     { .name = "threads-max", .mode = PROC_FILE, .show = show_threads_max },
@@ -226,6 +228,21 @@ static int store_aio_max(const struct pseudo_ref *ref, char *buf, size_t len)
     return 0;
 }
 
+static int show_dnotify(const struct pseudo_ref *ref, struct text *text)
+{
+    text_printf(text, "%u\n", READ_ONCE(dnotify_is_enabled));
+    return 0;
+}
+
+static int store_dnotify(const struct pseudo_ref *ref, char *buf, size_t len)
+{
+    long value = pseudo_number(buf, strcspn(buf, "\n"));
+    if (value < 0 || value > INT32_MAX)
+        return -EINVAL;
+    WRITE_ONCE(dnotify_is_enabled, (unsigned)value);
+    return 0;
+}
+
 static int show_aio_promised(const struct pseudo_ref *ref, struct text *text)
 {
     text_printf(text, "%lu\n", aio_requests_promised());
@@ -262,6 +279,10 @@ static const struct pseudo_entry fs_entries[] = {
       .show = show_aio_max,
       .store = store_aio_max },
     { .name = "aio-nr", .mode = PROC_FILE, .show = show_aio_promised },
+    { .name = "dir-notify-enable",
+      .mode = ABI_S_IFREG | 0644,
+      .show = show_dnotify,
+      .store = store_dnotify },
     DIRECTORY("epoll", epoll_entries),
     FIXED("file-max", "9223372036854775807\n"),
     { .name = "file-nr", .mode = PROC_FILE, .show = show_file_nr },

@@ -7,16 +7,32 @@
 #include "abi/errno.h"
 #include "fs/uring/uring.h"
 
-static bool matches(const struct uring_request *request, const struct uring_match *match)
+static bool is_meant(const struct uring_request *request, const struct uring_match *match)
 {
-    if (request == match->except || request->is_cancelled ||
-        (request->sqe.opcode == ABI_URING_LINK_TIMEOUT && !request->guarded))
-        return false;
     if (match->flags & ABI_URING_CANCEL_ANY)
         return true;
     if (match->flags & ABI_URING_CANCEL_FD)
         return request->call.file == match->file;
     return request->sqe.user_data == match->user_data;
+}
+
+static bool matches(const struct uring_request *request, const struct uring_match *match)
+{
+    if (request == match->except || request->is_cancelled ||
+        (request->sqe.opcode == ABI_URING_LINK_TIMEOUT && !request->guarded))
+        return false;
+    return is_meant(request, match);
+}
+
+bool uring_is_running(struct uring *ring, const struct uring_match *match)
+{
+    struct uring_request *request;
+    bool is_running = false;
+    unsigned long flags = spin_lock_irq(&uring_lock);
+    list_for_each (request, &ring->requests, ring_node)
+        is_running |= request->runner && is_meant(request, match);
+    spin_unlock_irq(&uring_lock, flags);
+    return is_running;
 }
 
 long uring_cancel(struct uring *ring, const struct uring_match *match)

@@ -48,12 +48,18 @@ static void put_aside(struct uring *ring, const struct abi_uring_cqe *cqe)
     __atomic_fetch_or(&ring->shared->sq_flags, ABI_URING_SQ_CQ_OVERFLOW, __ATOMIC_SEQ_CST);
 }
 
-static void tell(struct uring *ring)
+void uring_wake_locked(struct uring *ring)
 {
     struct uring_waiter *waiter;
-    unsigned long flags = spin_lock_irq(&uring_lock);
+
     list_for_each (waiter, &ring->waiters, ring_node)
         wake_all(&waiter->queue);
+}
+
+static void tell(struct uring *ring)
+{
+    unsigned long flags = spin_lock_irq(&uring_lock);
+    uring_wake_locked(ring);
     spin_unlock_irq(&uring_lock, flags);
     poll_wake(&ring->poll, ABI_POLLIN | ABI_POLLRDNORM);
     if (!READ_ONCE(ring->eventfd))

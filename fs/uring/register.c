@@ -341,7 +341,32 @@ static long buffer_ring_end(struct uring *ring, uint64_t arg, unsigned count)
     return uring_unregister_buffer_ring(ring, &args);
 }
 
-/* As IORING_OP_ASYNC_CANCEL, and waits until those that were found have ended. */
+/* The waiter runs what is ready, as in io_uring_enter(). */
+static bool is_left_alone(struct uring *ring, struct uring_pool *pool,
+                          const struct uring_match *match)
+{
+    uring_pool_run_ready(pool);
+    return !uring_is_running(ring, match);
+}
+
+/* Until no worker is at what was cancelled; others may submit meanwhile. */
+static int await_workers(struct uring *ring, const struct uring_match *match, nsec_t deadline)
+{
+    struct uring_pool *pool;
+    struct uring_waiter waiter;
+    int err = uring_pool_get(&pool);
+
+    if (err)
+        return err;
+    mutex_unlock(&ring->submit_lock);
+    uring_pool_wait_begin(pool, ring, &waiter);
+    err = wait_on(&waiter.queue, is_left_alone(ring, pool, match), deadline);
+    uring_pool_wait_end(pool, &waiter);
+    mutex_lock(&ring->submit_lock);
+    return err == -ETIMEDOUT ? -ETIME : err;
+}
+
+/* As IORING_OP_ASYNC_CANCEL, and waits until workers have ended what was found. */
 static long sync_cancel(struct uring *ring, uint64_t arg, unsigned count)
 {
     struct abi_uring_sync_cancel args;
@@ -356,6 +381,13 @@ static long sync_cancel(struct uring *ring, uint64_t arg, unsigned count)
                        ABI_URING_CANCEL_FD_FIXED) ||
         args.pad[0] || args.pad[1] || args.pad[2] || args.pad[3])
         return -EINVAL;
+    const struct abi_timespec timeout = { args.timeout_sec, args.timeout_nsec };
+    nsec_t time, deadline = DEADLINE_NONE;
+    if (timeout.tv_sec != -1 && timeout.tv_nsec != -1) {
+        if (nsec_from_timespec(&timeout, &time))
+            return -EINVAL;
+        deadline = deadline_after(time);
+    }
     match.user_data = args.addr;
     match.flags = args.flags;
     if (args.flags & ABI_URING_CANCEL_FD_FIXED) {
@@ -367,11 +399,13 @@ static long sync_cancel(struct uring *ring, uint64_t arg, unsigned count)
     if (args.flags & ABI_URING_CANCEL_FD && !match.file)
         return -EBADF;
     long result = uring_cancel(ring, &match);
+    if (result == -EALREADY)
+        result = await_workers(ring, &match, deadline);
     if (match.file)
         file_put(match.file);
     if (resource)
         uring_resource_put(resource);
-    return result == -EALREADY || result > 0 ? 0 : result;
+    return result > 0 ? 0 : result;
 }
 
 static long (*const handler[])(struct uring *ring, uint64_t arg, unsigned count) = {
@@ -409,5 +443,8 @@ long uring_register(struct uring *ring, unsigned opcode, uint64_t arg, unsigned 
         return -EINVAL;
     if (ring->is_restricted && !(ring->allowed_registers >> opcode & 1))
         return -EACCES;
-    return handler[opcode](ring, arg, count);
+    mutex_lock(&ring->submit_lock);
+    long result = handler[opcode](ring, arg, count);
+    mutex_unlock(&ring->submit_lock);
+    return result;
 }

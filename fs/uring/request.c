@@ -366,6 +366,8 @@ void uring_request_work(struct uring_request *request)
         result = issue(request, false);
     flags = spin_lock_irq(&uring_lock);
     request->runner = NULL;
+    if (request->is_cancelled)
+        uring_wake_locked(request->ring); /* sync_cancel() */
     __atomic_fetch_and(&self->work, ~THREAD_WORK_CANCEL, __ATOMIC_SEQ_CST);
     spin_unlock_irq(&uring_lock, flags);
     if (result == URING_WAIT)

@@ -3,8 +3,10 @@
  * io_uring: registered files and buffers.
  *
  * A slot refers to a counted resource, and each request that uses it holds it too; when the last reference
- * goes, the resource's tag is posted.  Registered buffers are ranges of the address space: they are
- * checked to exist when they are registered and accessed like all of the application's memory.
+ * goes, the resource's tag is posted.  Registering is under submit_lock, so that nobody takes a table away
+ * that is being filled; requests change slots under tables_lock alone.  Registered buffers are ranges of the
+ * address space: they are checked to exist when they are registered and accessed like all of the
+ * application's memory.
  */
 #include "abi/errno.h"
 #include "abi/uio.h"
@@ -328,8 +330,11 @@ static int buffer_resource(struct uring *ring, uint64_t data, uint64_t tags, uns
         return err;
     if (!piece.base)
         return piece.len ? -EFAULT : tag ? -EINVAL : 0;
+    uint64_t end;
     if (!piece.len || piece.len > BUFFER_LEN_MAX)
         return -EFAULT;
+    if (__builtin_add_overflow(piece.base, piece.len, &end))
+        return -EOVERFLOW;
     err = check_memory(piece.base, piece.len);
     if (err)
         return err;

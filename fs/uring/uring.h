@@ -134,7 +134,7 @@ struct uring {
     unsigned sq_entries, cq_entries;            /* [i] */
     unsigned sqe_shift, cqe_shift;              /* [i] */
 
-    struct mutex submit_lock; /* RANK_URING_SUBMIT */
+    struct mutex submit_lock; /* RANK_URING_SUBMIT; also while something is registered */
     unsigned sq_head;         /* [s] */
     bool drain_next;          /* [s] a chain drained in its middle: so does what follows */
 
@@ -186,6 +186,8 @@ void uring_post(struct uring *ring, uint64_t user_data, int res, unsigned flags)
 /* Only if there is room. */
 bool uring_try_post(struct uring *ring, uint64_t user_data, int res, unsigned flags) __must_check;
 void uring_flush_overflow(struct uring *ring);
+/* uring_lock held: whoever waits for the ring looks again. */
+void uring_wake_locked(struct uring *ring);
 unsigned uring_cq_count(const struct uring *ring);
 /* io_uring_enter()'s wait.  0, -EINTR, -ETIME. */
 int uring_wait(struct uring *ring, struct uring_pool *pool, unsigned min, nsec_t deadline);
@@ -302,6 +304,8 @@ struct uring_match {
 long uring_cancel(struct uring *ring, const struct uring_match *match);
 /* uring_lock held: a request that waits, by its user_data; NULL. */
 struct uring_request *uring_find_locked(struct uring *ring, uint64_t user_data, unsigned opcode);
+/* Whether a worker is at one that was found. */
+bool uring_is_running(struct uring *ring, const struct uring_match *match);
 void uring_cancel_ring(struct uring *ring);
 void uring_cancel_pool(struct uring_pool *pool);
 
