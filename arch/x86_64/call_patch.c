@@ -31,7 +31,9 @@
  * the status flags, which no compiler keeps over one, and DF, which the ABI has clear.
  *
  * Stubs live in pages of the application half within reach of their sites, mapped read-only and shared by fork, so
- * the parent's and the child's take different places in them.  A place is never given back.
+ * the parent's and the child's take different places in them.  A place is never given back.  Those of the program are
+ * right below its heap, where there is a gap (brk is random): profilers take the first mapping as the program, and
+ * the heap must be able to grow.  Those of a library are below it.
  */
 #include "arch/x86_64/call_patch.h"
 
@@ -363,6 +365,13 @@ static const uint8_t *stub_find(const struct stub_page *page, uintptr_t pc)
     return is_it ? code : NULL;
 }
 
+/* What the stubs for a site are to be below. */
+static uintptr_t stub_limit(const struct vmspace *vm, uintptr_t site)
+{
+    uintptr_t heap = ALIGN_DOWN(vm->brk_start, PAGE_SIZE);
+    return site < heap && is_within_reach(heap, site) ? heap : ALIGN_DOWN(site, PAGE_SIZE);
+}
+
 static uintptr_t stub_make(struct vmspace *vm, const struct call_site *site)
 {
     uintptr_t stub = 0;
@@ -370,7 +379,7 @@ static uintptr_t stub_make(struct vmspace *vm, const struct call_site *site)
         struct stub_page **place = &vm->arch.stubs[i];
         struct stub_page *page = __atomic_load_n(place, __ATOMIC_ACQUIRE);
         if (!page)
-            page = page_make(vm, place, ALIGN_DOWN(site->start, PAGE_SIZE));
+            page = page_make(vm, place, stub_limit(vm, site->start));
         if (!page)
             break;
         stub = stub_in(page, site);
