@@ -33,6 +33,8 @@ struct snapshot {
     uint64_t pending, shared_pending, blocked, ignored, caught;
     int nice, policy, rt_priority, cpu;
     uint64_t affinity;
+    int seccomp_mode;
+    unsigned nseccomp_filters;
 };
 
 static void snapshot_signals(struct snapshot *out, struct process *process, struct thread *thread)
@@ -42,6 +44,8 @@ static void snapshot_signals(struct snapshot *out, struct process *process, stru
     if (thread) {
         out->pending = thread->signals.pending.set;
         out->blocked = thread->signals.blocked;
+        out->seccomp_mode = thread->seccomp.mode;
+        out->nseccomp_filters = thread->seccomp.nfilters;
     }
     for (int signo = 1; process->handlers && signo <= ABI_NSIG; signo++) {
         uint64_t handler = process->handlers->action[signo - 1].handler;
@@ -246,7 +250,8 @@ static void status_signals(struct text *text, struct process *p, const struct sn
     };
     for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
         text_printf(text, "%s:\t%016llx\n", lines[i].name, (unsigned long long)lines[i].set);
-    text_printf(text, "NoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\n", creds->no_new_privs);
+    text_printf(text, "NoNewPrivs:\t%d\nSeccomp:\t%d\nSeccomp_filters:\t%u\n", creds->no_new_privs,
+                s->seccomp_mode, s->nseccomp_filters);
     text_printf(text, "Speculation_Store_Bypass:\tvulnerable\n");
     text_printf(text, "SpeculationIndirectBranch:\talways enabled\n");
 }

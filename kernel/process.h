@@ -171,6 +171,8 @@ void process_unlink(struct process *process);
 void process_release(struct process *process);
 /* The vfork child does not use its parent's memory any more: the parent goes on. */
 void process_end_vfork(struct process *process);
+/* The thread that made the process, or another one of the parent's if it is gone; or NULL.  [t] held. */
+struct thread *process_creator(const struct process *process);
 /* Tells the parent that process is a zombie; true if nobody will wait for it.  [t] held for writing. */
 bool process_tell_parent_exit(struct process *process);
 /* True if no process of the group has a parent in another group of the same session. [t] held */
@@ -182,6 +184,7 @@ void process_group_continue(int pgid);
 __noreturn void process_exit(int wait_status);
 /* exit: the running thread only; the last one ends the process with its status. */
 __noreturn void thread_exit(int code);
+__noreturn void thread_exit_by(int signo); /* the same, as killed by a signal */
 /* Ends what is attached to the process, or to the running thread.  The latter's end, or execve. */
 void process_release_attachments(struct process *process);
 void thread_release_attachments(struct thread *thread);

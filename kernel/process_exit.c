@@ -294,7 +294,7 @@ static bool thread_detach(struct process *process, struct thread *thread)
     if (process->signals.is_stopping && thread->signals.parked_for == process->signals.nstops)
         process->signals.nparked--;
     bool must_tell = !is_last && signal_stop_is_complete(process);
-    if (thread == process->leader && !process->is_exiting)
+    if (is_last && !process->is_exiting)
         process->exit_status = thread->exit_status;
     if (process->is_exiting)
         thread->exit_status = process->exit_status;
@@ -306,17 +306,18 @@ static bool thread_detach(struct process *process, struct thread *thread)
 
     signal_queue_free(&dead);
     release_all(&reaped, &threads);
+    seccomp_leave(thread);
     if (must_tell)
         signal_tell_parent_stopped(process, ABI_CLD_STOPPED);
     wake_all(&process->thread_event);
     return is_last;
 }
 
-void thread_exit(int code)
+static __noreturn void thread_end(int wait_status)
 {
     struct thread *thread = thread_current();
     struct process *process = thread->process;
-    thread->exit_status = (code & 0xff) << 8;
+    thread->exit_status = wait_status;
     if (thread_is_traced(&thread->trace))
         ptrace_exit(READ_ONCE(process->is_exiting) ? process->exit_status : thread->exit_status);
     futex_thread_exit(thread);
@@ -329,6 +330,16 @@ void thread_exit(int code)
     if (thread_detach(process, thread))
         process_finish(process);
     sched_exit();
+}
+
+void thread_exit(int code)
+{
+    thread_end((code & 0xff) << 8);
+}
+
+void thread_exit_by(int signo)
+{
+    thread_end(signo);
 }
 
 /* Sends all threads but the running one on their way out.  signals.lock held. */

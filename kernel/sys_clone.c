@@ -144,6 +144,7 @@ static long thread_clone(const struct clone_request *request)
         goto put_child;
     int event = ptrace_clone_event(request->flags, 0);
     ptrace_inherit(child, event, request->flags);
+    seccomp_inherit(child);
     thread_start(child);
     if (event)
         ptrace_event(event, (unsigned long)tid);
@@ -271,6 +272,7 @@ static long process_clone(const struct clone_request *request)
         goto uninstall;
     int event = ptrace_clone_event(request->flags, request->exit_signal);
     ptrace_inherit(thread, event, request->flags);
+    seccomp_inherit(thread);
     thread_start(thread);
     if (event)
         ptrace_event(event, (unsigned long)pid);

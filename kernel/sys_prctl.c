@@ -7,7 +7,6 @@
 
 #include "abi/errno.h"
 #include "abi/process.h"
-#include "kernel/log.h"
 #include "kernel/process.h"
 #include "kernel/syscall.h"
 #include "kernel/thread.h"
@@ -278,9 +277,9 @@ long sys_prctl(int option, unsigned long a, unsigned long b, unsigned long c, un
         return copy_to_app((void __app *)a, &address, sizeof(address));
     }
     case ABI_PR_GET_SECCOMP:
+        return thread->seccomp.mode;
     case ABI_PR_SET_SECCOMP:
-        log_warning_once("prctl: there is no seccomp here");
-        return -EINVAL;
+        return seccomp_set_mode(a, (const void __app *)b);
     default:
         return prctl_kept(option, a, b, c, d);
     }

@@ -116,16 +116,25 @@ static long call_traced(long nr, const unsigned long reg[6])
     return result;
 }
 
-/* A traced call, or one that the table lacks.  reg lies in the thread's registers, which a tracer may change. */
+static long call_filtered(long nr, const unsigned long reg[6])
+{
+    long result;
+    if (READ_ONCE(thread_current()->flags) & THREAD_FILTERED && !seccomp_allows(&nr, reg, &result))
+        return result;
+    return call_traced(nr, reg);
+}
+
+/* A traced or filtered call, or one that the table lacks.  reg lies in the thread's registers, which a tracer may
+ * change. */
 static __cold long dispatch_slowly(long nr, const unsigned long reg[6])
 {
     const struct thread *thread = thread_current();
     struct regs *regs = arch_thread_regs(thread_current());
     long result;
     if (!(READ_ONCE(thread->flags) & THREAD_CALL_STOPS))
-        result = call_traced(nr, reg);
+        result = call_filtered(nr, reg);
     else if (ptrace_syscall_enter())
-        result = call_traced((int)arch_regs_syscall(regs), reg);
+        result = call_filtered((int)arch_regs_syscall(regs), reg);
     else
         result = arch_regs_result(regs);
     if (READ_ONCE(thread->flags) & THREAD_CALL_STOPS)
@@ -139,8 +148,8 @@ long syscall_dispatch(long nr, const unsigned long reg[6])
     const struct syscall *row = &syscalls[nr & (SYSCALL_MAX - 1)];
     bool is_out = nr & ~(SYSCALL_MAX - 1L), is_absent = !row->call;
     /* One jump instead of three: an emulator pays for jumps, not for arithmetic. */
-    if (unlikely((thread_current()->flags & (THREAD_TRACED | THREAD_CALL_STOPS)) | is_out |
-                 is_absent))
+    const uint32_t slow = THREAD_TRACED | THREAD_CALL_STOPS | THREAD_FILTERED;
+    if (unlikely((thread_current()->flags & slow) | is_out | is_absent))
         return dispatch_slowly(nr, reg);
     long result = row->call(reg);
     return unlikely(must_be_settled(result)) ? have_settled(result) : result;

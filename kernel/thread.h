@@ -11,6 +11,7 @@
 #include "kernel/process_time.h"
 #include "kernel/ptrace.h"
 #include "kernel/sched.h"
+#include "kernel/seccomp.h"
 #include "kernel/signal.h"
 #include "kernel/timer.h"
 #include "lib/list.h"
@@ -75,6 +76,7 @@ struct thread {
 
     struct thread_signals signals;   /* kernel/signal.h */
     struct thread_trace trace;       /* kernel/ptrace.h */
+    struct thread_seccomp seccomp;   /* kernel/seccomp.h */
     uintptr_t clear_child_tid;       /* [o] set_tid_address */
     uintptr_t robust_list;           /* [o] */
     struct list pi_held;             /* futex: contended PI locks this thread owns */
@@ -116,6 +118,7 @@ struct thread {
 #define THREAD_TRACED     0x200u /* strace lines; the entry code compares it with call numbers */
 #define THREAD_CALL_STOPS                                                                          \
     0x400u /* ptrace: its tracer is told of calls, or steps; compared likewise */
+#define THREAD_FILTERED 0x800u /* seccomp; compared likewise */
 
 static inline struct thread *thread_current(void)
 {

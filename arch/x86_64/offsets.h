@@ -14,7 +14,7 @@
 #define THREAD_FLAGS            28
 #define THREAD_PROCESS          32
 #define THREAD_TID              40
-#define THREAD_TRACED_FLAG      0x600
+#define THREAD_TRACED_FLAG      0xe00
 #define THREAD_WORK_SIGNAL_FLAG 1
 
 #define PROCESS_PID 4
