@@ -35,7 +35,6 @@ struct wait_request {
     struct thread *reaped_thread;
 };
 
-/* A clone child: one that does not send SIGCHLD when it ends. */
 /* The process whose thread traces the leader of child, or NULL.  [t] held. */
 static const struct process *tracer_of(const struct process *child)
 {
@@ -65,7 +64,8 @@ static bool child_matches(const struct wait_request *request, const struct proce
     default:
         break;
     }
-    return kind_matches(request, child);
+    return kind_matches(request, child) &&
+           (!(request->options & ABI_WNOTHREAD) || process_creator(child) == thread_current());
 }
 
 static void answer_fill(struct wait_request *request, struct process *child, int status, int code,
@@ -142,6 +142,8 @@ static bool stop_take(struct wait_request *request, struct process *child)
 
 static bool tracee_matches(const struct wait_request *request, const struct thread *thread)
 {
+    if (request->options & ABI_WNOTHREAD && thread->trace.tracer != thread_current())
+        return false;
     if (request->kind == ABI_P_PID)
         return thread->tid == request->id;
     return request->kind != ABI_P_PGID || thread->process->pgid == request->id;

@@ -60,12 +60,14 @@ void ptrace_tell_tracer(struct thread *thread, int code, int status)
 /* ---- Beginning ---------------------------------------------------------------- */
 
 /* [ts] held. */
-static void link_locked(struct thread *thread, struct thread *tracer, bool seize, unsigned options)
+static void link_locked(struct thread *thread, struct thread *tracer, bool seize, unsigned options,
+                        bool is_privileged)
 {
     struct thread_trace *trace = &thread->trace;
     WRITE_ONCE(trace->tracer, tracer);
     trace->is_seized = seize;
     trace->options = options;
+    trace->is_privileged = is_privileged;
     list_push_back(&tracer->process->tracees, &trace->node);
 }
 
@@ -101,7 +103,7 @@ int ptrace_attach(struct thread *thread, bool seize, unsigned options)
     unsigned long flags = spin_lock_irq(&process->signals.lock);
     int err = thread->trace.tracer || READ_ONCE(thread->flags) & THREAD_EXITING ? -EPERM : 0;
     if (!err) {
-        link_locked(thread, self, seize, options);
+        link_locked(thread, self, seize, options, process_is_capable(ABI_CAP_SYS_PTRACE));
         is_waited_for = begin_stopped(thread);
     }
     spin_unlock_irq(&process->signals.lock, flags);
@@ -114,8 +116,7 @@ int ptrace_attach(struct thread *thread, bool seize, unsigned options)
     return err;
 }
 
-/* The thread that made the process, or another one of the parent's if it is gone.  [t] held. */
-static struct thread *creator_of(const struct process *process)
+struct thread *process_creator(const struct process *process)
 {
     const struct process *parent = process->parent;
     struct thread *thread, *any = NULL;
@@ -138,12 +139,12 @@ int ptrace_traceme(void)
     int err = 0;
 
     write_lock(&process_table_lock);
-    struct thread *tracer = creator_of(self->process);
+    struct thread *tracer = process_creator(self->process);
     unsigned long flags = spin_lock_irq(&shared->lock);
     if (self->trace.tracer)
         err = -EPERM;
     else if (tracer)
-        link_locked(self, tracer, false, 0);
+        link_locked(self, tracer, false, 0, process_is_capable(ABI_CAP_SYS_PTRACE));
     spin_unlock_irq(&shared->lock, flags);
     write_unlock(&process_table_lock);
     return err;
@@ -172,7 +173,7 @@ void ptrace_inherit(struct thread *child, int event, uint64_t clone_flags)
     struct thread *tracer = own->tracer;
     unsigned long flags = spin_lock_irq(&shared->lock);
     if (tracer && !child->trace.tracer) {
-        link_locked(child, tracer, own->is_seized, own->options);
+        link_locked(child, tracer, own->is_seized, own->options, own->is_privileged);
         if (own->is_seized)
             child->trace.must_trap = true;
         else

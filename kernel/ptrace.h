@@ -23,6 +23,8 @@ struct thread_trace {
     bool must_trap;           /* [s] it is to stop once: PTRACE_INTERRUPT, attached while stopped */
     bool must_notify;         /* [s] seized: job control did something; it stops to tell */
     bool must_skip_calls;     /* [s] PTRACE_SYSEMU */
+    bool is_privileged;       /* [ts] who began it had CAP_SYS_PTRACE: execve may gain */
+    bool is_answered;         /* [s] code is the tracer's signal, not what the stop had to say */
     bool is_dead;             /* [t] a thread (not the leader) that ended and was not waited for */
     int code;                 /* [s] stopped: what wait reports, then the signal to go on with */
     unsigned long message;    /* [s] PTRACE_GETEVENTMSG */

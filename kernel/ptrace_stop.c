@@ -38,6 +38,7 @@ static bool stop_begin(struct thread *thread, const struct stop *stop)
     bool is_stopping = trace->tracer && (stop->is_last || !must_leave(thread));
     if (is_stopping) {
         trace->code = stop->code;
+        trace->is_answered = false;
         trace->message = stop->message;
         trace->info = stop->info;
         trace->must_trap = false; /* this one will do */
@@ -181,7 +182,7 @@ static void call_stop(unsigned long message)
     int code = ABI_SIGTRAP | (is_good ? 0x80 : 0);
     int signo = trace_notify(ABI_SIGTRAP, code, ABI_CLD_TRAPPED, message, false);
     struct abi_siginfo info = { .si_code = ABI_SI_KERNEL };
-    if (signo > 0 && signo <= ABI_NSIG && signo != code)
+    if (signo > 0 && READ_ONCE(thread->trace.is_answered))
         (void)signal_send_thread(thread, signo, &info);
 }
 

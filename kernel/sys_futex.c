@@ -4,7 +4,6 @@
  *
  * A wait with a time is restarted by restart_syscall(2) with the deadline it had, and only if no handler ran.
  */
-#include "abi/capability.h"
 #include "abi/errno.h"
 #include "abi/futex.h"
 #include "abi/time.h"
@@ -12,6 +11,7 @@
 #include "kernel/futex.h"
 #include "kernel/mm/heap.h"
 #include "kernel/process.h"
+#include "kernel/ptrace.h"
 #include "kernel/syscall.h"
 #include "kernel/usercopy.h"
 
@@ -216,13 +216,6 @@ long sys_set_robust_list(unsigned long head, size_t size)
 }
 
 /* Of another thread: as for ptrace, the same user or CAP_SYS_PTRACE. */
-static bool may_inspect(const struct thread *thread)
-{
-    return thread->process == process_current() ||
-           thread->process->creds.uid == process_current()->creds.euid ||
-           process_is_capable(ABI_CAP_SYS_PTRACE);
-}
-
 long sys_get_robust_list(int pid, void __app *head, void __app *size)
 {
     const uint64_t len = sizeof(struct abi_robust_list_head);
@@ -231,7 +224,7 @@ long sys_get_robust_list(int pid, void __app *head, void __app *size)
     if (!thread)
         return -ESRCH;
     uint64_t list = READ_ONCE(thread->robust_list);
-    bool allowed = may_inspect(thread);
+    bool allowed = ptrace_may_access(thread->process);
     thread_put(thread);
     if (!allowed)
         return -EPERM;

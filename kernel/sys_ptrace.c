@@ -258,6 +258,7 @@ static long resume(struct thread *thread, enum trace_resume how, unsigned long s
         else
             __atomic_fetch_or(&thread->flags, THREAD_CALL_STOPS, __ATOMIC_RELAXED);
         arch_trace_step(thread, is_step);
+        thread->trace.is_answered = true;
         ptrace_resume_locked(thread, (int)signo);
     }
     spin_unlock_irq(&shared->lock, flags);
@@ -272,6 +273,7 @@ static long detach(struct thread *thread, unsigned long signo)
     write_lock(&process_table_lock);
     unsigned long flags = spin_lock_irq(&shared->lock);
     thread->trace.code = (int)signo;
+    thread->trace.is_answered = true;
     thread->trace.must_skip_calls = false;
     spin_unlock_irq(&shared->lock, flags);
     ptrace_unlink(thread);

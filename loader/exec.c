@@ -83,12 +83,17 @@ static void identity_apply(const struct exec *exec, struct credentials *creds)
         exec->euid != creds->euid || !creds_is_in_group(creds, creds->fsgid, exec->egid);
     uint64_t permitted = is_root ? creds->cap_inheritable | creds->cap_bounding : 0;
     bool has_gained = permitted & ~creds->cap_permitted;
+    const struct thread_trace *trace = &thread_current()->trace;
+    /* Whoever traces it could do with the new rights what it likes. */
+    bool is_watched = thread_is_traced(trace) && !trace->is_privileged;
 
     creds->euid = exec->euid;
     creds->egid = exec->egid;
-    if (creds->no_new_privs && (is_set_id || has_gained)) {
-        creds->euid = creds->uid;
-        creds->egid = creds->gid;
+    if ((creds->no_new_privs || is_watched) && (is_set_id || has_gained)) {
+        if (creds->no_new_privs || !(creds->cap_effective & 1ULL << ABI_CAP_SETUID)) {
+            creds->euid = creds->uid;
+            creds->egid = creds->gid;
+        }
         permitted &= creds->cap_permitted;
     }
     creds->suid = creds->fsuid = creds->euid;

@@ -546,6 +546,45 @@ static void test_threads(void)
     show("process", status);
 }
 
+/* ---- A signal that is the stop's own ------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t ntraps;
+
+static void count_trap(int number)
+{
+    (void)number;
+    ntraps++;
+}
+
+static void trap_body(void)
+{
+    signal(SIGTRAP, count_trap);
+    syscall(SYS_getppid);
+    syscall(SYS_getuid);
+    _exit(ntraps);
+}
+
+/* Without TRACESYSGOOD a call's stop says SIGTRAP; to go on with that is to send it. */
+static void test_own_signal(void)
+{
+    pid_t pid = traced_child(trap_body);
+    siginfo_t info;
+    int status, nstops = 0;
+
+    CHECK(ptrace(PTRACE_SYSCALL, pid, 0, 0) == 0);
+    while (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status) && nstops++ < 50) {
+        struct user_regs_struct regs;
+        CHECK(ptrace(PTRACE_GETSIGINFO, pid, 0, &info) == 0);
+        CHECK(ptrace(PTRACE_GETREGS, pid, 0, &regs) == 0);
+        bool is_signal = info.si_code != SIGTRAP;
+        bool must_send = !is_signal && regs.orig_rax == SYS_getppid && (long)regs.rax >= 0;
+        printf("stopped %#x code %d call %lld\n", status >> 8, info.si_code,
+               is_signal ? -1 : (long long)regs.orig_rax);
+        CHECK(ptrace(PTRACE_SYSCALL, pid, 0, is_signal || must_send ? SIGTRAP : 0) == 0);
+    }
+    show("trapped", status);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 0 && strcmp(argv[0], "true") == 0)
@@ -564,5 +603,6 @@ int main(int argc, char **argv)
     tracer_dies(PTRACE_O_EXITKILL);
     test_not_the_parent();
     test_threads();
+    test_own_signal();
     return check_end();
 }

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What being traced means for rights: a set-user-id program gains nothing under a tracer that had none, and who may not
+ * trace may not look.  And whose children wait4 waits for: __WNOTHREAD.
+ * test: flags=-pthread
+ */
+#include "check.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#define NOBODY 65534
+
+/* ---- Set-user-id ---------------------------------------------------------------------- */
+
+static int show_identity(void)
+{
+    char line[256];
+    FILE *status = fopen("/proc/self/status", "r");
+
+    printf("user %d %d group %d %d\n", getuid(), geteuid(), getgid(), getegid());
+    while (status && fgets(line, sizeof(line), status))
+        if (!strncmp(line, "CapEff", 6))
+            fputs(strtoull(line + 7, NULL, 16) ? "capable\n" : "not capable\n", stdout);
+    fflush(stdout);
+    return 0;
+}
+
+static void copy_self(const char *to)
+{
+    char buffer[65536];
+    ssize_t n;
+    int from = open("/proc/self/exe", O_RDONLY), fd = open(to, O_WRONLY | O_CREAT | O_TRUNC, 0755);
+
+    NEED(from >= 0 && fd >= 0);
+    while ((n = read(from, buffer, sizeof(buffer))) > 0)
+        CHECK(write(fd, buffer, (size_t)n) == n);
+    CHECK(fchmod(fd, 06755) == 0 && close(fd) == 0 && close(from) == 0);
+}
+
+static void execute(bool is_traced)
+{
+    char *argv[] = { "show", "show", NULL };
+
+    if (is_traced)
+        CHECK(ptrace(PTRACE_TRACEME, 0, 0, 0) == 0);
+    execv("./setuid", argv);
+    CHECK(!"execv");
+    _exit(1);
+}
+
+/* The tracer is who starts it: as root, or after giving that up. */
+static void run(const char *what, bool is_traced, bool is_root)
+{
+    int status = 0;
+
+    printf("%s\n", what);
+    fflush(stdout);
+    pid_t tracer = fork();
+    if (tracer == 0) {
+        if (!is_root)
+            CHECK(setresgid(NOBODY, NOBODY, NOBODY) == 0 && setresuid(NOBODY, NOBODY, NOBODY) == 0);
+        pid_t pid = fork();
+        if (pid == 0)
+            execute(is_traced);
+        while (waitpid(pid, &status, 0) == pid && WIFSTOPPED(status))
+            CHECK(ptrace(PTRACE_CONT, pid, 0, 0) == 0);
+        CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        _exit(check_failures != 0);
+    }
+    CHECK(waitpid(tracer, &status, 0) == tracer && status == 0);
+}
+
+static void test_set_user_id(void)
+{
+    NEED(chmod(".", 0755) == 0);
+    copy_self("setuid");
+    run("nobody, not traced", false, false);
+    run("nobody, traced", true, false);
+    run("root, traced", true, true);
+    CHECK(unlink("setuid") == 0);
+}
+
+/* ---- Looking --------------------------------------------------------------------------------- */
+
+static void test_robust_list(void)
+{
+    pid_t parent = getpid();
+    int status;
+    void *head;
+    size_t size;
+
+    pid_t pid = fork();
+    if (pid == 0) {
+        CHECK(syscall(SYS_get_robust_list, parent, &head, &size) == 0);
+        /* The effective user is the other's, but that is not enough. */
+        CHECK(setresuid(NOBODY, NOBODY, NOBODY) == 0);
+        CHECK_ERRNO(syscall(SYS_get_robust_list, parent, &head, &size), EPERM);
+        CHECK(syscall(SYS_get_robust_list, 0, &head, &size) == 0);
+        _exit(check_failures != 0);
+    }
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+/* ---- Waiting ------------------------------------------------------------------------------------ */
+
+static pthread_barrier_t barrier;
+static volatile pid_t child;
+
+static void *fork_and_wait(void *arg)
+{
+    int status;
+
+    child = fork();
+    if (child == 0)
+        _exit(3);
+    pthread_barrier_wait(&barrier); /* the child is there */
+    pthread_barrier_wait(&barrier); /* the main thread has tried */
+    CHECK(waitpid(-1, &status, __WNOTHREAD) == child && WEXITSTATUS(status) == 3);
+    child = fork();
+    if (child == 0)
+        _exit(4);
+    return arg;
+}
+
+static void test_own_children(void)
+{
+    pthread_t thread;
+    siginfo_t info;
+    int status;
+
+    pthread_barrier_init(&barrier, NULL, 2);
+    NEED(pthread_create(&thread, NULL, fork_and_wait, NULL) == 0);
+    pthread_barrier_wait(&barrier);
+    CHECK_ERRNO(waitpid(-1, &status, __WNOTHREAD), ECHILD);
+    CHECK_ERRNO(waitpid(child, &status, __WNOTHREAD), ECHILD);
+    CHECK_ERRNO(waitid(P_ALL, 0, &info, WEXITED | WNOHANG | __WNOTHREAD), ECHILD);
+    CHECK(waitid(P_PID, (id_t)child, &info, WEXITED | WNOWAIT) == 0 && info.si_pid == child);
+    pthread_barrier_wait(&barrier);
+    CHECK(pthread_join(thread, NULL) == 0);
+    /* Its thread has ended: the child is another one's. */
+    CHECK(waitpid(child, &status, __WNOTHREAD) == child && WEXITSTATUS(status) == 4);
+}
+
+int main(int argc, char **argv)
+{
+    (void)argv;
+    if (argc > 1)
+        return show_identity();
+    test_set_user_id();
+    test_robust_list();
+    test_own_children();
+    return check_end();
+}
