@@ -68,6 +68,7 @@
 #define ABI_SO_DOMAIN           39
 #define ABI_SO_RXQ_OVFL         40
 #define ABI_SO_NOFCS            43
+#define ABI_SO_LOCK_FILTER      44
 #define ABI_SO_BUSY_POLL        46
 #define ABI_SO_INCOMING_CPU     49
 #define ABI_SO_INCOMING_NAPI_ID 56

@@ -20,6 +20,7 @@
 #include "net/message.h"
 #include "net/net.h"
 #include "net/netdev.h"
+#include "net/socket_filter.h"
 
 void datagram_queue_init(struct datagram_queue *queue)
 {
@@ -51,13 +52,14 @@ static void read_header(struct datagram *datagram)
 }
 
 void datagram_queue_push(struct inet_socket *inet, struct datagram_queue *queue, struct pbuf *p,
-                         const ip_addr_t *source, uint16_t port)
+                         size_t header, const ip_addr_t *source, uint16_t port)
 {
     size_t charge = chain_size(p);
     struct datagram *datagram = NULL;
 
     assert_held(&net_lock);
-    if (queue->charge == 0 || queue->charge + charge <= inet->base.receive_buffer)
+    if (socket_filter_cut(&inet->base, p, header) &&
+        (queue->charge == 0 || queue->charge + charge <= inet->base.receive_buffer))
         datagram = kmalloc(sizeof(*datagram), ALLOC_ATOMIC);
     if (!datagram) {
         pbuf_free(p);

@@ -26,9 +26,10 @@ struct datagram_queue {
 };
 
 void datagram_queue_init(struct datagram_queue *queue);
-/* From lwIP's receive callback: takes p over and keeps it, or drops it if the queue is full. */
+/* From lwIP's receive callback: takes p over and keeps it, or drops it if the queue is full or the socket's filter says
+ * so, which sees header bytes in front of p, too. */
 void datagram_queue_push(struct inet_socket *inet, struct datagram_queue *queue, struct pbuf *p,
-                         const ip_addr_t *source, uint16_t port);
+                         size_t header, const ip_addr_t *source, uint16_t port);
 /* recvmsg(2). */
 long datagram_queue_receive(struct inet_socket *inet, struct datagram_queue *queue,
                             struct message *message);

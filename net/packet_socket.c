@@ -6,7 +6,7 @@
  * Loopback carries no Ethernet header; one of zeros stands in front of its packets here.  As with
  * datagrams, the first of the queue is copied out under read_lock only: arrivals go to the other end.
  *
- * Frames are not filtered and not mapped (SO_ATTACH_FILTER, PACKET_RX_RING): libpcap does without.
+ * Frames are not mapped (PACKET_RX_RING): libpcap does without.
  */
 #include <string.h>
 
@@ -26,6 +26,7 @@
 #include "net/net.h"
 #include "net/netdev.h"
 #include "net/packet_tap.h"
+#include "net/socket_filter.h"
 
 #define HEADER_LEN   14u /* Ethernet */
 #define ETHERTYPE_AT 12u
@@ -107,24 +108,47 @@ static bool wants(const struct packet_socket *sock, const struct abi_sockaddr_ll
            (sock->protocol == source->sll_protocol && source->sll_pkttype != ABI_PACKET_OUTGOING);
 }
 
+static struct packet *packet_make(const uint8_t *header, const struct pbuf *p, size_t skip)
+{
+    size_t len = HEADER_LEN + p->tot_len - skip;
+    struct packet *packet = kmalloc(sizeof(*packet) + len, ALLOC_ATOMIC);
+
+    if (!packet)
+        return NULL;
+    packet->len = len;
+    memcpy(packet->data, header, HEADER_LEN);
+    pbuf_copy_partial(p, packet->data + HEADER_LEN, (u16_t)(len - HEADER_LEN), (u16_t)skip);
+    return packet;
+}
+
+/* Cuts the packet to what the filter leaves of it; false: nothing.  It sees what the application would. */
+static bool pass(const struct packet_socket *sock, struct packet *packet)
+{
+    size_t hidden = sock->base.type == ABI_SOCK_DGRAM ? HEADER_LEN : 0;
+    size_t kept = socket_filter_run(&sock->base, packet->data + hidden, packet->len - hidden);
+
+    packet->len = hidden + kept;
+    return kept != 0 || !sock->base.filter;
+}
+
 static void push(struct packet_socket *sock, const struct abi_sockaddr_ll *source,
                  const uint8_t *header, const struct pbuf *p, size_t skip)
 {
-    size_t len = HEADER_LEN + p->tot_len - skip, charge = sizeof(struct packet) + len;
-    struct packet *packet = NULL;
+    struct packet *packet = packet_make(header, p, skip);
 
+    if (packet && !pass(sock, packet)) {
+        kfree(packet);
+        return;
+    }
+    size_t charge = packet ? sizeof(*packet) + packet->len : 0;
     sock->nseen++;
-    if (sock->charge == 0 || sock->charge + charge <= sock->base.receive_buffer)
-        packet = kmalloc(charge, ALLOC_ATOMIC);
-    if (!packet) {
+    if (!packet || (sock->charge && sock->charge + charge > sock->base.receive_buffer)) {
         sock->ndrop++;
+        kfree(packet);
         return;
     }
     packet->source = *source;
     packet->time = clock_realtime();
-    packet->len = len;
-    memcpy(packet->data, header, HEADER_LEN);
-    pbuf_copy_partial(p, packet->data + HEADER_LEN, (u16_t)(len - HEADER_LEN), (u16_t)skip);
     sock->charge += charge;
     list_push_back(&sock->queue, &packet->node);
     __atomic_fetch_add(&sock->count, 1, __ATOMIC_RELEASE);
@@ -440,6 +464,7 @@ static const struct socket_ops packet_ops = {
     .set_option = packet_set_option,
     .get_option = packet_get_option,
     .ioctl = packet_ioctl,
+    .has_filter = true,
     .close = packet_close,
     .destroy = packet_destroy,
 };

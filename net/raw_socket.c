@@ -66,7 +66,7 @@ static u8_t on_received(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip
         return 0;
     if (raw->is_ping || raw->inet.base.family == ABI_AF_INET6)
         pbuf_remove_header(copy, skip);
-    datagram_queue_push(&raw->inet, &raw->queue, copy, source,
+    datagram_queue_push(&raw->inet, &raw->queue, copy, 0, source,
                         raw->inet.base.family == ABI_AF_INET6 && !raw->is_ping
                             ? (u16_t)raw->inet.base.protocol
                             : 0);
@@ -333,6 +333,7 @@ static const struct socket_ops raw_socket_ops = {
     .set_option = raw_socket_set_option,
     .get_option = inet_get_option,
     .ioctl = raw_socket_ioctl,
+    .has_filter = true,
     .close = raw_socket_close,
     .destroy = raw_socket_destroy,
 };

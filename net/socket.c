@@ -18,6 +18,7 @@
 #include "net/message.h"
 #include "net/net.h"
 #include "net/net_ioctl.h"
+#include "net/socket_filter.h"
 
 static struct list wakes = LIST_INIT(wakes); /* [n] sockets with wake_events */
 static uint64_t next_id = 1;                 /* [a] */
@@ -67,6 +68,7 @@ void socket_put(struct socket *sock)
 void socket_teardown(struct socket *sock)
 {
     poll_head_fini(&sock->poll);
+    socket_filter_free(sock);
 }
 
 /* ---- Wake-ups --------------------------------------------------------------------- */

@@ -18,6 +18,7 @@
 #include "kernel/wait.h"
 #include "lib/list.h"
 
+struct abi_sock_filter;
 struct message;
 struct socket;
 
@@ -57,6 +58,7 @@ struct socket_ops {
     long (*ioctl)(struct socket *sock, unsigned command, unsigned long arg); /* -ENOTTY */
     int (*deliver)(struct socket *sock, const void *data,
                    size_t size); /* file_ops.deliver; may be NULL */
+    bool has_filter;             /* arrivals go by sock->filter */
     /* The descriptor is gone: end what goes on.  References may remain. */
     void (*close)(struct socket *sock);
     /* The last reference is gone. */
@@ -96,6 +98,8 @@ struct socket {
     bool dont_route, want_drops, no_checksum; /* [w] stored: without effect here */
     bool is_listening;                        /* [a] SO_ACCEPTCONN */
     int priority, mark;                       /* [w] stored */
+    bool is_filter_locked;                    /* [n] */
+    struct abi_sock_filter *filter;           /* [n] of arrivals: net/socket_filter.h */
     struct abi_linger linger;                 /* [w] */
     struct abi_ucred owner;                   /* [i] who made it */
     struct abi_ucred peer;                    /* SO_PEERCRED, set when connected */

@@ -11,6 +11,7 @@
 #include "abi/time.h"
 #include "kernel/process.h"
 #include "net/socket.h"
+#include "net/socket_filter.h"
 
 #define SEND_BUFFER_MIN    4608u
 #define RECEIVE_BUFFER_MIN 2304u
@@ -144,6 +145,20 @@ static int set_int_option(struct socket *sock, int name, int value)
     }
 }
 
+static int set_filter(struct socket *sock, int name, const void *value, unsigned len)
+{
+    int number;
+
+    if (!sock->ops->has_filter)
+        return -ENOPROTOOPT;
+    if (name == ABI_SO_ATTACH_FILTER)
+        return socket_filter_attach(sock, value, len);
+    if (name == ABI_SO_DETACH_FILTER)
+        return socket_filter_detach(sock);
+    int err = option_int(value, len, &number);
+    return err ? err : socket_filter_lock(sock, number);
+}
+
 int socket_set_option(struct socket *sock, int name, const void *value, unsigned len)
 {
     int number;
@@ -164,6 +179,10 @@ int socket_set_option(struct socket *sock, int name, const void *value, unsigned
         return set_timeout(&sock->send_timeout, value, len);
     case ABI_SO_LINGER:
         return set_linger(sock, value, len);
+    case ABI_SO_ATTACH_FILTER:
+    case ABI_SO_DETACH_FILTER:
+    case ABI_SO_LOCK_FILTER:
+        return set_filter(sock, name, value, len);
     case ABI_SO_TYPE:
     case ABI_SO_PROTOCOL:
     case ABI_SO_DOMAIN:
@@ -228,6 +247,9 @@ static int get_int_option(struct socket *sock, int name, int *value)
         return 0;
     case ABI_SO_SNDLOWAT:
         *value = 1;
+        return 0;
+    case ABI_SO_LOCK_FILTER:
+        *value = sock->is_filter_locked;
         return 0;
     case ABI_SO_PRIORITY:
         *value = sock->priority;

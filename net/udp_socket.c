@@ -52,7 +52,7 @@ static void on_received(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip
         pbuf_free(p);
         return;
     }
-    datagram_queue_push(&udp->inet, &udp->queue, p, source, port);
+    datagram_queue_push(&udp->inet, &udp->queue, p, UDP_HLEN, source, port);
 }
 
 /* ---- bind, connect --------------------------------------------------------------------------- */
@@ -414,6 +414,7 @@ static const struct socket_ops udp_socket_ops = {
     .get_option = udp_socket_get_option,
     .option_changed = udp_socket_option_changed,
     .ioctl = udp_socket_ioctl,
+    .has_filter = true,
     .close = udp_socket_close,
     .destroy = udp_socket_destroy,
 };
