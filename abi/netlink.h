@@ -11,6 +11,7 @@ struct abi_sockaddr_nl {
 };
 
 #define ABI_NETLINK_ROUTE          0
+#define ABI_NETLINK_SOCK_DIAG      4
 #define ABI_NETLINK_KOBJECT_UEVENT 15
 
 struct abi_nlmsghdr {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Netlink sockets (netlink(7)), for the family NETLINK_ROUTE.
+ * Netlink sockets (netlink(7)), for the families NETLINK_ROUTE and NETLINK_SOCK_DIAG.
  *
  * send() works the requests off and puts the answers into the queue of the same socket; recv()
  * takes them from there, one datagram a call.  Groups may be joined; nothing is announced to them.
@@ -46,13 +46,13 @@ static struct netlink_socket *netlink_of(struct socket *sock)
 
 /* ---- Ports ---------------------------------------------------------------------------- */
 
-static bool is_port_taken(uint32_t port)
+static bool is_port_taken(const struct netlink_socket *netlink, uint32_t port)
 {
     struct netlink_socket *other;
 
     assert_held(&netlink_lock);
     list_for_each (other, &sockets, node) {
-        if (other->port == port && other->base.protocol == ABI_NETLINK_ROUTE)
+        if (other->port == port && other->base.protocol == netlink->base.protocol)
             return true;
     }
     return false;
@@ -67,10 +67,10 @@ static int take_port(struct netlink_socket *netlink, uint32_t wanted)
     spin_lock(&netlink_lock);
     if (netlink->port) {
         err = wanted && wanted != netlink->port ? -EINVAL : 0;
-    } else if (wanted && is_port_taken(wanted)) {
+    } else if (wanted && is_port_taken(netlink, wanted)) {
         err = -EADDRINUSE;
     } else {
-        for (uint32_t next = (uint32_t)-4097; is_port_taken(port); next--)
+        for (uint32_t next = (uint32_t)-4097; is_port_taken(netlink, port); next--)
             port = next; /* as Linux: "negative" numbers, which no process has */
         netlink->port = port;
     }
@@ -233,7 +233,9 @@ static void answer(struct netlink_writer *writer, const struct abi_nlmsghdr *req
     writer->len = 0;
     writer->seq = request->nlmsg_seq;
     writer->is_multi = is_dump;
-    if (request->nlmsg_type >= ABI_RTM_NEWLINK && request->nlmsg_type <= ABI_RTM_MAX)
+    if (writer->sock->base.protocol == ABI_NETLINK_SOCK_DIAG)
+        err = sock_diag_answer(writer, request);
+    else if (request->nlmsg_type >= ABI_RTM_NEWLINK && request->nlmsg_type <= ABI_RTM_MAX)
         err = rtnetlink_answer(writer, request);
     if (!err && is_dump)
         write_done(writer);
@@ -437,7 +439,7 @@ int netlink_create(int family, int type, int protocol, struct socket **out)
 {
     if (type != ABI_SOCK_RAW && type != ABI_SOCK_DGRAM)
         return -ESOCKTNOSUPPORT;
-    if (protocol != ABI_NETLINK_ROUTE)
+    if (protocol != ABI_NETLINK_ROUTE && protocol != ABI_NETLINK_SOCK_DIAG)
         return -EPROTONOSUPPORT;
     struct netlink_socket *netlink = kzalloc(sizeof(*netlink), ALLOC_WAIT);
     if (!netlink)

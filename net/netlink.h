@@ -29,3 +29,5 @@ void netlink_end(struct netlink_writer *writer);
 
 /* net/rtnetlink.c: answers one request of NETLINK_ROUTE; 0 or -errno, which the caller reports. */
 int rtnetlink_answer(struct netlink_writer *writer, const struct abi_nlmsghdr *request);
+/* net/sock_diag.c: the same for NETLINK_SOCK_DIAG. */
+int sock_diag_answer(struct netlink_writer *writer, const struct abi_nlmsghdr *header);

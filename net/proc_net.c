@@ -19,13 +19,11 @@
 #include "lib/format.h"
 #include "lwip/etharp.h"
 #include "lwip/netif.h"
-#include "lwip/priv/tcp_priv.h"
-#include "lwip/udp.h"
 #include "net/address.h"
 #include "net/interface.h"
 #include "net/net.h"
 #include "net/netdev.h"
-#include "net/tcp_socket.h"
+#include "net/socket_list.h"
 
 #define INTERFACES_MAX 32
 
@@ -236,128 +234,6 @@ static int show_arp(struct text *text)
 
 /* ---- Sockets --------------------------------------------------------------------------------- */
 
-struct socket_row {
-    ip_addr_t local, remote;
-    uint16_t local_port, remote_port;
-    uint8_t state;
-    size_t unsent, unread;
-    uint32_t uid;
-    uint64_t inode;
-};
-
-/* A list being collected: count goes on beyond max, so that a larger one can be tried. */
-struct socket_list {
-    struct socket_row *rows;
-    size_t count, max;
-    bool is_v6;
-};
-
-static struct socket_row *next_row(struct socket_list *list, const ip_addr_t *local)
-{
-    static struct socket_row scratch; /* net_lock is held */
-
-    if (IP_IS_V4_VAL(*local) == list->is_v6)
-        return NULL;
-    if (list->count++ >= list->max)
-        return &scratch;
-    struct socket_row *row = &list->rows[list->count - 1];
-    *row = (struct socket_row){ .local = *local };
-    return row;
-}
-
-static void fill_owner(struct socket_row *row, const struct socket *sock)
-{
-    row->uid = sock->owner.uid;
-    row->inode = sock->id;
-}
-
-static void list_tcp_pcb(struct socket_list *list, const struct tcp_pcb *pcb)
-{
-    struct socket_row *row = next_row(list, &pcb->local_ip);
-    const struct tcp_socket *tcp = pcb->state == SYN_RCVD ? NULL : pcb->callback_arg;
-
-    if (!row)
-        return;
-    row->remote = pcb->remote_ip;
-    row->local_port = pcb->local_port;
-    row->remote_port = pcb->remote_port;
-    row->state = tcp_option_state(pcb->state);
-    row->unsent = TCP_SND_BUF - pcb->snd_buf;
-    if (tcp) {
-        row->unread = tcp->received;
-        fill_owner(row, &tcp->inet.base);
-    }
-}
-
-static void list_tcp_listener(struct socket_list *list, const struct tcp_pcb_listen *pcb)
-{
-    const struct tcp_listener *listener = pcb->callback_arg;
-    struct socket_row *row = next_row(list, &pcb->local_ip);
-    if (!row)
-        return;
-    const struct tcp_socket *tcp = list_first(&listener->members, struct tcp_socket, member_node);
-    row->remote = list->is_v6 ? *IP6_ADDR_ANY : *IP4_ADDR_ANY;
-    row->local_port = pcb->local_port;
-    row->state = ABI_TCP_LISTEN;
-    row->unread = tcp->naccept;
-    row->unsent = tcp->backlog;
-    fill_owner(row, &tcp->inet.base);
-}
-
-static void list_tcp(struct socket_list *list)
-{
-    for (const struct tcp_pcb_listen *pcb = tcp_listen_pcbs.listen_pcbs; pcb; pcb = pcb->next)
-        list_tcp_listener(list, pcb);
-    for (const struct tcp_pcb *pcb = tcp_active_pcbs; pcb; pcb = pcb->next)
-        list_tcp_pcb(list, pcb);
-    for (const struct tcp_pcb *pcb = tcp_tw_pcbs; pcb; pcb = pcb->next)
-        list_tcp_pcb(list, pcb);
-}
-
-static void list_datagram(struct socket_list *list, bool is_lite)
-{
-    for (const struct udp_pcb *pcb = udp_pcbs; pcb; pcb = pcb->next) {
-        if (((pcb->flags & UDP_FLAGS_UDPLITE) != 0) != is_lite)
-            continue;
-        const struct inet_socket *inet = pcb->recv_arg;
-        struct socket_row *row = pcb->local_port && inet ? next_row(list, &pcb->local_ip) : NULL;
-        if (!row)
-            continue;
-        row->remote = inet->remote;
-        row->local_port = pcb->local_port;
-        row->remote_port = inet->remote_port;
-        row->state = inet->is_connected ? ABI_TCP_ESTABLISHED : ABI_TCP_CLOSE;
-        fill_owner(row, &inet->base);
-    }
-}
-
-static void list_udp(struct socket_list *list)
-{
-    list_datagram(list, false);
-}
-
-static void list_udplite(struct socket_list *list)
-{
-    list_datagram(list, true);
-}
-
-/* The rows, in *list; -ENOMEM. */
-static int collect(struct socket_list *list, void (*walk)(struct socket_list *list))
-{
-    for (list->max = 64;; list->max = list->count + 64) {
-        list->count = 0;
-        list->rows = kcalloc(list->max, sizeof(*list->rows), ALLOC_WAIT);
-        if (!list->rows)
-            return -ENOMEM;
-        net_begin();
-        walk(list);
-        net_end();
-        if (list->count <= list->max)
-            return 0;
-        kfree(list->rows);
-    }
-}
-
 static void show_address(struct text *text, const ip_addr_t *ip, uint16_t port, bool is_v6)
 {
     uint32_t word[4];
@@ -370,11 +246,11 @@ static void show_address(struct text *text, const ip_addr_t *ip, uint16_t port, 
     }
 }
 
-static int show_sockets(struct text *text, bool is_v6, void (*walk)(struct socket_list *list))
+static int show_sockets(struct text *text, bool is_v6, int protocol)
 {
     struct socket_list list = { .is_v6 = is_v6 };
 
-    int err = collect(&list, walk);
+    int err = socket_list_collect(&list, protocol);
     if (err)
         return err;
     text_printf(text, is_v6 ? "  sl  local_address                         remote_address"
@@ -396,32 +272,32 @@ static int show_sockets(struct text *text, bool is_v6, void (*walk)(struct socke
 
 static int show_tcp(struct text *text)
 {
-    return show_sockets(text, false, list_tcp);
+    return show_sockets(text, false, ABI_IPPROTO_TCP);
 }
 
 static int show_tcp6(struct text *text)
 {
-    return show_sockets(text, true, list_tcp);
+    return show_sockets(text, true, ABI_IPPROTO_TCP);
 }
 
 static int show_udp(struct text *text)
 {
-    return show_sockets(text, false, list_udp);
+    return show_sockets(text, false, ABI_IPPROTO_UDP);
 }
 
 static int show_udp6(struct text *text)
 {
-    return show_sockets(text, true, list_udp);
+    return show_sockets(text, true, ABI_IPPROTO_UDP);
 }
 
 static int show_udplite(struct text *text)
 {
-    return show_sockets(text, false, list_udplite);
+    return show_sockets(text, false, ABI_IPPROTO_UDPLITE);
 }
 
 static int show_udplite6(struct text *text)
 {
-    return show_sockets(text, true, list_udplite);
+    return show_sockets(text, true, ABI_IPPROTO_UDPLITE);
 }
 
 void proc_net_init(void)
