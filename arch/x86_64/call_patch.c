@@ -262,7 +262,7 @@ static int page_map(struct vmspace *vm, struct stub_page *page, uintptr_t below)
                            .length = PAGE_SIZE,
                            .prot = ABI_PROT_READ | ABI_PROT_EXEC,
                            .max_prot = ABI_PROT_READ | ABI_PROT_EXEC,
-                           .flags = ABI_MAP_SHARED,
+                           .flags = ABI_MAP_PRIVATE,
                            .cache = page->cache,
                            .name = "[stubs]",
                        },
