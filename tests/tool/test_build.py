@@ -165,6 +165,32 @@ def test_full_disk_leaves_what_was_there(build, tmp_path):
     assert target.read_text() == "old" and os.listdir(target.parent) == ["a.iso"]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+@pytest.mark.parametrize("small", ["output", "cache"])
+def test_small_filesystem(build, tmp_path, small):
+    """A disk that is full leaves one sentence, which names it, and no file."""
+    (tmp_path / "big").write_bytes(os.urandom(6 << 20))
+    places = {name: tmp_path / name for name in ("output", "cache")}
+    for place in places.values():
+        place.mkdir()
+    words = [*TOOL, "build", "-t", "iso", "--kernel", "/bin/true", "-o", places["output"] / "made", "--add", f"{tmp_path}/big:/big", "/bin/true"]
+    script = 'mount -t tmpfs -o size=2m tmpfs "$1" && mkdir "$1/in" && rmdir "$1/in" && shift && "$@"; status=$?; find "$0" -type f; exit $status'
+    result = subprocess.run(["unshare", "--mount", "sh", "-c", script, places[small], places[small], *words], capture_output=True, check=False, timeout=60,
+                            env=dict(os.environ, PYTHONPATH=os.path.join(TOP, "scripts"), STOUT_CACHE=str(places["cache"]), STOUT_HOME=str(tmp_path / "home")))
+    refused(result, 125, str(places[small]), "no space left")
+    assert result.stdout == b"" and os.listdir(places["output"]) == []
+
+
+def test_several_at_once_make_the_same(build, tmp_path):
+    target = tmp_path / "out" / "a.iso"
+    target.parent.mkdir()
+    words = [*TOOL, "build", "-t", "iso", "--kernel", "/bin/true", "-o", target, build.program]
+    environment = dict(os.environ, PYTHONPATH=os.path.join(TOP, "scripts"), STOUT_CACHE=str(tmp_path / "cache"), STOUT_HOME=str(tmp_path / "home"))
+    makers = [subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(3)]
+    assert [(*maker.communicate(timeout=60), maker.returncode) for maker in makers] == [(f"{target}\n".encode(), b"", 0)] * 3
+    assert os.listdir(target.parent) == ["a.iso"] and len(os.listdir(tmp_path / "cache/images")) == 1
+
+
 @pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_signal_leaves_nothing(build, kernel, cache, tmp_path, number, status):
     folder, tools = tmp_path / "out", tmp_path / "tools"
