@@ -8,6 +8,8 @@
  * when everything has been read.  A tail's frame is held meanwhile, in case a later entry replaces
  * the file.  What was not adopted goes to the frame allocator at the end.
  *
+ * A compressed file's data stay where they are, too (fs/ramfs_packed.c).
+ *
  * Everything else is copied.  Directories that the archive forgot are made.  An entry for a name that
  * exists replaces it, as Linux's initramfs does.
  */
@@ -17,6 +19,7 @@
 #include "arch/arch.h"
 #include "fs/devfs.h"
 #include "fs/ramfs.h"
+#include "fs/ramfs_packed.h"
 #include "fs/vfs.h"
 #include "kernel/archive_use.h"
 #include "kernel/boot_info.h"
@@ -148,6 +151,26 @@ static int adopt_or_copy(struct unpacker *u, struct inode *inode)
     return 0;
 }
 
+/* The file's pages will come from the compressed form, which stays where it is. */
+static int attach_packed(struct unpacker *u, struct inode *inode)
+{
+    const struct cpio_entry *entry = &u->entry;
+    paddr_t paddr = u->start + (paddr_t)(entry->data - u->reader.base);
+    size_t ours = paddr < u->adoptable ? (u->adoptable - paddr) / PAGE_SIZE : 0;
+    struct pagecache *cache;
+
+    int err = packed_create(paddr, entry->size, ours, entry->plain_size, &cache);
+    if (err)
+        return err;
+    pagecache_put(inode->cache);
+    inode->cache = cache;
+    pagecache_set_size(cache, entry->plain_size);
+    inode->size = entry->plain_size;
+    ramfs_account(inode);
+    u->nadopted += entry->size / PAGE_SIZE;
+    return 0;
+}
+
 static int file_fill(struct unpacker *u, struct inode *inode)
 {
     const struct cpio_entry *entry = &u->entry;
@@ -157,6 +180,11 @@ static int file_fill(struct unpacker *u, struct inode *inode)
     if (entry->size == 0)
         return 0;
     mutex_lock(&inode->lock);
+    if (entry->plain_size > 0) {
+        err = attach_packed(u, inode);
+        mutex_unlock(&inode->lock);
+        return err;
+    }
     pagecache_set_size(inode->cache, 0);
     if (paddr % PAGE_SIZE == 0)
         err = adopt_or_copy(u, inode);
@@ -405,6 +433,8 @@ static const char *reason_of(int err)
         return "a part of its name is longer than 255 bytes";
     case -ELOOP:
         return "its path has too many symbolic links";
+    case -EBADMSG:
+        return "its header says that it is compressed, and it is not";
     case -EINVAL:
         return "its type or its link's target is impossible";
     default:

@@ -10,6 +10,7 @@
 #include "fs/inotify.h"
 #include "fs/memfd.h"
 #include "fs/ramfs.h"
+#include "fs/ramfs_packed.h"
 #include "kernel/mm/frame.h"
 #include "kernel/rlimit.h"
 #include "kernel/signal.h"
@@ -22,7 +23,8 @@ static struct ramfs *ramfs_of(const struct inode *inode)
 
 void ramfs_account(struct inode *inode)
 {
-    uint64_t blocks = READ_ONCE(inode->cache->npages) * (PAGE_SIZE / 512);
+    uint64_t npages = MAX(READ_ONCE(inode->cache->npages), packed_pages(inode->cache));
+    uint64_t blocks = npages * (PAGE_SIZE / 512);
     uint64_t before = inode->blocks;
 
     if (likely(blocks == before))
@@ -160,9 +162,15 @@ static long ramfs_file_write(struct file *file, struct io *io, int64_t *pos)
 
 /* ---- The rest --------------------------------------------------------------------------- */
 
+/* The first page at or after index that is no hole, or UINT64_MAX. */
+static uint64_t next_data(struct inode *inode, uint64_t index)
+{
+    return index < packed_pages(inode->cache) ? index : pagecache_next_present(inode->cache, index);
+}
+
 static int64_t seek_data(struct inode *inode, uint64_t offset, uint64_t size)
 {
-    uint64_t index = pagecache_next_present(inode->cache, offset / PAGE_SIZE);
+    uint64_t index = next_data(inode, offset / PAGE_SIZE);
 
     if (index == UINT64_MAX || index >= (size + PAGE_SIZE - 1) / PAGE_SIZE)
         return -ENXIO;
@@ -173,7 +181,7 @@ static int64_t seek_hole(struct inode *inode, uint64_t offset, uint64_t size)
 {
     uint64_t index = offset / PAGE_SIZE;
 
-    while (index * PAGE_SIZE < size && pagecache_next_present(inode->cache, index) == index)
+    while (index * PAGE_SIZE < size && next_data(inode, index) == index)
         index++;
     return (int64_t)MIN(MAX(offset, index * PAGE_SIZE), size);
 }

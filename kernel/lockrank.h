@@ -31,6 +31,7 @@ enum lock_rank {
     RANK_VMSPACE,    /* kernel/mm/vmspace.c: the mappings (rwlock; taken by faults) */
     RANK_IPC,        /* kernel/ipc/ipc_table.c: a table of System V objects (mutex) */
     RANK_PAGECACHE,     /* kernel/mm/pagecache.c: pages and mappings of a file (mutex) */
+    RANK_PACKED,        /* fs/ramfs_packed.c: the block that was decompressed last (mutex) */
     RANK_VMSPACE_TABLE, /* kernel/mm: page-table pages of a vmspace (mutex) */
     RANK_NET,           /* net/net.c: net_lock, all of lwIP (mutex) */
     RANK_FDTABLE,       /* fs/fdtable.c */

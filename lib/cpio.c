@@ -121,7 +121,8 @@ static bool has_dotdot(const char *name)
     return false;
 }
 
-static void entry_fill(struct cpio_entry *entry, const uint32_t field[FIELD_COUNT])
+/* 070701 has no use for the check field; where it is not 0, it is the size of a file that was compressed. */
+static void entry_fill(struct cpio_entry *entry, const uint32_t field[FIELD_COUNT], bool has_check)
 {
     entry->ino = field[FIELD_INO];
     entry->mode = field[FIELD_MODE];
@@ -134,6 +135,7 @@ static void entry_fill(struct cpio_entry *entry, const uint32_t field[FIELD_COUN
     entry->rdev_major = field[FIELD_RDEV_MAJOR];
     entry->rdev_minor = field[FIELD_RDEV_MINOR];
     entry->size = field[FIELD_FILESIZE];
+    entry->plain_size = has_check ? 0 : field[FIELD_CHECK];
 }
 
 /* The name and data of the entry whose header is at pos; pos goes to the next. */
@@ -170,7 +172,7 @@ static int read_entry(struct cpio_reader *reader, struct cpio_entry *entry)
         return fail(reader, "the archive ends inside a header");
     if (!parse_fields(at + MAGIC_SIZE, field))
         return fail(reader, "a number in the header has characters that are no digits");
-    entry_fill(entry, field);
+    entry_fill(entry, field, at[MAGIC_SIZE - 1] == '2');
     return read_body(reader, field, entry);
 }
 

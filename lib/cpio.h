@@ -23,6 +23,8 @@ struct cpio_entry {
     uint32_t ino, mode, uid, gid, nlink, mtime;
     uint32_t dev_major, dev_minor, rdev_major, rdev_minor;
     size_t size;
+    size_t
+        plain_size; /* 0, or of the file whose compressed form the data are (fs/ramfs_packed.c) */
     const unsigned char *data;
 };
 

@@ -182,6 +182,20 @@ int pagecache_page_locked(struct pagecache *cache, uint64_t index, bool create, 
     return 0;
 }
 
+void pagecache_offer_locked(struct pagecache *cache, uint64_t index, const void *data, size_t n)
+{
+    assert_held(&cache->lock);
+    if (pagetree_get(&cache->pages, index))
+        return;
+    struct frame *frame = frame_alloc(0, ALLOC_APP | ALLOC_NORECLAIM);
+    if (!frame)
+        return;
+    memcpy(frame_address(frame), data, n);
+    memset((char *)frame_address(frame) + n, 0, PAGE_SIZE - n);
+    if (insert_locked(cache, index, frame))
+        frame_put(frame);
+}
+
 int pagecache_page(struct pagecache *cache, uint64_t index, bool create, struct frame **out)
 {
     mutex_lock(&cache->lock);
@@ -235,28 +249,77 @@ void pagecache_set_size(struct pagecache *cache, uint64_t size_bytes)
         drop_pages(cache, first, UINT64_MAX);
         if (size_bytes % PAGE_SIZE != 0)
             zero_part(cache, size_bytes >> PAGE_SHIFT, size_bytes % PAGE_SIZE, PAGE_SIZE);
+        if (cache->ops && cache->ops->cut)
+            cache->ops->cut(cache, size_bytes);
     }
     mutex_unlock(&cache->lock);
+}
+
+/* The pages of [first, end) hold nothing but zeros from now on, and are never filled again. */
+static int zero_pages(struct pagecache *cache, uint64_t first, uint64_t end)
+{
+    int err = 0;
+
+    for (uint64_t index = first; index < end && !err; index++) {
+        struct frame *frame;
+        err = pagecache_page_locked(cache, index, true, &frame);
+        if (err)
+            break;
+        err = pagecache_dirty_locked(cache, index, frame);
+        if (!err)
+            memset(frame_address(frame), 0, PAGE_SIZE);
+        frame_put(frame);
+    }
+    return err;
+}
+
+/* All of [first, end) or, if it can be filled again and the file has so much, zeros instead. */
+static int punch_pages(struct pagecache *cache, uint64_t first, uint64_t end)
+{
+    if (can_refill(cache))
+        return zero_pages(cache, first,
+                          MIN(end, ALIGN_UP(cache->size_bytes, PAGE_SIZE) >> PAGE_SHIFT));
+    vmspace_unmap_cache(cache, first, end, false);
+    drop_pages(cache, first, end);
+    return 0;
+}
+
+/* As zero_part(), of a page that may have to be filled first. */
+static int punch_part(struct pagecache *cache, uint64_t index, size_t from, size_t to)
+{
+    struct frame *frame;
+
+    if (from >= to || index << PAGE_SHIFT >= cache->size_bytes)
+        return 0;
+    int err = pagecache_page_locked(cache, index, false, &frame);
+    if (err)
+        return err == -ENOENT ? 0 : err;
+    err = pagecache_dirty_locked(cache, index, frame);
+    if (!err)
+        memset((char *)frame_address(frame) + from, 0, to - from);
+    frame_put(frame);
+    return err;
 }
 
 int pagecache_punch(struct pagecache *cache, uint64_t start, uint64_t end)
 {
     uint64_t first = (start >> PAGE_SHIFT) + (start % PAGE_SIZE != 0), last = end >> PAGE_SHIFT;
 
+    int err = 0;
+
     mutex_lock(&cache->lock);
     if (first > last) { /* within one page */
-        zero_part(cache, last, start % PAGE_SIZE, end % PAGE_SIZE);
+        err = punch_part(cache, last, start % PAGE_SIZE, end % PAGE_SIZE);
     } else {
         if (start % PAGE_SIZE != 0)
-            zero_part(cache, first - 1, start % PAGE_SIZE, PAGE_SIZE);
-        zero_part(cache, last, 0, end % PAGE_SIZE);
-        if (first < last) {
-            vmspace_unmap_cache(cache, first, last, false);
-            drop_pages(cache, first, last);
-        }
+            err = punch_part(cache, first - 1, start % PAGE_SIZE, PAGE_SIZE);
+        if (!err)
+            err = punch_part(cache, last, 0, end % PAGE_SIZE);
+        if (!err && first < last)
+            err = punch_pages(cache, first, last);
     }
     mutex_unlock(&cache->lock);
-    return 0;
+    return err;
 }
 
 void pagecache_invalidate(struct pagecache *cache, uint64_t start, uint64_t end)

@@ -21,6 +21,8 @@ struct pagecache_ops {
     /* A page is about to be made writable (block allocation).  May be NULL. */
     int (*make_writable)(struct pagecache *cache, uint64_t index, struct frame *frame);
     int (*write_back)(struct pagecache *cache, uint64_t index, struct frame *frame);
+    /* The file ends at size_bytes now, where it was longer; what is filled behind it must be zeros.  May be NULL. */
+    void (*cut)(struct pagecache *cache, uint64_t size_bytes);
     /* The last reference is gone; the pages have been dropped.  May be NULL. */
     void (*release)(struct pagecache *cache);
 };
@@ -73,6 +75,9 @@ int pagecache_write_back(struct pagecache *cache, uint64_t start, uint64_t end) 
 int pagecache_page_locked(struct pagecache *cache, uint64_t index, bool create,
                           struct frame **out) __must_check;
 struct frame *pagecache_present_locked(struct pagecache *cache, uint64_t index);
+/* For ops->fill, which came to more than was asked for: page index, unless it is there or there is no free memory, gets
+ * these n bytes. */
+void pagecache_offer_locked(struct pagecache *cache, uint64_t index, const void *data, size_t n);
 /* The page is about to be written through a mapping: ops->make_writable, and it is dirty from now on. */
 int pagecache_dirty_locked(struct pagecache *cache, uint64_t index,
                            struct frame *frame) __must_check;

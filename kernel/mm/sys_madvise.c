@@ -108,7 +108,7 @@ static int free_part(struct vmspace *vm, struct mapping *mapping, uintptr_t star
             return -EINVAL;
         if (!(mapping->flags & ABI_MAP_SHARED) || !(mapping->prot & ABI_PROT_WRITE))
             return -EACCES;
-        if (mapping->cache->ops)
+        if (mapping->cache->ops && mapping->cache->ops->write_back)
             return -EOPNOTSUPP; /* a hole in a file on disk is its file system's to make */
         uint64_t first = mapping->offset + (start - mapping->start);
         return pagecache_punch(mapping->cache, first, first + (end - start));

@@ -68,11 +68,12 @@ class Bench:
             self._built[name] = path
         return path
 
-    def ours(self, program, args=(), machine="q35", memory="1024M", forwards=(), add=(), more=(), net="user", cpus=1):
+    def ours(self, program, args=(), machine="q35", memory="1024M", forwards=(), add=(), more=(), net="user", cpus=1,
+             compress=False):
         """(QEMU's command, path of the control channel's file, path of stdout's)"""
         options = RunOptions(program=program, args=args, machine=machine, memory=memory, net=net, add=add,
                              publish=[f"{host}:{guest}" for host, guest in forwards], accel="tcg")
-        options.cpus = cpus
+        options.cpus, options.compress = cpus, compress
         options.stdio = ["null", "stream", "stream"]
         image = Image(options, lambda text: None)
         image.gather()

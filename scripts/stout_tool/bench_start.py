@@ -85,9 +85,9 @@ for make, name, what in ((python, "Python", "start-python"), (nginx, "nginx", "s
     add_start(name, make, what)
 
 
-def serves_in(bench, program, size):
+def serves_in(bench, program, size, **more):
     """That much memory, MiB."""
-    return serves_web(lambda port: program.ours(bench, port, machine="microvm", memory=f"{size}M"), 60)
+    return serves_web(lambda port: program.ours(bench, port, machine="microvm", memory=f"{size}M", **more), 60)
 
 
 def answers_ping(port):
@@ -99,11 +99,11 @@ def answers_ping(port):
         return False
 
 
-def serves_redis(bench, program, size):
+def serves_redis(bench, program, size, **more):
     port = free_port()
     load = [need("redis-benchmark"), "-p", str(port), "-n", "2000", "-c", "16", "-t", "set,get", "-q"]
     try:
-        command = program.ours(bench, port, machine="microvm", memory=f"{size}M")
+        command = program.ours(bench, port, machine="microvm", memory=f"{size}M", **more)
     except StoutError:
         return False
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as machine:
@@ -130,6 +130,18 @@ def least_nginx(bench):
 def least_redis(bench):
     program = redis(bench)
     return least_memory(lambda size: serves_redis(bench, program, size), 6, 12, 64), None
+
+
+@Figure("least memory: nginx serving, --compress", "MiB", 10, slow=True)
+def least_nginx_compressed(bench):
+    program = nginx(bench)
+    return least_memory(lambda size: serves_in(bench, program, size, compress=True), 5, 10, 64), None
+
+
+@Figure("least memory: Redis serving, --compress", "MiB", 12, slow=True)
+def least_redis_compressed(bench):
+    program = redis(bench)
+    return least_memory(lambda size: serves_redis(bench, program, size, compress=True), 6, 12, 64), None
 
 
 @Figure("least memory: the JVM serving", "MiB", 256, slow=True)

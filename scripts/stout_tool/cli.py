@@ -100,6 +100,7 @@ def image_options(program: bool = True) -> Callable[..., Any]:
         click.option("--minimal", is_flag=True, help="Run the program once, and pack only what it opened then (and --add)."),
         click.option("--exercise", metavar="COMMAND", help="With --minimal: run until this command of this host succeeds."),
         click.option("--minimal-seconds", type=float, metavar="N", help="With --minimal: run so long (default: until it ends, or Ctrl-C)."),
+        click.option("--compress", is_flag=True, help="Compress the files: a smaller image that needs less memory, and starts a little later."),
         click.option("--entrypoint", metavar="PROGRAM", help="Start this program of the package or image instead of its own."),
     ]
     if program:

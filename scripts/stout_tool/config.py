@@ -18,8 +18,8 @@ from .errors import usage
 
 SCHEMA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "config-schema.json")
 SAME = ("args", "workdir", "hostname", "trace", "net", "cpus", "interactive", "verbose", "accel", "machine", "nic",
-        "boot", "kernel_options", "qemu_args", "package", "entrypoint", "secrets", "own_musl", "minimal", "minimal_seconds", "exercise", "name",
-        "networks", "restart", "stop_timeout", "tty")
+        "boot", "kernel_options", "qemu_args", "package", "entrypoint", "secrets", "own_musl", "compress", "minimal",
+        "minimal_seconds", "exercise", "name", "networks", "restart", "stop_timeout", "tty")
 OF_INSTANCES = {"name", "networks", "restart", "stop_timeout", "tty"}
 OPS_NAMES = {"name": "RunConfig.InstanceName", "restart": "RebootOnExit", "publish": "RunConfig.Ports", "memory": "RunConfig.Memory", "cpus": "RunConfig.CPUs"}
 TOGETHER = ("env", "env_file", "add", "folders")  # from the file first, so that the command line wins

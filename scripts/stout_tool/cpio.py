@@ -30,9 +30,9 @@ class CpioError(Exception):
 class CpioWriter:
     """One archive, written front to back into an open file."""
 
-    def __init__(self, file: IO[bytes], advance: Callable[[int], None] = lambda count: None) -> None:
-        """advance is told how many bytes were written."""
-        self._file, self._advance = file, advance
+    def __init__(self, file: IO[bytes], advance: Callable[[int], None] = lambda count: None, compress: bool = False) -> None:
+        """advance is told how many bytes were written, of compressed files how many they were (blocked_gzip.py)."""
+        self._file, self._advance, self._compress = file, advance, compress
         self._fd = file.fileno()
         self._offset = 0
         self._inode = 0
@@ -57,6 +57,8 @@ class CpioWriter:
         source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             size = os.fstat(source).st_size
+            if self._compress and self._add_compressed(name, path, mode, mtime, uid, gid):
+                return
             aligned = size >= ALIGN_FROM or os.pread(source, 4, 0) == b"\x7fELF"
             self._header(name, stat.S_IFREG | mode, mtime, uid, gid, size, aligned=aligned)
             self._copy(source, size, path)
@@ -64,13 +66,29 @@ class CpioWriter:
             os.close(source)
         self._pad(4)
 
+    def _add_compressed(self, name: str, path: str, mode: int, mtime: int, uid: int, gid: int) -> bool:
+        """False: it is not smaller so."""
+        from . import blocked_gzip
+        with open(path, "rb") as file:
+            data = file.read(SIZE_MAX)
+        blocks = blocked_gzip.pack(data)
+        if blocks is None:
+            return False
+        self._header(name, stat.S_IFREG | mode, mtime, uid, gid, sum(map(len, blocks)), aligned=True, check=len(data))
+        for block in blocks:
+            self._write(block)
+        self._advance(len(data) - sum(map(len, blocks)))
+        self._pad(4)
+        return True
+
     def close(self) -> int:
         self._header("TRAILER!!!", 0, 0, 0, 0, 0)
         self._pad(512)
         self._file.flush()
         return self._offset
 
-    def _header(self, name: str, mode: int, mtime: int, uid: int, gid: int, size: int, nlink: int = 1, aligned: bool = False) -> None:
+    def _header(self, name: str, mode: int, mtime: int, uid: int, gid: int, size: int, nlink: int = 1, aligned: bool = False,
+                check: int = 0) -> None:
         encoded = os.fsencode(name)
         if size > SIZE_MAX:
             raise CpioError(f"{name} has 4 GiB or more")
@@ -81,7 +99,7 @@ class CpioWriter:
             namesize = self._aligned_namesize(namesize)
         self._inode += 1
         fields = (self._inode, mode, uid, gid, nlink, max(0, int(mtime)) & SIZE_MAX, size,
-                  0, 0, 0, 0, namesize, 0)
+                  0, 0, 0, 0, namesize, check)
         self._write(b"070701" + b"".join(b"%08X" % field for field in fields)
                     + encoded.ljust(namesize, b"\0"))
         self._pad(4)

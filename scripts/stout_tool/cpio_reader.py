@@ -5,16 +5,18 @@ from __future__ import annotations
 import dataclasses
 import os
 import stat
-from typing import IO
+import zlib
+from typing import IO, Iterator
 
 from .errors import cannot_run
 
 HEADER, NAME_MAX = 110, 4096
+PIECE = 1 << 20
 
 
 @dataclasses.dataclass(slots=True)
 class Member:
-    """A path of the archive; offset is where its data begin, number its inode number."""
+    """A path of the archive; offset is where its data begin, stored their length, number its inode number."""
     path: str
     mode: int
     uid: int
@@ -23,10 +25,15 @@ class Member:
     size: int
     offset: int
     number: int = 0
+    stored: int = 0
 
     @property
     def is_directory(self) -> bool:
         return stat.S_ISDIR(self.mode)
+
+    @property
+    def is_compressed(self) -> bool:
+        return self.stored != self.size
 
     @property
     def is_link(self) -> bool:
@@ -50,7 +57,7 @@ class Archive:
                 fields = [int(header[6 + 8 * i:14 + 8 * i], 16) for i in range(13)]
             except ValueError:
                 raise self._damaged() from None
-            name_size, size = fields[11], fields[6]
+            name_size, size, plain_size = fields[11], fields[6], fields[12]
             if not 0 < name_size <= NAME_MAX:
                 raise self._damaged()
             name = os.fsdecode(self._at(at + HEADER, name_size).split(b"\0")[0])
@@ -61,7 +68,8 @@ class Archive:
                 raise self._damaged()
             if name != ".":
                 path = "/" + os.path.normpath(name).strip("/")
-                self.members[path] = Member(path, fields[1], fields[2], fields[3], fields[5], size, data, fields[0])
+                self.members[path] = Member(path, fields[1], fields[2], fields[3], fields[5], plain_size or size, data, fields[0],
+                                               size)
             at = (data + size + 3) & ~3
 
     def _at(self, offset: int, size: int) -> bytes:
@@ -75,7 +83,19 @@ class Archive:
         return cannot_run(f"{self.name} is damaged: its archive of files is not whole; build or copy it again.")
 
     def data(self, member: Member) -> bytes:
-        return self._at(member.offset, member.size)
+        return b"".join(self.pieces(member))
+
+    def pieces(self, member: Member) -> Iterator[bytes]:
+        """The data bit by bit."""
+        if not member.is_compressed:
+            for at in range(0, member.size, PIECE):
+                yield self._at(member.offset + at, min(PIECE, member.size - at))
+            return
+        from .blocked_gzip import unpack
+        try:
+            yield from unpack(self._at(member.offset, member.stored))
+        except (ValueError, zlib.error):
+            raise self._damaged() from None
 
     def find(self, path: str) -> Member | None:
         """With links followed, within the archive."""

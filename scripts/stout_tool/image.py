@@ -370,7 +370,7 @@ class Image:
         """The archive's path: from the cache when nothing changed."""
         folder = os.path.join(cache_dir(), "images")
         os.makedirs(folder, mode=0o700, exist_ok=True)
-        path = os.path.join(folder, f"{FORMAT}-{self.tree.key()}.cpio")
+        path = os.path.join(folder, f"{FORMAT}-{self.tree.key()}{'-gz' if self.options.compress else ''}.cpio")
         try:
             os.utime(path)
             return path
@@ -380,7 +380,7 @@ class Image:
         try:
             with fresh_folder(folder) as place, progress("packing", self.tree.total) as bar:
                 with open(os.path.join(place, "archive"), "wb") as file:
-                    writer = CpioWriter(file, bar.advance)
+                    writer = CpioWriter(file, bar.advance, self.options.compress)
                     self.tree.write(writer)
                     writer.close()
                 os.rename(file.name, path)

@@ -158,11 +158,8 @@ def cat(image: str, paths: tuple[str, ...]) -> int:
 
 
 def copy_data(archive: Archive, member: Member, file: IO[bytes]) -> None:
-    archive.file.seek(member.offset)
-    left = member.size
-    while left and (data := archive.file.read(min(left, MIB))):
+    for data in archive.pieces(member):
         file.write(data)
-        left -= len(data)
 
 
 def cp(image: str, path: str, target: str) -> int:
@@ -201,10 +198,9 @@ def inspect(image: str, pattern: str | None, left_out: bool, as_json: bool) -> i
                  and (pattern is None or fnmatch.fnmatchcase(member.path, pattern))]
         files.sort(key=lambda member: (-member.size, member.path))
         if as_json:
-            print_json([{"path": member.path, "size": member.size, "reason": reasons.get(member.path)} for member in files])
+            print_json([{"path": member.path, "size": member.size, "stored": member.stored, "reason": reasons.get(member.path)} for member in files])
             return 0
-        print_table(("SIZE", "FILE", "BECAUSE"), [(human_size(member.size), member.path, reasons.get(member.path, "unknown")) for member in files],
-                    right=(0,))
+        print_files(files, reasons)
         sums: dict[str, list[int]] = {}
         for member in files:
             sums.setdefault(reasons.get(member.path, "unknown"), []).append(member.size)
@@ -212,6 +208,19 @@ def inspect(image: str, pattern: str | None, left_out: bool, as_json: bool) -> i
         print_table(("SIZE", "FILES", "BECAUSE"), [(human_size(sum(sizes)), len(sizes), reason) for reason, sizes in
                                                    sorted(sums.items(), key=lambda item: -sum(item[1]))], right=(0, 1))
     return 0
+
+
+def print_files(files: list[Member], reasons: dict[str, str]) -> None:
+    """What they take in the image has a column of its own if some are compressed."""
+    if not any(member.is_compressed for member in files):
+        print_table(("SIZE", "FILE", "BECAUSE"), [(human_size(member.size), member.path, reasons.get(member.path, "unknown")) for member in files],
+                    right=(0,))
+        return
+    print_table(("SIZE", "COMPRESSED", "FILE", "BECAUSE"), [
+        (human_size(member.size), human_size(member.stored) if member.is_compressed else "-", member.path, reasons.get(member.path, "unknown"))
+        for member in files], right=(0, 1))
+    plain, stored = sum(member.size for member in files), sum(member.stored for member in files)
+    print(f"\n{human_size(plain)} of files take {human_size(stored)} in the image.")
 
 
 def show_left_out(sizes: dict[str, Any], pattern: str | None, as_json: bool) -> int:

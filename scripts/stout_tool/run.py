@@ -36,6 +36,7 @@ class RunOptions:
         self.entrypoint: str | None = values.get("entrypoint")
         self.keep_reasons = False  # in the image, for stout image inspect
         self.secrets = values.get("secrets", False)
+        self.compress = bool(values.get("compress"))
         self.user_files: list[str] = []  # those of this host that are named as arguments of a package
         self.workdir: str | None = values.get("workdir")
         self.hostname = values.get("hostname") or "stout"

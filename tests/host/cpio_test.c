@@ -11,6 +11,7 @@
 #include "abi/stat.h"
 #include "arch/arch.h"
 #include "fs/file.h"
+#include "fs/ramfs_packed.h"
 #include "fs/vfs.h"
 #include "kernel/archive_use.h"
 #include "kernel/boot_info.h"
@@ -35,6 +36,7 @@ static void pad(struct archive *a, size_t unit)
 
 struct shape {
     unsigned mode, nlink, ino, align;
+    size_t plain_size;
 };
 
 static void add(struct archive *a, const char *name, struct shape shape, const void *data,
@@ -47,9 +49,10 @@ static void add(struct archive *a, const char *name, struct shape shape, const v
         while ((a->len + 110 + namesize) % PAGE_SIZE)
             namesize++;
     }
-    a->len += (size_t)sprintf(
-        a->base + a->len, "070701%08X%08X%08X%08X%08X%08X%08zX%08X%08X%08X%08X%08zX%08X", ino,
-        shape.mode, 7, 8, shape.nlink ? shape.nlink : 1, 12345, size, 0, 1, 4, 64, namesize, 0);
+    a->len += (size_t)sprintf(a->base + a->len,
+                              "070701%08X%08X%08X%08X%08X%08X%08zX%08X%08X%08X%08X%08zX%08zX", ino,
+                              shape.mode, 7, 8, shape.nlink ? shape.nlink : 1, 12345, size, 0, 1, 4,
+                              64, namesize, shape.plain_size);
     memset(a->base + a->len, 0, namesize);
     strcpy(a->base + a->len, name);
     a->len += namesize;
@@ -123,7 +126,7 @@ static int load(struct archive *a, const char **error)
 
 static void check_file(const char *name, const char *data, size_t size)
 {
-    static char buf[20000];
+    static char buf[80000];
     int fd = (int)sys_open(name, ABI_O_RDONLY, 0);
 
     CHECK(fd >= 0);
@@ -162,9 +165,111 @@ static void check_use(void)
     CHECK(strcmp(world_control, "used 5-5 1001-1001 1003-1004\nused end\n") == 0);
 }
 
+/* ---- A compressed file ---------------------------------------------------------------- */
+
+#define PLAIN_SIZE 70000
+
+static char plain[PLAIN_SIZE];
+
+/* Blocks of deflate's stored form, which is what compression makes of noise; their length. */
+static size_t make_packed(unsigned char *out)
+{
+    unsigned char *at = out;
+
+    for (size_t i = 0; i < PLAIN_SIZE; i++)
+        plain[i] = (char)(i * i >> 7 ^ i);
+    for (size_t pos = 0; pos < PLAIN_SIZE; pos += PACKED_BLOCK) {
+        uint16_t n = (uint16_t)MIN(PLAIN_SIZE - pos, PACKED_BLOCK), check = (uint16_t)~n;
+        uint16_t last = (uint16_t)(18 + 5 + n + 8 - 1);
+        memcpy(at, "\x1f\x8b\x08\x04\0\0\0\0\0\xff\x06\0BC\x02\0", 16);
+        memcpy(at + 16, &last, 2);
+        at[18] = 1;
+        memcpy(at + 19, &n, 2);
+        memcpy(at + 21, &check, 2);
+        memcpy(at + 23, plain + pos, n);
+        at += last + 1;
+    }
+    return (size_t)(at - out);
+}
+
+/* Takes all memory, so that everything that can be filled again goes, and gives it back. */
+static void press(void)
+{
+    struct frame *frame;
+    struct list taken = LIST_INIT(taken);
+
+    while ((frame = frame_alloc(0, ALLOC_WAIT | ALLOC_APP)))
+        list_push_back(&taken, &frame->node);
+    while (!list_is_empty(&taken)) {
+        frame = list_first(&taken, struct frame, node);
+        list_remove(&frame->node);
+        frame_put(frame);
+    }
+}
+
+static void check_packed_changes(int fd)
+{
+    CHECK_EQ(sys_pwrite64(fd, "written", 7, 40000), 7);
+    memcpy(plain + 40000, "written", 7);
+    press();
+    check_file("/packed", plain, PLAIN_SIZE);
+    CHECK_EQ(sys_fallocate(fd, ABI_FALLOC_PUNCH_HOLE | ABI_FALLOC_KEEP_SIZE, 3000, 9000), 0);
+    memset(plain + 3000, 0, 9000);
+    press();
+    check_file("/packed", plain, PLAIN_SIZE);
+    CHECK_EQ(sys_ftruncate(fd, 50000), 0);
+    CHECK_EQ(sys_ftruncate(fd, PLAIN_SIZE), 0);
+    memset(plain + 50000, 0, PLAIN_SIZE - 50000);
+    check_file("/packed", plain, PLAIN_SIZE);
+    press();
+    check_file("/packed", plain, PLAIN_SIZE);
+}
+
+static void check_packed(void)
+{
+    struct abi_stat stat;
+    struct frame *frame;
+    int fd = (int)sys_open("/packed", ABI_O_RDWR, 0);
+    struct file *file = fd_get(fd);
+    struct pagecache *cache = file->inode->cache;
+
+    CHECK_EQ(sys_fstat(fd, &stat), 0);
+    CHECK_EQ(stat.st_size, PLAIN_SIZE);
+    CHECK_EQ(stat.st_blocks, 18 * PAGE_SIZE / 512);
+    CHECK_EQ(sys_lseek(fd, 100, ABI_SEEK_DATA), 100);
+    CHECK_EQ(sys_lseek(fd, 0, ABI_SEEK_HOLE), PLAIN_SIZE);
+    CHECK_EQ(cache->npages, 0);
+    CHECK_EQ(pagecache_page(cache, 9, false, &frame), 0);
+    frame_put(frame);
+    CHECK_EQ(cache->npages, 8); /* its block */
+    check_file("/packed", plain, PLAIN_SIZE);
+    press();
+    CHECK_EQ(cache->npages, 0);
+    check_packed_changes(fd);
+    file_put(file);
+    CHECK_EQ(sys_close(fd), 0);
+    CHECK_EQ(sys_unlink("/packed"), 0);
+}
+
+static void check_packed_damage(void)
+{
+    char byte;
+    int fd = (int)sys_open("/damaged", ABI_O_RDONLY, 0);
+
+    CHECK_EQ(sys_pread64(fd, &byte, 1, 0), 1);
+    CHECK_EQ(byte, plain[0]);
+    CHECK_EQ(sys_pread64(fd, &byte, 1, 40000), -EIO);
+    CHECK_EQ(sys_pread64(fd, &byte, 1, 69999), 1);
+    CHECK_EQ(sys_close(fd), 0);
+    CHECK_EQ(sys_unlink("/damaged"), 0);
+}
+
 static void test_load(void)
 {
     static char big[10000];
+    static unsigned char packed[PLAIN_SIZE + 1000];
+    struct shape shape = { .mode = ABI_S_IFREG | 0644, .align = 1, .plain_size = PLAIN_SIZE };
+    size_t npacked = make_packed(packed);
     struct archive a = { .base = world_ram(MODULE) };
     const char *error;
     struct abi_stat stat;
@@ -182,6 +287,9 @@ static void test_load(void)
     add(&a, "h2", (struct shape){ .mode = ABI_S_IFREG | 0644, .nlink = 2, .ino = 5 }, "hard", 4);
     add(&a, ".", (struct shape){ .mode = ABI_S_IFDIR | 0700 }, NULL, 0);
     add(&a, "etc/small", (struct shape){ .mode = ABI_S_IFREG | 0600 }, "newer", 5);
+    add(&a, "packed", shape, packed, npacked);
+    packed[PACKED_BLOCK + 31 + 19] ^= 1; /* the second block's length */
+    add(&a, "damaged", shape, packed, npacked);
     end(&a);
     pad(&a, 8192); /* pages that are not the module's alone are copied */
     CHECK_EQ(load(&a, &error), 0);
@@ -213,6 +321,8 @@ static void test_load(void)
     check_file("/bin/big", big, 100);
     CHECK_EQ(sys_unlink("/bin/big"), 0);
     CHECK_EQ(sys_unlink("/bin/big2"), 0);
+    check_packed_damage();
+    check_packed();
 }
 
 static void test_bad_archives(void)
@@ -231,6 +341,11 @@ static void test_bad_archives(void)
     add(&a, "odd", (struct shape){ .mode = 0170000 }, NULL, 0);
     CHECK_EQ(load(&a, &error), -EINVAL);
     CHECK(strstr(error, "type"));
+    a.len = 0;
+    add(&a, "plain", (struct shape){ .mode = ABI_S_IFREG, .align = 1, .plain_size = 9 }, "no gzip",
+        7);
+    CHECK_EQ(load(&a, &error), -EBADMSG);
+    CHECK(strstr(error, "entry 1 (plain)") && strstr(error, "compressed"));
     a.len = 100;
     CHECK_EQ(load(&a, &error), -EINVAL);
     CHECK(strstr(error, "ends inside a header"));

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+"""--compress: the same files, from a smaller image, in a machine with less memory than they have."""
+import hashlib
+import subprocess
+
+from conftest import ACCEL, STOUT, need
+
+
+def stout(*args):
+    return subprocess.run([STOUT, *args], capture_output=True, text=True, timeout=300, check=False, stdin=subprocess.DEVNULL)
+
+
+def test_more_files_than_memory(tmp_path, monkeypatch):
+    """32 MiB of them in 20 MiB: pages are dropped and filled again, what was written to stays."""
+    monkeypatch.setenv("STOUT_CACHE", str(tmp_path / "cache"))
+    need("sha256sum")
+    folder = tmp_path / "data"
+    folder.mkdir()
+    sums = {}
+    for number in range(16):
+        data = b"".join(b"%d of file %d\n" % (line * line, number) for line in range(1 << 17))[:2 << 20]
+        (folder / f"{number}").write_bytes(data)
+        sums[f"{number}"] = hashlib.sha256(data).hexdigest()
+    script = tmp_path / "script.sh"
+    script.write_text("cd /data && sha256sum * && printf changed > 3 && sha256sum ? ?? && sha256sum * && cat 3\n")
+    result = stout("run", "--accel", ACCEL, "--compress", "-m", "20M", "--add", f"{folder}:/data", "--add", "sha256sum", "--add", "cat",
+                   "--add", str(script), "/bin/sh", str(script))
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[-1] == "changed" and len(lines) == 49
+    for number, line in enumerate(lines[:-1]):
+        digest, name = line.split()
+        expected = hashlib.sha256(b"changed").hexdigest() if number >= 16 and name == "3" else sums[name]
+        assert digest == expected, line
+
+
+def test_a_program_runs_from_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("STOUT_CACHE", str(tmp_path / "cache"))
+    need("python3")
+    code = "import json, hashlib, socket; print(json.dumps([hashlib.md5(b'x').hexdigest()]))"
+    plain, small = (stout("run", "--accel", ACCEL, *more, "python3", "-c", code) for more in ((), ("--compress",)))
+    assert (small.returncode, small.stdout) == (plain.returncode, plain.stdout) == (0, '["9dd4e461268c8034f5c8564e155c67a6"]\n')
+    sizes = sorted(item.stat().st_size for item in (tmp_path / "cache/images").iterdir())
+    assert len(sizes) == 2 and sizes[0] < 0.6 * sizes[1]
