@@ -9,7 +9,8 @@ from typing import Callable
 
 FOLDERS = (".git", ".hg", ".svn", ".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker")
 FILES = (".env", ".env.*", "*.env", ".npmrc", ".pypirc", ".netrc", ".git-credentials", ".htpasswd", ".pgpass", ".my.cnf",
-         "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "*.kdbx", "*.p12", "*.pfx", "*.jks", "*_history")
+         "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "*.kdbx", "*.p12", "*.pfx", "*.jks", "*_history",
+         "id_*_sk", "*.keytab", ".vault-token", "*.tfstate", "*.tfstate.backup", "*.ovpn")
 HARMLESS = (".env.example", ".env.sample", ".env.template")
 KEYS = ("*.pem", "*.key", "*.der", "*.asc")  # certificates too have such names: the content tells
 NAMED_MAX = 3

@@ -353,3 +353,14 @@ def test_terminated_add_leaves_nothing(home, folder, tmp_path):
         if process.returncode != -15:  # which is the tool before it began
             assert os.listdir(scratch) == []
             assert not (home / "new").exists() or os.listdir(home / "new") == []
+
+
+def test_what_looks_secret(tmp_path):
+    from stout_tool.private import looks_secret
+    for name in (".env", "prod.env", ".vault-token", "host.keytab", "terraform.tfstate", "id_ed25519_sk", "office.ovpn", "bash_history"):
+        assert looks_secret(str(tmp_path / name), False), name
+    for name in (".env.example", "environment", "state.tf", "id_card.png", "README"):
+        assert not looks_secret(str(tmp_path / name), False), name
+    for name, text in (("server.key", "-----BEGIN PRIVATE KEY-----"), ("chain.pem", "-----BEGIN CERTIFICATE-----")):
+        (tmp_path / name).write_text(text)
+        assert looks_secret(str(tmp_path / name), False) == ("PRIVATE" in text)
