@@ -14,17 +14,23 @@
 #include "net/tcp_gso.h"
 #include "net/tcp_memory.h"
 
-#define INITIAL_WINDOW 10 /* segments (RFC 6928); lwIP begins with 3 */
+#define INITIAL_WINDOW    10 /* segments (RFC 6928); lwIP begins with 3 */
+#define SEND_BUFFER_FIRST (512U << 10)
 
 static const unsigned all_events =
     ABI_POLLIN | ABI_POLLRDNORM | ABI_POLLRDHUP | ABI_POLLOUT | ABI_POLLWRNORM | ABI_POLLHUP;
 
 /* ---- Room for sending ----------------------------------------------------------- */
 
+/* Unless the program has set it: twice what may be under way, so that it is refilled before it runs dry. */
 static size_t send_limit(const struct tcp_socket *tcp)
 {
     unsigned set = READ_ONCE(tcp->inet.base.send_buffer);
-    return set == SEND_BUFFER_DEFAULT ? TCP_SND_BUF : MIN(set, TCP_SND_BUF);
+    const struct tcp_pcb *pcb = tcp->pcb;
+
+    if (set != SEND_BUFFER_DEFAULT)
+        return MIN(set, TCP_SND_BUF);
+    return MIN(MAX(SEND_BUFFER_FIRST, 2 * MIN(pcb->cwnd, pcb->snd_wnd_max)), TCP_SND_BUF);
 }
 
 /* The size of segments up to limit bytes.  Not more than half of what may be under way: it would have to be cut. */

@@ -81,7 +81,7 @@
 #define TCP_RCV_SCALE                     4
 #define TCP_WND                           (512 * 1024)
 #define TCP_WND_UPDATE_THRESHOLD          (8 * 1460)
-#define TCP_SND_BUF                       (512 * 1024)
+#define TCP_SND_BUF                       (4 * 1024 * 1024) /* Linux's tcp_wmem[2]; net/tcp_event.c begins with less */
 #define TCP_SND_QUEUELEN                  4096
 #define TCP_SNDLOWAT                      256 /* of lwIP's own API; ours is in net/tcp_send.c */
 #define TCP_SNDQUEUELOWAT                 (TCP_SND_QUEUELEN / 2)

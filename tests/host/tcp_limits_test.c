@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * A listener with many handshakes, and under a flood of SYNs from senders who never answer; more data than there is
- * memory.
+ * memory; a send buffer that grows.
  */
 #include <string.h>
 
@@ -26,6 +26,10 @@ struct segment {
     uint8_t data[1000];
 } __packed;
 
+/* A SYN's: an MSS of 1460, windows in units of 128 bytes. */
+static const uint8_t options[8] = { 2, 4, 5, 180, 1, 3, 3, 7 };
+
+/* The data of a SYN are options. */
 static void send_data(uint32_t seq, uint32_t ack, unsigned flags, unsigned remote, size_t len)
 {
     struct segment segment = { 0 };
@@ -44,7 +48,12 @@ static void send_data(uint32_t seq, uint32_t ack, unsigned flags, unsigned remot
     segment.tcp.dest = lwip_htons(8080);
     segment.tcp.seqno = lwip_htonl(seq);
     segment.tcp.ackno = lwip_htonl(ack);
-    TCPH_HDRLEN_FLAGS_SET(&segment.tcp, 5, flags);
+    if (flags & TCP_SYN) {
+        memcpy(segment.data, options, len);
+        TCPH_HDRLEN_FLAGS_SET(&segment.tcp, 5 + len / 4, flags);
+    } else {
+        TCPH_HDRLEN_FLAGS_SET(&segment.tcp, 5, flags);
+    }
     segment.tcp.wnd = lwip_htons(30000);
     net_world_inject(&segment, sizeof(segment) - sizeof(segment.data) + len, 0);
 }
@@ -224,6 +233,61 @@ static void test_received_later(void)
     sys_close(fd), sys_close(listening);
 }
 
+/* All that was sent; how far the last of it reaches. */
+static uint32_t take_sent(uint32_t end)
+{
+    static struct segment segment;
+    size_t len;
+
+    while ((len = net_world_sent(&segment, sizeof(segment))) > 0) {
+        size_t headers = offsetof(struct segment, data);
+        if (segment.eth.type == PP_HTONS(ETHTYPE_IP) && len > headers)
+            end = lwip_ntohl(segment.tcp.seqno) + (uint32_t)(len - headers);
+    }
+    return end;
+}
+
+/* As much as it takes without an acknowledgement. */
+static size_t fill(int fd)
+{
+    static uint8_t data[100000];
+    size_t total = 0;
+    long n;
+
+    while ((n = sys_sendto(fd, data, sizeof(data), 0, NULL, 0)) > 0)
+        total += (size_t)n;
+    CHECK_EQ(n, -EAGAIN);
+    return total;
+}
+
+/* A peer with a window of 3.8 MB who takes everything: the buffer grows with what may be under way. */
+static void test_send_buffer(void)
+{
+    int listening = listener(10);
+    struct segment segment;
+    size_t most = 0;
+
+    send_data(SEQ, 0, TCP_SYN, 40000, sizeof(options));
+    CHECK(next_segment(&segment));
+    uint32_t end = lwip_ntohl(segment.tcp.seqno) + 1;
+    send_segment(SEQ + 1, end, TCP_ACK, 40000);
+    int fd = take(listening);
+    CHECK_EQ(fill(fd), 512 << 10);
+    for (int i = 0; i < 200; i++) {
+        uint32_t acked = end;
+        end = take_sent(end);
+        send_segment(SEQ + 1, end, TCP_ACK, 40000);
+        most = MAX(most, end - acked);
+        (void)fill(fd);
+    }
+    CHECK(most > 2 << 20 && most <= 4 << 20);
+    send_segment(SEQ + 1, 0, TCP_RST, 40000);
+    sys_close(fd), sys_close(listening);
+    net_world_advance(NSEC_PER_SEC);
+    while (next_segment(&segment))
+        ;
+}
+
 int main(void)
 {
     net_world_init();
@@ -233,5 +297,6 @@ int main(void)
     test_flood();
     test_received();
     test_received_later();
+    test_send_buffer();
     return 0;
 }
