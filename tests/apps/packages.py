@@ -38,3 +38,24 @@ def program(name, version, path):
     file = os.path.join(npm_package(name, version), path)
     os.chmod(file, 0o755)
     return file
+
+
+def npm_application(folder, spec):
+    """A new application's folder with what npm install makes of the package, as fetched once into build/packages."""
+    kept = os.path.join(FOLDER, "application-" + spec.replace("/", "-"))
+    os.makedirs(FOLDER, exist_ok=True)
+    with open(kept + ".lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not os.path.isdir(kept):
+            part = kept + ".part"
+            shutil.rmtree(part, ignore_errors=True)
+            os.makedirs(part)
+            with open(os.path.join(part, "package.json"), "w", encoding="ascii") as file:
+                file.write('{"name": "app", "private": true}\n')
+            result = subprocess.run(["npm", "install", "--silent", "--ignore-scripts", spec], cwd=part, check=False, capture_output=True, text=True,
+                                    timeout=300)
+            if result.returncode:
+                pytest.skip(f"npm cannot install {spec}: {result.stderr.strip()[-200:]}")
+            os.rename(part, kept)
+    shutil.copytree(kept, folder, symlinks=True)
+    return folder
