@@ -211,6 +211,19 @@ static size_t site_size(const uint8_t *end, uint64_t nr)
     return 0;
 }
 
+/*
+ * Wrappers for any call get its number in a register.  In two of them the last instruction before the call is as
+ * long as the jump: mov 8(%rsp), %r9 in glibc's syscall(3), and mov %r11, 8(%rsp) in musl's cancellation points.
+ */
+static size_t wrapper_size(const uint8_t *end)
+{
+    static const uint8_t glibc[] = { 0x4d, 0x89, 0xc8, 0x4c, 0x8b, 0x4c, 0x24, 0x08 },
+                         musl[] = { 0x4c, 0x8b, 0x4c, 0x24, 0x10, 0x4c, 0x89, 0x5c, 0x24, 0x08 };
+    bool is_one = memcmp(end - sizeof(glibc), glibc, sizeof(glibc)) == 0 ||
+                  memcmp(end - sizeof(musl), musl, sizeof(musl)) == 0;
+    return is_one ? JUMP_SIZE : 0;
+}
+
 /* The call that came with number nr by the instruction at `instruction`. */
 static bool site_find(uintptr_t instruction, uint64_t nr, struct call_site *site)
 {
@@ -223,6 +236,10 @@ static bool site_find(uintptr_t instruction, uint64_t nr, struct call_site *site
     size_t size = site_size(end, nr);
     if (size == 0 && nr == SYS_read)
         size = read_site(end, instruction, site);
+    if (size == 0) {
+        size = wrapper_size(end);
+        site->entry = call_entry(SYSCALL_MAX);
+    }
     site->start = instruction - size;
     site->size = size;
     memcpy(site->code, end - size, size);

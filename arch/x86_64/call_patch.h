@@ -23,7 +23,7 @@ extern uint32_t call_patch_limit;
 
 /* The kernel option patch_calls: off, or a number of calls. */
 void call_patch_init(void);
-/* Where a patched site goes whose number is nr. */
+/* Where a patched site goes whose number is nr; SYSCALL_MAX: any number. */
 uintptr_t call_entry(uint64_t nr);
 /* Tries to turn the call that regs came with into a jump.  Takes vm->lock. */
 void call_patch(const struct regs *regs);

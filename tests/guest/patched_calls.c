@@ -26,6 +26,7 @@ extern char read_site[], read_call[], read_next[];
 extern char moved_site[], moved_load[], moved_call[];
 extern char prefix_site[], displaced_site[];
 extern char many_sites[], many_sites_end[];
+extern char cp_call[];
 __asm__(
     ".pushsection .text\n"
     ".balign 64\n"
@@ -50,6 +51,12 @@ __asm__(
     ".balign 64\n"
     "displaced_site: movl $39, -0x48(%rsi)\n"
     "syscall\n"
+    "ret\n"
+    /* the end of musl's __syscall_cp_asm */
+    ".balign 64\n"
+    "mov 16(%rsp), %r9\n"
+    "mov %r11, 8(%rsp)\n"
+    "cp_call: syscall\n"
     "ret\n"
     ".balign 4096\n"
     "many_sites:\n"
@@ -150,6 +157,36 @@ static void test_registers(void)
     /* The syscall instruction is still there for whoever jumps to it. */
     CHECK(call3(getpid_call, SYS_getuid, 0, 0, 0) == (long)getuid());
     CHECK(call3(getpid_call, 99999, 0, 0, 0) == -ENOSYS);
+}
+
+/* Wrappers that get the number in a register: one site, all numbers. */
+static void test_wrappers(void)
+{
+    int zero = open("/dev/zero", O_RDONLY);
+    long value;
+
+    for (int i = 0; i < HOT; i++) {
+        CHECK(syscall(SYS_getuid) == (long)getuid());
+        CHECK(call3(cp_call - 10, SYS_getuid, 0, 0, 0) == (long)getuid());
+    }
+    check_patched(cp_call - 5, true);
+    const char *call = memmem((const void *)(uintptr_t)syscall, 40, "\x0f\x05", 2);
+    NEED(call);
+    check_patched(call - 5, true);
+    CHECK(syscall(SYS_getpid) == getpid() && syscall(SYS_gettid) == gettid());
+    CHECK_ERRNO(syscall(99999), ENOSYS);
+    CHECK_ERRNO(syscall(-1), ENOSYS);
+    CHECK(call3(cp_call - 10, 99999, 0, 0, 0) == -ENOSYS);
+    value = -1;
+    CHECK(syscall(SYS_pread64, zero, &value, 8L, 0L) == 8 && value == 0);
+    char *page = (char *)syscall(SYS_mmap, 0L, 4096L, 3L, MAP_PRIVATE, zero, 4096L);
+    CHECK(page != MAP_FAILED && *page == 0 && munmap(page, 4096) == 0);
+    pid_t child = (pid_t)syscall(SYS_fork);
+    int status;
+    if (child == 0)
+        _exit(syscall(SYS_getppid) > 0 ? 9 : 1);
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 9);
+    close(zero);
 }
 
 static void test_no_sites(void)
@@ -531,6 +568,7 @@ int main(void)
 {
     test_registers();
     read_often();
+    test_wrappers();
     test_no_sites();
     test_storm();
     test_first_mapping();
