@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * PCI devices: what the firmware set up is taken as it is.  Buses behind bridges are reached by the
- * numbers the firmware gave them; base addresses must have been assigned.
+ * numbers the firmware gave them.  Base addresses of a device whose decoding is off, which are 0, have been left to us
+ * (QEMU's qboot assigns none); they come from the top of what chipsets leave to PCI below 4 GiB.
  */
 #include "drivers/pci.h"
 
@@ -24,6 +25,9 @@
 #define BAR_64BIT    4u
 #define BAR_IO_MASK  0xfffffffcu
 #define BAR_MEM_MASK 0xfffffff0u
+
+#define WINDOW_START 0xe0000000u
+#define WINDOW_END   0xfec00000u
 
 /* MSI capability, 6.8.1: the data come after an address of four or eight bytes. */
 #define MSI_CONTROL  2
@@ -103,6 +107,29 @@ static uint32_t bar_probe(const struct pci_device *pci, unsigned offset, uint32_
     return kept;
 }
 
+/* Where a block of memory of that size, a power of two, is free; 0: there is no room. */
+static uint64_t window_take(uint64_t size)
+{
+    static uint64_t top = WINDOW_END;
+
+    if (size > top - WINDOW_START)
+        return 0;
+    uint64_t at = ALIGN_DOWN(top - size, size);
+    if (at < WINDOW_START)
+        return 0;
+    top = at;
+    return at;
+}
+
+static void bar_assign(const struct pci_device *pci, unsigned offset, struct pci_bar *bar)
+{
+    bool is_power = bar->size != 0 && (bar->size & (bar->size - 1)) == 0;
+
+    bar->paddr = is_power ? window_take(MAX(bar->size, PAGE_SIZE)) : 0;
+    if (bar->paddr)
+        pci_write32(pci, offset, (uint32_t)bar->paddr);
+}
+
 static bool bar_is_sound(const struct pci_bar *bar)
 {
     return bar->paddr != 0 && bar->size != 0 && (bar->size & (bar->size - 1)) == 0 &&
@@ -110,7 +137,8 @@ static bool bar_is_sound(const struct pci_bar *bar)
 }
 
 /* One base address; how many registers it takes. */
-static unsigned read_bar(const struct pci_device *pci, unsigned index, struct pci_bar *bar)
+static unsigned read_bar(const struct pci_device *pci, unsigned index, bool may_assign,
+                         struct pci_bar *bar)
 {
     unsigned offset = PCI_BAR + 4 * index, nregisters = 1;
     uint32_t low = pci_read32(pci, offset), kept = bar_probe(pci, offset, low);
@@ -126,6 +154,8 @@ static unsigned read_bar(const struct pci_device *pci, unsigned index, struct pc
         mask |= 0xffffffff00000000ULL;
     }
     bar->size = ~mask + 1;
+    if (may_assign && bar->paddr == 0 && !bar->is_io)
+        bar_assign(pci, offset, bar);
     if (!bar_is_sound(bar))
         bar->size = 0;
     return nregisters;
@@ -140,7 +170,7 @@ void pci_enable(struct pci_device *pci)
     if (command & decode)
         pci_write16(pci, PCI_COMMAND, command & (uint16_t)~decode);
     for (unsigned i = 0; i < PCI_BARS;)
-        i += read_bar(pci, i, &pci->bar[i]);
+        i += read_bar(pci, i, !(command & decode), &pci->bar[i]);
     pci_write16(pci, PCI_COMMAND, command | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 }
 

@@ -164,7 +164,14 @@ class Machine:
             machine = ("microvm,acpi=off,x-option-roms=off,isa-serial=on,rtc=on,"
                        "auto-kernel-cmdline=on")
             return ["-M", machine, "-accel", self.accel, "-global", "virtio-mmio.force-legacy=false"]
-        return ["-M", self.machine, "-accel", self.accel]
+        return ["-M", self.machine, "-accel", self.accel, *(["-bios", "qboot.rom"] if self._needs_little_firmware() else [])]
+
+    def _needs_little_firmware(self) -> bool:
+        """microvm's own firmware starts a kernel at once, where SeaBIOS first looks for what could be started.  It sets up
+        no devices: Stout does that for those which need an address and nothing else (drivers/pci.c)."""
+        options = self.options
+        has_others = any(word in ("-device", "-drive", "-bios") for word in options.qemu_args)
+        return bool(options.boot == "pvh" and options.nic == "virtio" and not has_others)
 
     def _bus(self) -> str:
         return "device" if self.is_microvm else "pci"

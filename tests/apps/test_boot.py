@@ -29,6 +29,11 @@ def test_pvh(run, hello, machine_name, cpus):
     check(run(hello, options=["--machine", machine_name, "--cpus", cpus]))
 
 
+def test_pvh_after_a_full_firmware(run, hello):
+    """Which has given the devices their addresses: SeaBIOS."""
+    check(run(hello, options=["--machine", "q35", "--qemu-arg", "-bios bios-256k.bin"]))
+
+
 @pytest.mark.parametrize("boot, machine_name", [("mb2", "q35"), ("mb2", "pc"), ("mb1", "pc"), ("uefi", "q35")])
 def test_grub(run, hello, boot, machine_name):
     check(run(hello, options=["--boot", boot, "--machine", machine_name], timeout=240))

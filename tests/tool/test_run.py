@@ -93,6 +93,9 @@ def test_machines(stout, compiled):
     assert "hostfwd=udp:127.0.0.1:5353-10.0.2.15:53" in text
     text = " ".join(dry(stout("run", "--dry-run", "--machine", "q35", "--cpus", "4", "-m", "1G", program)))
     assert "-M q35" in text and "virtio-net-pci" in text and "-smp 4" in text and "-m 1024M" in text
+    assert "-bios qboot.rom" in text
+    for more in (["--qemu-arg", "-device ahci"], ["--nic", "e1000"]):
+        assert "qboot" not in " ".join(dry(stout("run", "--dry-run", "--machine", "q35", *more, program)))
     text = " ".join(dry(stout("run", "--dry-run", "--net", "none", program)))
     assert "netdev" not in text
     for machine in ([], ["--machine", "pc"]):
