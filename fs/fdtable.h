@@ -7,6 +7,7 @@
  * the file, and the call takes none.  Only a user of a table can make another one, so that what fd_hold_raw() saw stays
  * true until the call's end; it is remembered all the same, for the release must undo what the hold did.
  */
+#include "abi/fcntl.h"
 #include "fs/file.h"
 #include "kernel/thread_files.h"
 
@@ -69,4 +70,16 @@ static __always_inline void fd_release(struct fd_hold hold)
 {
     if (unlikely(hold.has_reference) && hold.file)
         file_put(hold.file);
+}
+
+/* As fd_get(). */
+static __always_inline struct fd_hold fd_hold(int fd)
+{
+    struct fd_hold hold = fd_hold_raw(fd);
+
+    if (unlikely(hold.file && hold.file->flags & ABI_O_PATH)) {
+        fd_release(hold);
+        hold.file = NULL;
+    }
+    return hold;
 }

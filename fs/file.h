@@ -36,9 +36,8 @@ struct io {
     bool append;      /* this write goes to the end (RWF_APPEND) */
     bool
         is_pages; /* pieces lie in single frames of the direct map: a writer may keep references to them */
-    bool has_more; /* another write follows at once (MSG_MORE) */
-    bool
-        is_outside; /* the one buffer is not in the application's half: -EFAULT before anything is waited for */
+    bool has_more;   /* another write follows at once (MSG_MORE) */
+    bool is_outside; /* the one buffer cannot be the application's: -EFAULT before any wait */
     struct abi_iovec *allocated;
     struct abi_iovec inline_piece[IO_INLINE_PIECES];
 };
@@ -109,8 +108,7 @@ struct file_ops {
     int (*link_text)(struct file *file, char *buf, size_t size);
     const char *kind; /* "eventfd", "eventpoll": anonymous inodes */
     bool is_async;    /* O_ASYNC has an effect: fs/async.h */
-    bool
-        is_memory; /* as Linux's drivers/char/mem.c: reading uses no position and leaves no atime */
+    bool is_memory;   /* no position and no atime, as Linux's drivers/char/mem.c */
     int (*own_default)(
         struct file *file); /* O_ASYNC gives it an owner; NULL: it has none by itself */
 };

@@ -112,7 +112,7 @@ static long sync_after(struct file *file, unsigned flags, long n)
     return err ? err : n;
 }
 
-/* file's reference is consumed.  pos NULL: the file's own. */
+/* pos NULL: the file's own. */
 static long transfer_vector(struct file *file, const void __app *vector, unsigned long count,
                             int64_t *pos, unsigned flags, bool is_write)
 {
@@ -129,22 +129,30 @@ static long transfer_vector(struct file *file, const void __app *vector, unsigne
             n = sync_after(file, flags, n);
         io_fini(&io);
     }
-    file_put(file);
+    return n;
+}
+
+/* At the file's own position. */
+static long transfer_next(int fd, const void __app *vector, unsigned long count, unsigned flags,
+                          bool is_write)
+{
+    struct fd_hold hold = fd_hold_raw(fd);
+
+    if (unlikely(!hold.file))
+        return -EBADF;
+    long n = transfer_vector(hold.file, vector, count, NULL, flags, is_write);
+    fd_release(hold);
     return n;
 }
 
 long sys_readv(int fd, const void __app *vector, unsigned long count)
 {
-    struct file *file = fd_get(fd);
-
-    return file ? transfer_vector(file, vector, count, NULL, 0, false) : -EBADF;
+    return transfer_next(fd, vector, count, 0, false);
 }
 
 long sys_writev(int fd, const void __app *vector, unsigned long count)
 {
-    struct file *file = fd_get(fd);
-
-    return file ? transfer_vector(file, vector, count, NULL, 0, true) : -EBADF;
+    return transfer_next(fd, vector, count, 0, true);
 }
 
 static long transfer_at(int fd, const void __app *vector, unsigned long count, long pos,
@@ -154,7 +162,11 @@ static long transfer_at(int fd, const void __app *vector, unsigned long count, l
     struct file *file;
     int err = get_positioned(fd, pos, &file);
 
-    return err ? err : transfer_vector(file, vector, count, &position, flags, is_write);
+    if (err)
+        return err;
+    long n = transfer_vector(file, vector, count, &position, flags, is_write);
+    file_put(file);
+    return n;
 }
 
 long sys_preadv(int fd, const void __app *vector, unsigned long count, long pos, long pos_high)
@@ -172,8 +184,7 @@ static long transfer_with_flags(int fd, const void __app *vector, unsigned long 
 {
     if (pos != -1)
         return transfer_at(fd, vector, count, pos, flags, is_write);
-    struct file *file = fd_get(fd);
-    return file ? transfer_vector(file, vector, count, NULL, flags, is_write) : -EBADF;
+    return transfer_next(fd, vector, count, flags, is_write);
 }
 
 long sys_preadv2(int fd, const void __app *vector, unsigned long count, long pos, long pos_high,

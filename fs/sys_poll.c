@@ -14,6 +14,7 @@
 #include "abi/fcntl.h"
 #include "abi/poll.h"
 #include "fs/epoll.h"
+#include "fs/fdtable.h"
 #include "fs/file.h"
 #include "kernel/clock.h"
 #include "kernel/mm/heap.h"
@@ -525,11 +526,12 @@ static long epoll_wait_fd(int epfd, void __app *events, int max, nsec_t deadline
         return -EINVAL;
     if (!app_range_ok(events, (size_t)max * sizeof(struct abi_epoll_event)))
         return -EFAULT;
-    struct file *file = fd_get(epfd);
-    if (!file)
+    struct fd_hold epoll = fd_hold(epfd);
+    if (!epoll.file)
         return -EBADF;
-    long result = file_is_epoll(file) ? epoll_wait(file, events, max, deadline) : -EINVAL;
-    file_put(file);
+    long result =
+        file_is_epoll(epoll.file) ? epoll_wait(epoll.file, events, max, deadline) : -EINVAL;
+    fd_release(epoll);
     return result;
 }
 

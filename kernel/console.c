@@ -21,7 +21,8 @@ struct channel {
 static struct channel channels[CONSOLE_COUNT];
 
 /* Never woken: without a device nothing changes. */
-static struct poll_head idle_head = { SPINLOCK_INIT(RANK_POLL), LIST_INIT(idle_head.watchers) };
+static struct poll_head idle_head = { .lock = SPINLOCK_INIT(RANK_POLL),
+                                      .watchers = LIST_INIT(idle_head.watchers) };
 
 static const struct console_ops *channel_ops(enum console_channel channel)
 {

@@ -4,7 +4,8 @@
  *
  * A poll_head and its watchers die independently: whoever goes first detaches the other.  Both
  * roads take detach_lock, so poll_unwatch() never follows a head that is being freed.  Waking
- * takes the head's lock alone.
+ * takes the head's lock alone, and none while nobody watches (kernel/wait.c says why no wake-up is lost: who watches
+ * asks for the state after poll_watch()).
  */
 #include "kernel/poll.h"
 
@@ -16,6 +17,7 @@ void poll_head_init(struct poll_head *head)
 {
     spin_init(&head->lock, RANK_POLL);
     list_init(&head->watchers);
+    head->nwatchers = 0;
 }
 
 void poll_head_fini(struct poll_head *head)
@@ -25,6 +27,7 @@ void poll_head_fini(struct poll_head *head)
     while (!list_is_empty(&head->watchers)) {
         struct poll_watcher *watcher = list_first(&head->watchers, struct poll_watcher, node);
         list_remove(&watcher->node);
+        (void)__atomic_fetch_sub(&head->nwatchers, 1, __ATOMIC_RELAXED);
         watcher->notify(watcher, ABI_POLLHUP | ABI_POLLFREE);
         __atomic_store_n(&watcher->head, NULL, __ATOMIC_RELEASE);
     }
@@ -37,6 +40,7 @@ void poll_watch(struct poll_head *head, struct poll_watcher *watcher)
     unsigned long flags = spin_lock_irq(&head->lock);
     watcher->head = head;
     list_push_back(&head->watchers, &watcher->node);
+    (void)__atomic_fetch_add(&head->nwatchers, 1, __ATOMIC_SEQ_CST);
     spin_unlock_irq(&head->lock, flags);
 }
 
@@ -47,6 +51,7 @@ void poll_unwatch(struct poll_watcher *watcher)
     if (head) {
         spin_lock(&head->lock);
         list_remove(&watcher->node);
+        (void)__atomic_fetch_sub(&head->nwatchers, 1, __ATOMIC_RELAXED);
         watcher->head = NULL;
         spin_unlock(&head->lock);
     }
@@ -56,8 +61,10 @@ void poll_unwatch(struct poll_watcher *watcher)
 void poll_wake(struct poll_head *head, unsigned events)
 {
     struct poll_watcher *watcher, *following;
-    unsigned long flags = spin_lock_irq(&head->lock);
 
+    if (__atomic_fetch_add(&head->nwatchers, 0, __ATOMIC_SEQ_CST) == 0)
+        return;
+    unsigned long flags = spin_lock_irq(&head->lock);
     list_for_each_safe (watcher, following, &head->watchers, node)
         watcher->notify(watcher, events);
     spin_unlock_irq(&head->lock, flags);

@@ -16,6 +16,7 @@
 
 struct poll_head {
     struct spinlock lock;
+    unsigned nwatchers; /* [a] changed under lock */
     struct list watchers;
 };
 

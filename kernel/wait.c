@@ -4,6 +4,9 @@
  * holds the queue's lock while it touches it, and wait_end() takes that lock, so it cannot go away in
  * between.  is_woken stays set while the condition of WAIT_LOOP sleeps on a lock of its own: then
  * wait_sleep() returns at once and the condition is looked at again.
+ *
+ * Mostly nobody waits, and then a wake-up takes no lock.  A waiter counts itself before it looks at the condition, a
+ * waker changes the condition before it looks at the count, and both steps are full barriers: one sees the other.
  */
 #include "kernel/wait.h"
 
@@ -16,6 +19,13 @@ void wait_queue_init(struct wait_queue *queue)
 {
     spin_init(&queue->lock, RANK_WAIT);
     list_init(&queue->waiters);
+    queue->nwaiters = 0;
+}
+
+/* Adding nothing: what the caller stored before is visible to who counts itself after. */
+static bool has_waiters(struct wait_queue *queue)
+{
+    return __atomic_fetch_add(&queue->nwaiters, 0, __ATOMIC_SEQ_CST) != 0;
 }
 
 /* The queue's lock is held.  False: it was woken before and has not looked yet. */
@@ -30,8 +40,10 @@ static bool waiter_wake(struct waiter *waiter)
 void wake_all(struct wait_queue *queue)
 {
     struct waiter *waiter;
-    unsigned long flags = spin_lock_irq(&queue->lock);
 
+    if (likely(!has_waiters(queue)))
+        return;
+    unsigned long flags = spin_lock_irq(&queue->lock);
     list_for_each (waiter, &queue->waiters, node)
         waiter_wake(waiter);
     spin_unlock_irq(&queue->lock, flags);
@@ -40,8 +52,10 @@ void wake_all(struct wait_queue *queue)
 void wake_one(struct wait_queue *queue)
 {
     struct waiter *waiter;
-    unsigned long flags = spin_lock_irq(&queue->lock);
 
+    if (likely(!has_waiters(queue)))
+        return;
+    unsigned long flags = spin_lock_irq(&queue->lock);
     list_for_each (waiter, &queue->waiters, node)
         if (waiter_wake(waiter))
             break;
@@ -54,6 +68,7 @@ void wait_begin(struct wait_queue *queue, struct waiter *waiter)
     waiter->is_woken = false;
     unsigned long flags = spin_lock_irq(&queue->lock);
     list_push_back(&queue->waiters, &waiter->node);
+    (void)__atomic_fetch_add(&queue->nwaiters, 1, __ATOMIC_SEQ_CST);
     spin_unlock_irq(&queue->lock, flags);
 }
 
@@ -80,5 +95,6 @@ void wait_end(struct wait_queue *queue, struct waiter *waiter)
 {
     unsigned long flags = spin_lock_irq(&queue->lock);
     list_remove(&waiter->node);
+    (void)__atomic_fetch_sub(&queue->nwaiters, 1, __ATOMIC_RELAXED);
     spin_unlock_irq(&queue->lock, flags);
 }

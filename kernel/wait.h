@@ -22,12 +22,13 @@ struct thread;
 
 struct wait_queue {
     struct spinlock lock;
+    unsigned nwaiters; /* [a] changed under lock */
     struct list waiters;
 };
 
 #define WAIT_QUEUE_INIT(name)                                                                      \
     {                                                                                              \
-        SPINLOCK_INIT(RANK_WAIT), LIST_INIT((name).waiters)                                        \
+        .lock = SPINLOCK_INIT(RANK_WAIT), .waiters = LIST_INIT((name).waiters)                     \
     }
 void wait_queue_init(struct wait_queue *queue);
 
