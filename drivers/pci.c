@@ -19,6 +19,8 @@
 #define HEADER_MULTI      0x80
 #define HEADER_BRIDGE     0x01
 #define CAPABILITIES_MAX  48 /* 192 bytes of at least 4 */
+#define BRIDGE_MEMORY     0x20
+#define BRIDGE_BARS       2
 
 #define BAR_IO       1u
 #define BAR_TYPE     6u
@@ -107,11 +109,47 @@ static uint32_t bar_probe(const struct pci_device *pci, unsigned offset, uint32_
     return kept;
 }
 
+/* The lowest address of the window that a device has, or devices behind a bridge; else *top. */
+static void window_avoid(const struct pci_device *pci, uint64_t *top)
+{
+    bool is_bridge = (pci_read8(pci, PCI_HEADER_TYPE) & 0x7f) == HEADER_BRIDGE;
+    uint64_t behind = (uint64_t)(pci_read16(pci, BRIDGE_MEMORY) & 0xfff0) << 16;
+
+    if (is_bridge && behind >= WINDOW_START)
+        *top = MIN(*top, behind);
+    for (unsigned i = 0; i < (is_bridge ? BRIDGE_BARS : PCI_BARS); i++) {
+        uint32_t low = pci_read32(pci, PCI_BAR + 4 * i);
+        if (!(low & BAR_IO) && (low & BAR_MEM_MASK) >= WINDOW_START)
+            *top = MIN(*top, low & BAR_MEM_MASK);
+        if ((low & (BAR_IO | BAR_TYPE)) == BAR_64BIT)
+            i++;
+    }
+}
+
+/* Below everything that the firmware has given addresses of the window to: bus 0 shows it all. */
+static uint64_t window_top(void)
+{
+    uint64_t top = WINDOW_END;
+
+    for (unsigned i = 0; i < SLOTS * FUNCTIONS; i++) {
+        struct pci_device pci = { .slot = (uint8_t)(i / FUNCTIONS),
+                                  .function = (uint8_t)(i % FUNCTIONS) };
+        bool is_there = pci_read16(&pci, PCI_VENDOR_ID) != 0xffff;
+        if (is_there)
+            window_avoid(&pci, &top);
+        if (pci.function == 0 && !(is_there && pci_read8(&pci, PCI_HEADER_TYPE) & HEADER_MULTI))
+            i += FUNCTIONS - 1;
+    }
+    return top;
+}
+
 /* Where a block of memory of that size, a power of two, is free; 0: there is no room. */
 static uint64_t window_take(uint64_t size)
 {
-    static uint64_t top = WINDOW_END;
+    static uint64_t top;
 
+    if (!top)
+        top = window_top();
     if (size > top - WINDOW_START)
         return 0;
     uint64_t at = ALIGN_DOWN(top - size, size);
