@@ -331,8 +331,8 @@ bool file_can_write(const struct file *file)
     return !(file->flags & ABI_O_PATH) && wants_write(file->flags);
 }
 
-/* Without a jump, of which each costs as much as the comparison. */
-static bool is_before(const struct abi_timespec *a, const struct abi_timespec *b)
+/* Without a jump, of which each costs as much as the comparison; a number, for `|`. */
+static unsigned is_before(const struct abi_timespec *a, const struct abi_timespec *b)
 {
     return (a->tv_sec < b->tv_sec) | ((a->tv_sec == b->tv_sec) & (a->tv_nsec <= b->tv_nsec));
 }

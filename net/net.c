@@ -161,11 +161,11 @@ static bool may_defer(bool has_answered)
 static void output_or_defer(bool is_sender)
 {
     bool is_waiting = tcp_batch_is_waiting();
-    bool has_answered = tcp_batch_has_grown() | netdev_has_grown();
+    bool has_joined = tcp_batch_has_grown(), has_sent = netdev_has_grown();
 
     if (!is_waiting && !netdev_needs_kick())
         return;
-    if (is_sender && may_defer(has_answered))
+    if (is_sender && may_defer(has_joined || has_sent))
         return;
     if (is_waiting) {
         tcp_batch_output();
