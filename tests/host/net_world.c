@@ -19,6 +19,7 @@
 #include "kernel/thread.h"
 #include "kernel/timer.h"
 #include "kernel/wait.h"
+#include "lwip/prot/ip.h"
 #include "net/net.h"
 #include "net/netdev.h"
 #include "net/timers.h"
@@ -360,4 +361,49 @@ void control_register(const char *word, bool (*handle)(const char *rest))
 void control_answer(const char *format, ...)
 {
     (void)format;
+}
+
+/* ---- TCP segments of the peer ------------------------------------------------------------- */
+
+void net_world_send_segment(uint32_t seq, uint32_t ack, unsigned flags, unsigned local,
+                            unsigned remote, const void *data, size_t len)
+{
+    struct net_segment segment = { 0 };
+    unsigned words = 5 + (flags & TCP_SYN ? (unsigned)len / 4 : 0);
+
+    memcpy(segment.eth.dest.addr, "\2\0\0\0\0\17", 6);
+    memcpy(segment.eth.src.addr, "\2\0\0\0\0\2", 6);
+    segment.eth.type = PP_HTONS(ETHTYPE_IP);
+    IPH_VHL_SET(&segment.ip, 4, 5);
+    IPH_LEN_SET(&segment.ip, lwip_htons((u16_t)(40 + len)));
+    IPH_TTL_SET(&segment.ip, 64);
+    IPH_PROTO_SET(&segment.ip, IP_PROTO_TCP);
+    segment.ip.src.addr = lwip_htonl(WORLD_PEER);
+    segment.ip.dest.addr = lwip_htonl(WORLD_ADDRESS);
+    IPH_CHKSUM_SET(&segment.ip, (u16_t)~lwip_port_checksum(&segment.ip, 20));
+    segment.tcp.src = lwip_htons((u16_t)remote);
+    segment.tcp.dest = lwip_htons((u16_t)local);
+    segment.tcp.seqno = lwip_htonl(seq);
+    segment.tcp.ackno = lwip_htonl(ack);
+    TCPH_HDRLEN_FLAGS_SET(&segment.tcp, words, flags);
+    segment.tcp.wnd = lwip_htons(30000);
+    memcpy(segment.data, data, len);
+    net_world_inject(&segment, sizeof(segment) - sizeof(segment.data) + len, 0);
+}
+
+bool net_world_next_segment(struct net_segment *segment)
+{
+    while (net_world_sent(segment, sizeof(*segment)) > 0) {
+        if (segment->eth.type == PP_HTONS(ETHTYPE_IP) && IPH_PROTO(&segment->ip) == IP_PROTO_TCP)
+            return true;
+    }
+    return false;
+}
+
+void net_world_answer_arp(void)
+{
+    static const uint8_t reply[42] = { 2,  0, 0, 0, 0, 15, 2, 0, 0, 0,  0,  2, 8, 6,
+                                       0,  1, 8, 0, 6, 4,  0, 2, 2, 0,  0,  0, 0, 2,
+                                       10, 0, 2, 2, 2, 0,  0, 0, 0, 15, 10, 0, 2, 15 };
+    net_world_inject(reply, sizeof(reply), 0);
 }

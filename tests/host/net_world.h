@@ -5,6 +5,9 @@
  * test.  Time stands still until the test moves it.
  */
 #include "kernel/netdev.h"
+#include "lwip/prot/ethernet.h"
+#include "lwip/prot/ip4.h"
+#include "lwip/prot/tcp.h"
 #include "tests/host/fs_world.h"
 
 #define WORLD_ADDRESS 0x0a00020fu /* 10.0.2.15/24; the gateway is 10.0.2.2 */
@@ -37,3 +40,18 @@ void net_world_pass(nsec_t duration);
 nsec_t net_world_watch(void);
 /* The next frames are refused: the ring is full. */
 extern bool net_world_is_full;
+
+struct net_segment {
+    struct eth_hdr eth;
+    struct ip_hdr ip;
+    struct tcp_hdr tcp;
+    uint8_t data[1000];
+} __packed;
+
+/* A segment from the peer arrives; the data of a SYN are its options. */
+void net_world_send_segment(uint32_t seq, uint32_t ack, unsigned flags, unsigned local,
+                            unsigned remote, const void *data, size_t len);
+/* The next TCP segment that was sent to it; other frames are dropped. */
+bool net_world_next_segment(struct net_segment *segment);
+/* Resolves the peer's address, so that packets leave at once. */
+void net_world_answer_arp(void);

@@ -141,71 +141,18 @@ static void test_bad_memory(void)
 
 /* ---- TCP over the device --------------------------------------------------------------------- */
 
-struct segment {
-    struct eth_hdr eth;
-    struct ip_hdr ip;
-    struct tcp_hdr tcp;
-    uint8_t data[100];
-} __packed;
-
-/* The next TCP segment that was sent; other frames (ARP, IPv6) are answered or dropped. */
-static bool next_segment(struct segment *segment)
-{
-    size_t len;
-    while ((len = net_world_sent(segment, sizeof(*segment))) > 0) {
-        if (segment->eth.type == PP_HTONS(ETHTYPE_IP) && IPH_PROTO(&segment->ip) == IP_PROTO_TCP)
-            return true;
-    }
-    return false;
-}
-
-static void send_segment(uint32_t seq, uint32_t ack, unsigned flags, unsigned local,
-                         unsigned remote, const void *data, size_t len)
-{
-    struct segment segment = { 0 };
-
-    memcpy(segment.eth.dest.addr, "\2\0\0\0\0\17", 6);
-    memcpy(segment.eth.src.addr, "\2\0\0\0\0\2", 6);
-    segment.eth.type = PP_HTONS(ETHTYPE_IP);
-    IPH_VHL_SET(&segment.ip, 4, 5);
-    IPH_LEN_SET(&segment.ip, lwip_htons((u16_t)(40 + len)));
-    IPH_TTL_SET(&segment.ip, 64);
-    IPH_PROTO_SET(&segment.ip, IP_PROTO_TCP);
-    segment.ip.src.addr = lwip_htonl(WORLD_PEER);
-    segment.ip.dest.addr = lwip_htonl(WORLD_ADDRESS);
-    IPH_CHKSUM_SET(&segment.ip, 0);
-    IPH_CHKSUM_SET(&segment.ip, (u16_t)~lwip_port_checksum(&segment.ip, 20));
-    segment.tcp.src = lwip_htons((u16_t)remote);
-    segment.tcp.dest = lwip_htons((u16_t)local);
-    segment.tcp.seqno = lwip_htonl(seq);
-    segment.tcp.ackno = lwip_htonl(ack);
-    TCPH_HDRLEN_FLAGS_SET(&segment.tcp, 5, flags);
-    segment.tcp.wnd = lwip_htons(30000);
-    memcpy(segment.data, data, len);
-    net_world_inject(&segment, sizeof(segment) - sizeof(segment.data) + len, 0);
-}
-
-/* Resolves the peer's address, so that packets leave at once. */
-static void answer_arp(void)
-{
-    static const uint8_t reply[42] = { 2,  0, 0, 0, 0, 15, 2, 0, 0, 0,  0,  2, 8, 6,
-                                       0,  1, 8, 0, 6, 4,  0, 2, 2, 0,  0,  0, 0, 2,
-                                       10, 0, 2, 2, 2, 0,  0, 0, 0, 15, 10, 0, 2, 15 };
-    net_world_inject(reply, sizeof(reply), 0);
-}
-
 static int accept_from_peer(uint32_t *seq, uint32_t *ack, unsigned remote)
 {
-    struct segment segment;
+    struct net_segment segment;
     int listening = listener(8080);
 
-    send_segment(1000, 0, TCP_SYN, 8080, remote, "", 0);
-    answer_arp();
-    CHECK(next_segment(&segment));
+    net_world_send_segment(1000, 0, TCP_SYN, 8080, remote, "", 0);
+    net_world_answer_arp();
+    CHECK(net_world_next_segment(&segment));
     CHECK_EQ(TCPH_FLAGS(&segment.tcp), TCP_SYN | TCP_ACK);
     *ack = lwip_ntohl(segment.tcp.seqno) + 1;
     *seq = 1001;
-    send_segment(*seq, *ack, TCP_ACK, 8080, remote, "", 0);
+    net_world_send_segment(*seq, *ack, TCP_ACK, 8080, remote, "", 0);
     int fd = (int)sys_accept4(listening, NULL, NULL, ABI_SOCK_NONBLOCK);
     CHECK(fd >= 0);
     sys_close(listening);
@@ -214,56 +161,56 @@ static int accept_from_peer(uint32_t *seq, uint32_t *ack, unsigned remote)
 
 static void test_device(void)
 {
-    struct segment segment;
+    struct net_segment segment;
     uint32_t seq, ack;
     char buffer[100];
     int fd = accept_from_peer(&seq, &ack, 7000);
 
-    send_segment(seq, ack, TCP_ACK | TCP_PSH, 8080, 7000, "GET", 3);
+    net_world_send_segment(seq, ack, TCP_ACK | TCP_PSH, 8080, 7000, "GET", 3);
     CHECK_EQ(sys_recvfrom(fd, buffer, 100, 0, NULL, NULL), 3);
     CHECK_EQ(sys_sendto(fd, "answer", 6, 0, NULL, 0), 6);
-    CHECK(next_segment(&segment));
+    CHECK(net_world_next_segment(&segment));
     CHECK_EQ(lwip_ntohl(segment.tcp.ackno), seq + 3);
     CHECK(!memcmp(segment.data, "answer", 6));
     /* It is lost: sent again after a while. */
     net_world_advance(4 * NSEC_PER_SEC);
-    CHECK(next_segment(&segment));
+    CHECK(net_world_next_segment(&segment));
     CHECK_EQ(lwip_ntohl(segment.tcp.seqno), ack);
     CHECK(!memcmp(segment.data, "answer", 6));
-    send_segment(seq + 3, ack + 6, TCP_ACK, 8080, 7000, "", 0);
+    net_world_send_segment(seq + 3, ack + 6, TCP_ACK, 8080, 7000, "", 0);
     /* A forged reset beside the window does nothing; the exact one does. */
-    send_segment(seq + 300, 0, TCP_RST, 8080, 7000, "", 0);
+    net_world_send_segment(seq + 300, 0, TCP_RST, 8080, 7000, "", 0);
     CHECK_EQ(sys_recvfrom(fd, buffer, 100, 0, NULL, NULL), -EAGAIN);
-    send_segment(seq + 3, 0, TCP_RST, 8080, 7000, "", 0);
+    net_world_send_segment(seq + 3, 0, TCP_RST, 8080, 7000, "", 0);
     CHECK_EQ(ready(fd) & (ABI_POLLERR | ABI_POLLHUP), ABI_POLLERR | ABI_POLLHUP);
     CHECK_EQ(sys_recvfrom(fd, buffer, 100, 0, NULL, NULL), -ECONNRESET);
     sys_close(fd);
-    while (next_segment(&segment))
+    while (net_world_next_segment(&segment))
         ;
 }
 
 static void test_time_wait(void)
 {
-    struct segment segment;
+    struct net_segment segment;
     uint32_t seq, ack;
     int fd = accept_from_peer(&seq, &ack, 7001);
 
     sys_close(fd);
-    send_segment(seq, ack + 1, TCP_ACK | TCP_FIN, 8080, 7001, "", 0);
+    net_world_send_segment(seq, ack + 1, TCP_ACK | TCP_FIN, 8080, 7001, "", 0);
     CHECK(tcp_tw_pcbs != NULL);
-    while (next_segment(&segment))
+    while (net_world_next_segment(&segment))
         ;
     /* The same port again, beyond the old numbers: a new connection at once. */
     int listening = listener(8081); /* another one: nobody answers on 8080 */
-    send_segment(seq + 100000, 0, TCP_SYN, 8080, 7001, "", 0);
-    CHECK(next_segment(&segment));
+    net_world_send_segment(seq + 100000, 0, TCP_SYN, 8080, 7001, "", 0);
+    CHECK(net_world_next_segment(&segment));
     CHECK(TCPH_FLAGS(&segment.tcp) & TCP_RST);
     net_world_advance(NSEC_PER_SEC);
     CHECK(tcp_tw_pcbs == NULL);
     sys_close(listening);
     fd = accept_from_peer(&seq, &ack, 7002);
     sys_close(fd);
-    send_segment(seq, ack + 1, TCP_ACK | TCP_FIN, 8080, 7002, "", 0);
+    net_world_send_segment(seq, ack + 1, TCP_ACK | TCP_FIN, 8080, 7002, "", 0);
     CHECK(tcp_tw_pcbs != NULL);
     net_world_advance(4 * NSEC_PER_SEC);
     CHECK(tcp_tw_pcbs == NULL);
@@ -310,7 +257,7 @@ static uint32_t take_segments(uint32_t base, size_t *largest)
 
 static void acknowledge(uint32_t seq, uint32_t ack, unsigned remote)
 {
-    send_segment(seq, ack, TCP_ACK, 8080, remote, "", 0);
+    net_world_send_segment(seq, ack, TCP_ACK, 8080, remote, "", 0);
 }
 
 static void test_segmentation(void)
@@ -337,7 +284,7 @@ static void test_segmentation(void)
     CHECK(!memcmp(at_peer + PEER_MSS, to_peer + PEER_MSS, PEER_MSS));
     memset(at_peer, 0, sizeof(at_peer));
     net_world_advance(4 * NSEC_PER_SEC);
-    answer_arp();
+    net_world_answer_arp();
     CHECK_EQ(take_segments(base, &largest), 2 * PEER_MSS); /* by the timer */
     memset(at_peer, 0, PEER_MSS);
     memcpy(at_peer, to_peer, PEER_MSS);
@@ -349,7 +296,7 @@ static void test_segmentation(void)
     CHECK(longest > 2 * PEER_MSS);
     CHECK(!memcmp(at_peer, to_peer, sizeof(to_peer)));
     acknowledge(seq, base + sizeof(to_peer), 7004);
-    send_segment(seq, 0, TCP_RST, 8080, 7004, "", 0);
+    net_world_send_segment(seq, 0, TCP_RST, 8080, 7004, "", 0);
     sys_close(fd);
     (void)take_segments(base, &largest);
 }
@@ -401,7 +348,7 @@ static void test_pages(void)
     net_world_advance(4 * NSEC_PER_SEC);
     take_all(seq, base, 7006, sizeof(to_peer));
     CHECK(!memcmp(at_peer, to_peer, sizeof(to_peer)));
-    send_segment(seq, 0, TCP_RST, 8080, 7006, "", 0);
+    net_world_send_segment(seq, 0, TCP_RST, 8080, 7006, "", 0);
     sys_close(fd), sys_close(file);
 }
 
@@ -428,7 +375,7 @@ static void test_pages_without_memory(void)
         }
         take_all(seq, base, 8000 + n, sizeof(to_peer));
         CHECK(!memcmp(at_peer, to_peer, sizeof(to_peer)));
-        send_segment(seq, 0, TCP_RST, 8080, 8000 + n, "", 0);
+        net_world_send_segment(seq, 0, TCP_RST, 8080, 8000 + n, "", 0);
         sys_close(fd);
     }
     sys_close(file), sys_unlink("/pages");
@@ -437,41 +384,41 @@ static void test_pages_without_memory(void)
 static void test_connect_timeout(void)
 {
     struct abi_sockaddr_in address = at(WORLD_PEER, 9);
-    struct segment segment;
+    struct net_segment segment;
     char c;
     int fd = tcp();
 
-    answer_arp();
-    while (next_segment(&segment))
+    net_world_answer_arp();
+    while (net_world_next_segment(&segment))
         ;
     CHECK_EQ(sys_connect(fd, &address, sizeof(address)), -EINPROGRESS);
     CHECK_EQ(sys_connect(fd, &address, sizeof(address)), -EALREADY);
     CHECK_EQ(ready(fd), 0);
-    CHECK(next_segment(&segment));
+    CHECK(net_world_next_segment(&segment));
     CHECK_EQ(TCPH_FLAGS(&segment.tcp), TCP_SYN);
     for (int i = 0; i < 100 && !ready(fd); i++) {
         net_world_advance(3 * NSEC_PER_SEC);
-        answer_arp();
+        net_world_answer_arp();
     }
     CHECK_EQ(sys_recvfrom(fd, &c, 1, 0, NULL, NULL), -ETIMEDOUT);
     sys_close(fd);
-    while (next_segment(&segment))
+    while (net_world_next_segment(&segment))
         ;
 }
 
 static void test_full_ring(void)
 {
-    struct segment segment;
+    struct net_segment segment;
     uint32_t seq, ack;
     int fd = accept_from_peer(&seq, &ack, 7003);
 
     net_world_is_full = true;
     CHECK_EQ(sys_sendto(fd, "later", 5, 0, NULL, 0), 5);
-    CHECK(!next_segment(&segment));
+    CHECK(!net_world_next_segment(&segment));
     net_world_is_full = false;
     net_world_advance(NSEC_PER_SEC);
-    CHECK(next_segment(&segment) && !memcmp(segment.data, "later", 5));
-    send_segment(seq, 0, TCP_RST, 8080, 7003, "", 0);
+    CHECK(net_world_next_segment(&segment) && !memcmp(segment.data, "later", 5));
+    net_world_send_segment(seq, 0, TCP_RST, 8080, 7003, "", 0);
     sys_close(fd);
 }
 
@@ -593,7 +540,7 @@ static void test_deferred_kicks(void)
     int fd = (int)sys_socket(ABI_AF_INET, ABI_SOCK_DGRAM | ABI_SOCK_NONBLOCK, 0);
     struct thread *self = thread_current();
 
-    answer_arp();
+    net_world_answer_arp();
     self->nevents_left = 0;
     CHECK_EQ(kicks_of_datagram(fd), 1);
     /* A batch of three: told once, at the last. */
@@ -620,17 +567,17 @@ static void test_deferred_kicks(void)
 }
 
 /* What a device sent since the last look: packets, and the data of the last one. */
-static unsigned packets_sent(struct segment *last)
+static unsigned packets_sent(struct net_segment *last)
 {
     unsigned n = 0;
-    while (next_segment(last))
+    while (net_world_next_segment(last))
         n++;
     return n;
 }
 
 static void test_batched_answers(void)
 {
-    struct segment segment;
+    struct net_segment segment;
     uint32_t seq, ack;
     bool is_woken = false;
     struct thread *self = thread_current();
@@ -650,14 +597,14 @@ static void test_batched_answers(void)
     wait_before_sleep(&is_woken);
     CHECK_EQ(packets_sent(&segment), 1);
     CHECK(!memcmp(segment.data, "head body", 9));
-    send_segment(seq, ack + 9, TCP_ACK, 8080, 7100, "", 0);
+    net_world_send_segment(seq, ack + 9, TCP_ACK, 8080, 7100, "", 0);
     /* The last event's answer goes at once, with what waits. */
     CHECK_EQ(sys_sendto(fd, "a", 1, 0, NULL, 0), 1);
     self->nevents_left = 0;
     CHECK_EQ(sys_sendto(fd, "b", 1, 0, NULL, 0), 1);
     CHECK_EQ(packets_sent(&segment), 1);
     CHECK(!memcmp(segment.data, "ab", 2));
-    send_segment(seq, ack + 11, TCP_ACK, 8080, 7100, "", 0);
+    net_world_send_segment(seq, ack + 11, TCP_ACK, 8080, 7100, "", 0);
     /* A timer sees to what nobody sends; a connection that closes sends it with its FIN. */
     self->nevents_left = 3;
     CHECK_EQ(sys_sendto(fd, "late", 4, 0, NULL, 0), 4);
@@ -670,8 +617,8 @@ static void test_batched_answers(void)
     CHECK_EQ(packets_sent(&segment), 1);
     CHECK(!memcmp(segment.data, "end", 3) && (TCPH_FLAGS(&segment.tcp) & TCP_FIN));
     self->nevents_left = 0;
-    send_segment(seq, 0, TCP_RST, 8080, 7100, "", 0);
-    send_segment(seq, ack + 19, TCP_RST | TCP_ACK, 8080, 7100, "", 0);
+    net_world_send_segment(seq, 0, TCP_RST, 8080, 7100, "", 0);
+    net_world_send_segment(seq, ack + 19, TCP_RST | TCP_ACK, 8080, 7100, "", 0);
 }
 
 static void section_after(nsec_t time)
@@ -767,12 +714,12 @@ static void test_failures(void)
 
 static void test_nothing_remains(void)
 {
-    struct segment segment;
+    struct net_segment segment;
 
     net_world_advance(200 * NSEC_PER_SEC);
     CHECK(!tcp_active_pcbs && !tcp_tw_pcbs && !tcp_listen_pcbs.pcbs);
     CHECK_EQ(net_world_nbuffers, 0);
-    while (next_segment(&segment))
+    while (net_world_next_segment(&segment))
         ;
 }
 

@@ -19,43 +19,14 @@
 
 #define SEQ 1000U
 
-struct segment {
-    struct eth_hdr eth;
-    struct ip_hdr ip;
-    struct tcp_hdr tcp;
-    uint8_t data[1000];
-} __packed;
-
 /* A SYN's: an MSS of 1460, windows in units of 128 bytes. */
 static const uint8_t options[8] = { 2, 4, 5, 180, 1, 3, 3, 7 };
 
-/* The data of a SYN are options. */
 static void send_data(uint32_t seq, uint32_t ack, unsigned flags, unsigned remote, size_t len)
 {
-    struct segment segment = { 0 };
+    static const uint8_t zeros[1000];
 
-    memcpy(segment.eth.dest.addr, "\2\0\0\0\0\17", 6);
-    memcpy(segment.eth.src.addr, "\2\0\0\0\0\2", 6);
-    segment.eth.type = PP_HTONS(ETHTYPE_IP);
-    IPH_VHL_SET(&segment.ip, 4, 5);
-    IPH_LEN_SET(&segment.ip, lwip_htons((u16_t)(40 + len)));
-    IPH_TTL_SET(&segment.ip, 64);
-    IPH_PROTO_SET(&segment.ip, IP_PROTO_TCP);
-    segment.ip.src.addr = lwip_htonl(WORLD_PEER);
-    segment.ip.dest.addr = lwip_htonl(WORLD_ADDRESS);
-    IPH_CHKSUM_SET(&segment.ip, (u16_t)~lwip_port_checksum(&segment.ip, 20));
-    segment.tcp.src = lwip_htons((u16_t)remote);
-    segment.tcp.dest = lwip_htons(8080);
-    segment.tcp.seqno = lwip_htonl(seq);
-    segment.tcp.ackno = lwip_htonl(ack);
-    if (flags & TCP_SYN) {
-        memcpy(segment.data, options, len);
-        TCPH_HDRLEN_FLAGS_SET(&segment.tcp, 5 + len / 4, flags);
-    } else {
-        TCPH_HDRLEN_FLAGS_SET(&segment.tcp, 5, flags);
-    }
-    segment.tcp.wnd = lwip_htons(30000);
-    net_world_inject(&segment, sizeof(segment) - sizeof(segment.data) + len, 0);
+    net_world_send_segment(seq, ack, flags, 8080, remote, flags & TCP_SYN ? options : zeros, len);
 }
 
 static void send_segment(uint32_t seq, uint32_t ack, unsigned flags, unsigned remote)
@@ -63,34 +34,15 @@ static void send_segment(uint32_t seq, uint32_t ack, unsigned flags, unsigned re
     send_data(seq, ack, flags, remote, 0);
 }
 
-static bool next_segment(struct segment *segment)
-{
-    size_t len;
-
-    while ((len = net_world_sent(segment, sizeof(*segment))) > 0) {
-        if (segment->eth.type == PP_HTONS(ETHTYPE_IP) && IPH_PROTO(&segment->ip) == IP_PROTO_TCP)
-            return true;
-    }
-    return false;
-}
-
-static void answer_arp(void)
-{
-    static const uint8_t reply[42] = { 2,  0, 0, 0, 0, 15, 2, 0, 0, 0,  0,  2, 8, 6,
-                                       0,  1, 8, 0, 6, 4,  0, 2, 2, 0,  0,  0, 0, 2,
-                                       10, 0, 2, 2, 2, 0,  0, 0, 0, 15, 10, 0, 2, 15 };
-    net_world_inject(reply, sizeof(reply), 0);
-}
-
 /* A SYN; the number that the answer begins with, or 0: there is none. */
 static uint32_t knock(unsigned remote)
 {
-    struct segment segment;
+    struct net_segment segment;
 
-    while (next_segment(&segment))
+    while (net_world_next_segment(&segment))
         ;
     send_segment(SEQ, 0, TCP_SYN, remote);
-    if (!next_segment(&segment))
+    if (!net_world_next_segment(&segment))
         return 0;
     CHECK_EQ(TCPH_FLAGS(&segment.tcp), TCP_SYN | TCP_ACK);
     CHECK_EQ(lwip_ntohs(segment.tcp.dest), remote);
@@ -150,7 +102,7 @@ static unsigned count_active(void)
 /* Whom nobody answers makes room for the next; what is established stays, and a client gets in. */
 static void test_flood(void)
 {
-    struct segment segment;
+    struct net_segment segment;
     int listening = listener(10);
     uint32_t isn = knock(9000);
 
@@ -168,7 +120,7 @@ static void test_flood(void)
         isn = knock(9001);
         CHECK(isn != 0);
         knock(9002);
-        while (next_segment(&segment))
+        while (net_world_next_segment(&segment))
             ;
         send_segment(SEQ + 1, isn + 1, TCP_ACK, 9001);
         int client = take(listening);
@@ -178,7 +130,7 @@ static void test_flood(void)
     }
     CHECK(most > 128 && most <= 4096 + 800 + 3);
     CHECK_EQ(sys_sendto(fd, "alive", 5, 0, NULL, 0), 5);
-    while (next_segment(&segment) && lwip_ntohs(segment.tcp.dest) != 9000)
+    while (net_world_next_segment(&segment) && lwip_ntohs(segment.tcp.dest) != 9000)
         ;
     CHECK(!memcmp(segment.data, "alive", 5));
     send_segment(SEQ + 1, 0, TCP_RST, 9000);
@@ -236,11 +188,11 @@ static void test_received_later(void)
 /* All that was sent; how far the last of it reaches. */
 static uint32_t take_sent(uint32_t end)
 {
-    static struct segment segment;
+    static struct net_segment segment;
     size_t len;
 
     while ((len = net_world_sent(&segment, sizeof(segment))) > 0) {
-        size_t headers = offsetof(struct segment, data);
+        size_t headers = offsetof(struct net_segment, data);
         if (segment.eth.type == PP_HTONS(ETHTYPE_IP) && len > headers)
             end = lwip_ntohl(segment.tcp.seqno) + (uint32_t)(len - headers);
     }
@@ -264,11 +216,11 @@ static size_t fill(int fd)
 static void test_send_buffer(void)
 {
     int listening = listener(10);
-    struct segment segment;
+    struct net_segment segment;
     size_t most = 0;
 
     send_data(SEQ, 0, TCP_SYN, 40000, sizeof(options));
-    CHECK(next_segment(&segment));
+    CHECK(net_world_next_segment(&segment));
     uint32_t end = lwip_ntohl(segment.tcp.seqno) + 1;
     send_segment(SEQ + 1, end, TCP_ACK, 40000);
     int fd = take(listening);
@@ -284,7 +236,7 @@ static void test_send_buffer(void)
     send_segment(SEQ + 1, 0, TCP_RST, 40000);
     sys_close(fd), sys_close(listening);
     net_world_advance(NSEC_PER_SEC);
-    while (next_segment(&segment))
+    while (net_world_next_segment(&segment))
         ;
 }
 
@@ -292,7 +244,7 @@ int main(void)
 {
     net_world_init();
     send_segment(SEQ, 0, TCP_SYN, 1);
-    answer_arp();
+    net_world_answer_arp();
     test_many();
     test_flood();
     test_received();
