@@ -102,7 +102,8 @@ def test_interrupts(terminal, tmp_path):
     number, _ = window.wait(window.prompt, "a prompt")
     window.start("stout run -i --add sleep /bin/sh -i")  # its terminal is raw: Ctrl-C is the program's
     window.wait(lambda: re.search(r"\n# *$", window.screen()), "the guest's prompt")
-    window.type("sleep 1000")
+    window.type("sh -c 'echo started; exec sleep 1000'")
+    window.wait(lambda: "\nstarted" in window.screen(), "the job in the foreground")  # before, Ctrl-C is the shell's, which forgets it
     window.key("C-c")
     window.type("exit 3")
     assert window.end(number, 30) == 3
