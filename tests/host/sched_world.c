@@ -80,6 +80,11 @@ bool signal_is_pending(void)
     return __atomic_load_n(&thread_current()->signals.pending.set, __ATOMIC_SEQ_CST) != 0;
 }
 
+bool signal_is_fatal_pending(void)
+{
+    return signal_is_pending();
+}
+
 void thread_signals_init(struct thread_signals *signals)
 {
     *signals = (struct thread_signals){ 0 };
