@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import time
+import urllib.request
 
 import pytest
 from conftest import ACCEL, STOUT, free_port
@@ -120,25 +121,42 @@ def test_late_machine_is_known_to_the_early_one(tool):
     tool.wait(lambda: "late" not in tool.logs("early").split("\n.\n")[-2])
 
 
-def test_ten_at_once(tool):
-    ports = [free_port() for _ in range(10)]
-    creators = [tool.popen("instance", "create", "--accel", ACCEL, "-m", "256M", "--name", f"n{n}", "-p", f"{port}:8000", "/usr/bin/python3",
-                           "-c", SERVER) for n, port in enumerate(ports)]
+def ask(port):
+    """The page at a port of this host; None: nobody answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10) as response:
+            return response.read().decode()
+    except OSError:
+        return None
+
+
+def test_ten_at_once(tool, tmp_path):
+    """Each has its port and its memory, all are stopped in order, and nothing is left of them."""
+    ports = {f"n{n}": free_port() for n in range(10)}
+    creators = [tool.popen("instance", "create", "--accel", ACCEL, "-m", "256M", "--name", name, "-p", f"{port}:8000", "/usr/bin/python3",
+                           "-c", SERVER) for name, port in ports.items()]
     for process in creators:
         out, err = process.communicate(timeout=300)
         assert process.returncode == 0, out + err
-    import urllib.request
-    for n, port in enumerate(ports):
-        def ask(port=port):
-            try:
-                return urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=10).read()
-            except OSError:
-                return None
+    for name, port in ports.items():
+        assert tool.wait(lambda port=port: ask(port), 200) == f"hello from {name}"
+    figures = {item["name"]: item for item in json.loads(tool("instance", "stats", "--json"))}
+    assert set(figures) == set(ports) and len({item["pid"] for item in figures.values()}) == 10
+    for item in figures.values():
+        assert item["memory_limit"] == 256 << 20 and 200 << 20 < item["guest_memory_total"] <= 256 << 20
+        assert 10 << 20 < item["guest_memory_used"] < item["guest_memory_total"] and 10 << 20 < item["memory_host"] < 512 << 20
+        assert item["network_received"] > 100 and item["network_sent"] > 100
+    assert {item["name"]: item["ports"] for item in json.loads(tool("instance", "list", "--json"))} == {
+        name: [f"{port}:8000"] for name, port in ports.items()}
 
-        assert tool.wait(ask, 200) == f"hello from n{n}".encode()
-    assert len(json.loads(tool("instance", "stats", "--json"))) == 10
-    tool("instance", "stop", *(f"n{n}" for n in range(10)))
-    assert {item["status"] for item in json.loads(tool("instance", "list", "--json"))} == {"stopped"}
+    processes = [tool.state(name)[kind]["pid"] for name in ports for kind in ("qemu", "supervisor")]
+    tool("instance", "stop", *ports)
+    listed = json.loads(tool("instance", "list", "--json"))
+    assert {(item["status"], item["reason"]) for item in listed} == {("stopped", "the program ended with status 0")}
+    tool.wait(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in processes))
+    assert [ask(port) for port in ports.values()] == [None] * 10
+    tool("instance", "delete", *ports)
+    assert os.listdir(tmp_path / "stout" / "instances") == []
 
 
 def test_attached_shell(tool):
