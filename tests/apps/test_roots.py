@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Roots that people bring, as OCI images made on the spot: Debian's by debootstrap, Alpine's kind, and a distroless one."""
+import hashlib
 import os
 import shutil
 import subprocess
@@ -17,8 +18,54 @@ SERVICE = """#!/bin/sh
 set -e
 mkdir -p /tmp/www
 echo "$NAME of $(cat /etc/alpine-release), $(id -un)" >/tmp/www/index.html
+sha256sum /lib/ld-musl-x86_64.so.1 | cut -d' ' -f1 >>/tmp/www/index.html
 ls -l / | awk '{ print $1 }' | sort -u | wc -l
-exec httpd -f -p 8080 -h /tmp/www
+exec page-server /tmp/www/index.html
+"""
+# A thread a client, in a library of its own.
+PAGE_LIBRARY = r"""
+#include <fcntl.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+static const char *page;
+static void *answer(void *arg)
+{
+    int client = (int)(long)arg;
+    char request[4096], body[4096];
+    struct passwd *user = getpwuid(getuid());
+    if (read(client, request, sizeof request) > 0) {
+        int fd = open(page, O_RDONLY);
+        ssize_t len = read(fd, body, sizeof body);
+        close(fd);
+        dprintf(client, "HTTP/1.0 200 OK\r\nServer: %s\r\n\r\n%.*s", user ? user->pw_name : "?", (int)len, body);
+    }
+    close(client);
+    return 0;
+}
+void serve(int client, const char *path)
+{
+    pthread_t thread;
+    page = path;
+    pthread_create(&thread, 0, answer, (void *)(long)client);
+    pthread_detach(thread);
+}
+"""
+PAGE_SERVER = r"""
+#include <netinet/in.h>
+#include <sys/socket.h>
+void serve(int client, const char *path);
+int main(int argc, char **argv)
+{
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(8080) };
+    if (argc != 2 || bind(listener, (struct sockaddr *)&any, sizeof any) || listen(listener, 16))
+        return 1;
+    for (;;)
+        serve(accept(listener, 0, 0), argv[1]);
+}
 """
 
 
@@ -44,9 +91,26 @@ def test_debian_slim(layout, tmp_path):  # noqa: F811
     assert lines[3].startswith("apt 2."), out
 
 
+def compile_for_musl(tmp_path, root):
+    """A server and its library, which the root's loader has to find."""
+    for name, text, place, words in (("page.c", PAGE_LIBRARY, root / "usr/lib/libpage.so", ["-shared", "-fPIC"]),
+                                     ("server.c", PAGE_SERVER, root / "usr/bin/page-server", ["-L", str(root / "usr/lib"), "-lpage"])):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+        subprocess.run([need("musl-gcc"), "-o", place, tmp_path / name, *words], check=True)
+
+
+def interpreter(path):
+    headers = subprocess.check_output(["readelf", "-Wl", path], text=True)
+    return headers.partition("program interpreter: ")[2].partition("]")[0]
+
+
 @pytest.mark.usefixtures("home")
 def test_alpine_kind(layout, machine, tmp_path):  # noqa: F811
-    """As alpine:3 is laid out: busybox with its applets as links, musl's loader, os-release, a user, a script as entry point."""
+    """As alpine:3 is laid out: applets as links, os-release, a user, a script as entry point, and what it starts is dynamic.
+
+    Debian's busybox is static, so the server is what needs the root's loader, which is the one whose calls are jumps.
+    """
     root = tmp_path / "root"
     for folder in ("bin", "sbin", "lib", "usr/bin", "etc", "tmp", "var/run", "home/web"):
         (root / folder).mkdir(parents=True)
@@ -58,6 +122,8 @@ def test_alpine_kind(layout, machine, tmp_path):  # noqa: F811
             (root / name).symlink_to("/bin/busybox")
     shutil.copy(os.path.realpath("/lib/ld-musl-x86_64.so.1"), root / "lib/ld-musl-x86_64.so.1")
     (root / "lib/libc.musl-x86_64.so.1").symlink_to("ld-musl-x86_64.so.1")
+    compile_for_musl(tmp_path, root)
+    assert interpreter(root / "usr/bin/page-server") == "/lib/ld-musl-x86_64.so.1"
     (root / "etc/alpine-release").write_text("3.99.0\n")
     (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/ash\nweb:x:100:101::/home/web:/bin/ash\n")
     (root / "etc/group").write_text("root:x:0:root\nweb:x:101:\n")
@@ -66,7 +132,10 @@ def test_alpine_kind(layout, machine, tmp_path):  # noqa: F811
     image = layout(root, "--config.entrypoint", "/entry", "--config.user", "web", "--config.env", "NAME=service", "--config.env",
                    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "--config.exposedports", "8080/tcp")
     vm = machine(guest_port=8080, options=["--image", image])
-    assert vm.wait_for_http() == (200, b"service of 3.99.0, web\n")
+    status, page = vm.wait_for_http()
+    with open(os.path.join(TOP, "build/release/ld-musl-x86_64.so.1"), "rb") as file:
+        shipped = hashlib.sha256(file.read()).hexdigest()
+    assert (status, page.decode()) == (200, f"service of 3.99.0, web\n{shipped}\n")
 
 
 @pytest.mark.usefixtures("home")
@@ -77,6 +146,7 @@ def test_distroless_kind(layout, machine, tmp_path):  # noqa: F811
         (root / folder).mkdir(parents=True)
     environment = dict(os.environ, CGO_ENABLED="1", GO111MODULE="off", GOFLAGS="", GOCACHE=os.path.join(TOP, "build/go-cache"))
     subprocess.run([need("go"), "build", "-o", root / "usr/bin/server", os.path.join(HERE, "go/server.go")], check=True, env=environment)
+    assert interpreter(root / "usr/bin/server") == "/lib64/ld-linux-x86-64.so.2"  # by cgo, for net's resolver
     shutil.copy("/lib64/ld-linux-x86-64.so.2", root / "lib64/ld-linux-x86-64.so.2")
     for name in ("libc.so.6", "libresolv.so.2", "libpthread.so.0", "libnss_files.so.2", "libnss_dns.so.2"):
         shutil.copy(f"/lib/x86_64-linux-gnu/{name}", root / "lib/x86_64-linux-gnu" / name)
