@@ -27,8 +27,9 @@ from .errors import StoutError, usage
 from .kernel import image_path
 from .log import KernelLog
 from .paths import cache_dir, human_size
+from .relay import CHUNK
 from .tree import BYTES, DIRECTORY, FILE, SYMLINK, Tree
-from .vm import CHUNK, Stop, VirtualMachine
+from .vm import Stop, VirtualMachine
 
 if TYPE_CHECKING:
     from .run import RunOptions

@@ -9,6 +9,7 @@ with this process whatever happens to it (setpriv --pdeathsig).
 """
 from __future__ import annotations
 
+import functools
 import os
 import selectors
 import shutil
@@ -21,13 +22,13 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from .errors import STATUS_TOOL, StoutError
+from .relay import CHUNK, InputRelay
 from .terminal import RawTerminal, window_size
 
 if TYPE_CHECKING:
     from .profile.record import Listener
     from .log import KernelLog
 
-CHUNK = 1 << 16
 LINGER = 1.0          # after "exit N": how long the machine may take to switch itself off
 PANIC_LINGER = 0.5    # after a panic: for the rest of its report
 PROFILE_LINGER = 2.0  # when a profile is ended: for the samples that the kernel still has
@@ -89,7 +90,6 @@ class VirtualMachine:
         self.counts: list[str] = []
         self.sockets: dict[str, socket.socket] = {}
         self._control = b""
-        self._pending = b""
         self._deadline: float | None = None
         self._complaint = b""
         self.process: subprocess.Popen[bytes] | None = None
@@ -168,14 +168,13 @@ class VirtualMachine:
             pidfd = os.pidfd_open(self.process.pid)
             selector.register(pidfd, selectors.EVENT_READ, "process")
             if self.use_stdin:
-                self.sockets["stdin"].setblocking(False)
-                selector.register(0, selectors.EVENT_READ, "terminal")
+                InputRelay(selector, 0, self.sockets["stdin"], functools.partial(stop_if_wanted, terminal))
             try:
-                self._loop(selector, terminal)
+                self._loop(selector)
             finally:
                 os.close(pidfd)
 
-    def _loop(self, selector: selectors.BaseSelector, terminal: RawTerminal | None) -> None:
+    def _loop(self, selector: selectors.BaseSelector) -> None:
         while True:
             timeout = self.tend()
             if self._listener is not None and self._listener.deadline is not None:
@@ -192,10 +191,8 @@ class VirtualMachine:
             for key, _ in selector.select(timeout):
                 if key.data == "process":
                     ended = True
-                elif key.data == "terminal":
-                    self._read_terminal(selector, terminal)
-                elif key.data == "stdin":
-                    self._write_stdin(selector)
+                elif callable(key.data):
+                    key.data()
                 else:
                     self._read_channel(selector, key.data, self.sockets[key.data])
             if ended:
@@ -282,37 +279,6 @@ class VirtualMachine:
     def end_now(self) -> None:
         self._deadline = time.monotonic()
 
-    def _read_terminal(self, selector: selectors.BaseSelector, terminal: RawTerminal | None) -> None:
-        try:
-            data = os.read(0, CHUNK)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if terminal and terminal.wants_stop(data):
-            raise Stop(signal.SIGINT)
-        selector.unregister(0)
-        if not data:
-            # Not close(): QEMU drops what it has not read yet when the other end is all gone.
-            self.sockets["stdin"].shutdown(socket.SHUT_WR)
-            return
-        self._pending = data
-        selector.register(self.sockets["stdin"], selectors.EVENT_WRITE, "stdin")
-
-    def _write_stdin(self, selector: selectors.BaseSelector) -> None:
-        sock = self.sockets["stdin"]
-        try:
-            sent = sock.send(self._pending)
-        except BlockingIOError:
-            return
-        except OSError:
-            selector.unregister(sock)  # the program closed it; the rest is for nobody
-            return
-        self._pending = self._pending[sent:]
-        if not self._pending:
-            selector.unregister(sock)
-            selector.register(0, selectors.EVENT_READ, "terminal")
-
     def _kill(self) -> None:
         if self.process and self.process.poll() is None:
             self.process.kill()
@@ -333,6 +299,11 @@ class VirtualMachine:
             raise StoutError("The machine stopped without an exit status of the program "
                              f"(QEMU: {how}); run with --verbose to see the kernel's log.")
         return STATUS_TOOL
+
+
+def stop_if_wanted(terminal: RawTerminal | None, keys: bytes) -> None:
+    if terminal and terminal.wants_stop(keys):
+        raise Stop(signal.SIGINT)
 
 
 def write_all(fd: int, view: memoryview) -> int:

@@ -14,8 +14,9 @@ import time
 from typing import Any, Protocol
 
 from ..log import CRASH_STATUS, PANIC, crash_lines
+from ..relay import CHUNK
 from .qmp import Qmp, QmpError
-from ..vm import CHUNK, LINGER, PANIC_LINGER, explain, spawn
+from ..vm import LINGER, PANIC_LINGER, explain, spawn
 
 QMP_TIMEOUT = 60.0   # many machines that start at once on a small host
 QUIT_SECONDS = 2.0   # for QEMU to end after QMP's quit

@@ -32,11 +32,11 @@ from ..instances.guest import Guest
 from ..instances.log import Appender
 from ..instances.qmp import QmpError
 from ..instances.state import read_json
+from ..relay import InputRelay
 from ..terminal import window_size
 from ..vm import write_all
 from .container import CONTROL, KERNEL_LOG, MACHINE
 
-CHUNK = 1 << 16
 KERNEL_LOG_LIMIT = 1 << 20
 BACKLOG_TRIES = 20
 NOT_FORWARDED = {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGPIPE, signal.SIGWINCH, signal.SIGSEGV, signal.SIGBUS,
@@ -53,7 +53,7 @@ class Monitor:
         self.streams = {"stdin": 0, "stdout": 1, "stderr": 2}
         self.has_terminal = False
         self.kernel_file = Appender(os.path.join(folder, KERNEL_LOG), KERNEL_LOG_LIMIT)
-        self._pending = b""
+        self._input: InputRelay | None = None
         self._tries = 0
         self._ports: list[int] = []
 
@@ -120,8 +120,8 @@ class Monitor:
                 self._guest_ended()
         return self.status
 
-    def _watch(self, fileobj: Any, handle: Callable[[], object], events: int = selectors.EVENT_READ) -> None:
-        self.selector.register(fileobj, events, handle)
+    def _watch(self, fileobj: Any, handle: Callable[[], object]) -> None:
+        self.selector.register(fileobj, selectors.EVENT_READ, handle)
 
     def _forget(self, fileobj: Any) -> None:
         with contextlib.suppress(KeyError, ValueError):
@@ -186,8 +186,7 @@ class Monitor:
         for name in guest.channels():
             self._watch(guest.sockets[name], functools.partial(self._read_guest, name))
         self._watch(guest.pidfd, self._guest_ended)
-        guest.sockets["stdin"].setblocking(False)
-        self._watch_input()
+        self._input = InputRelay(self.selector, self.streams["stdin"], guest.sockets["stdin"])
         self._tell_window()
 
     def _with_window(self, command: list[str]) -> list[str]:
@@ -240,10 +239,11 @@ class Monitor:
     def _guest_ended(self) -> dict[str, Any]:
         guest = self.guest
         assert guest is not None
+        if self._input:
+            self._input.stop()
         for sock in guest.sockets.values():
             self._forget(sock)
         self._forget(guest.pidfd)
-        self._forget(self.streams["stdin"])
         outcome = guest.finish()
         lines = guest.report()
         if outcome["exit"] is None:
@@ -256,41 +256,6 @@ class Monitor:
     def _tell_window(self) -> None:
         if self.has_terminal and self.guest:
             self.guest.tell("winsize {} {}".format(*window_size(self.streams["stdin"])))
-
-    # ---- Standard input ----
-
-    def _watch_input(self) -> None:
-        self._watch(self.streams["stdin"], self._read_input)
-
-    def _read_input(self) -> None:
-        assert self.guest is not None
-        try:
-            self._pending = os.read(self.streams["stdin"], CHUNK)
-        except BlockingIOError:
-            return
-        except OSError:
-            self._pending = b""
-        self._forget(self.streams["stdin"])
-        if not self._pending:
-            with contextlib.suppress(OSError):  # not close(): QEMU would drop what it has not read yet
-                self.guest.sockets["stdin"].shutdown(socket.SHUT_WR)
-            return
-        self._watch(self.guest.sockets["stdin"], self._write_input, selectors.EVENT_WRITE)
-
-    def _write_input(self) -> None:
-        assert self.guest is not None
-        sock = self.guest.sockets["stdin"]
-        try:
-            sent = sock.send(self._pending)
-        except BlockingIOError:
-            return
-        except OSError:
-            self._forget(sock)  # the program closed it; the rest is for nobody
-            return
-        self._pending = self._pending[sent:]
-        if not self._pending:
-            self._forget(sock)
-            self._watch_input()
 
 
 def make_raw(fd: int) -> None:
