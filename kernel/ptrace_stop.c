@@ -84,8 +84,9 @@ static int trace_stop(const struct stop *stop)
 
     int code = stop_end(thread);
     arch_trace_end(thread);
-    /* The registers may be others than those that the short way back from a call keeps. */
-    __atomic_fetch_or(&thread->work, THREAD_WORK_SIGNAL, __ATOMIC_RELAXED);
+    /* The registers may be others than those that the short way back from a call keeps.  THREAD_WORK_SIGNAL would do,
+     * but a call that sleeps after its stop would take it for a signal. */
+    __atomic_fetch_or(&thread->work, THREAD_WORK_MASK, __ATOMIC_RELAXED);
     return code;
 }
 

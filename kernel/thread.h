@@ -110,7 +110,7 @@ struct thread {
 #define THREAD_WORK_RSEQ    4u
 #define THREAD_WORK_EXIT    8u  /* the process is dying: leave */
 #define THREAD_WORK_CANCEL  16u /* kernel threads: what it does is not wanted any more */
-#define THREAD_WORK_MASK    32u /* a temporary signal mask ends with the call */
+#define THREAD_WORK_MASK    32u /* signal_deliver() looks, though no signal came */
 
 #define THREAD_EXITING    2u
 #define THREAD_LISTED     4u     /* thread_find() finds it */

@@ -585,6 +585,46 @@ static void test_own_signal(void)
     show("trapped", status);
 }
 
+/* ---- Calls that sleep ------------------------------------------------------------------------------------------- */
+
+static void sleep_body(void)
+{
+    struct timespec moment = { .tv_nsec = 20000000 };
+    pid_t pid = fork();
+    if (pid == 0) {
+        nanosleep(&moment, NULL);
+        _exit(3);
+    }
+    waitpid(pid, NULL, 0);
+    nanosleep(&moment, NULL);
+}
+
+/* The stop at its entry does not interrupt a call: it returns once, with its result. */
+static void test_sleeping_calls(void)
+{
+    pid_t pid = traced_child(sleep_body);
+    struct __ptrace_syscall_info info;
+    int status;
+
+    CHECK(ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACESYSGOOD) == 0);
+    for (int nstops = 0; nstops < 100; nstops++) {
+        CHECK(ptrace(PTRACE_SYSCALL, pid, 0, 0) == 0);
+        CHECK(waitpid(pid, &status, 0) == pid);
+        if (!WIFSTOPPED(status))
+            break;
+        if (WSTOPSIG(status) != (SIGTRAP | 0x80)) {
+            printf("signal %d\n", WSTOPSIG(status));
+            continue;
+        }
+        NEED(ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof info, &info) > 0);
+        if (info.op == 1)
+            printf("call %llu\n", (unsigned long long)info.entry.nr);
+        else
+            printf("result %lld\n", info.exit.rval > 0 ? 1 : (long long)info.exit.rval);
+    }
+    show("sleeper", status);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 0 && strcmp(argv[0], "true") == 0)
@@ -604,5 +644,6 @@ int main(int argc, char **argv)
     test_not_the_parent();
     test_threads();
     test_own_signal();
+    test_sleeping_calls();
     return check_end();
 }
