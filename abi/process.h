@@ -148,6 +148,8 @@ struct abi_cap_data {
 #define ABI_SECBITS_ALL            0xffu
 #define ABI_SECBITS_LOCKS          0xaau /* the bit below each can be changed no more */
 
+#define ABI_ADDR_NO_RANDOMIZE 0x0040000u /* personality(2) */
+
 /* rseq(2) */
 #define ABI_RSEQ_FLAG_UNREGISTER   1
 #define ABI_RSEQ_CPU_UNINITIALIZED ((uint32_t)-1)

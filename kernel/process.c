@@ -23,6 +23,7 @@
 #include "kernel/clock.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/vmspace.h"
+#include "kernel/options.h"
 #include "kernel/panic.h"
 #include "kernel/thread.h"
 
@@ -392,6 +393,12 @@ bool process_is_capable(int capability)
 {
     struct process *process = process_current();
     return !process || (READ_ONCE(process->creds.cap_effective) >> capability & 1);
+}
+
+bool process_is_randomized(void)
+{
+    const struct process *process = process_current();
+    return option_bool("aslr", true) && !(process && process->personality & ABI_ADDR_NO_RANDOMIZE);
 }
 
 nsec_t process_cpu_time(struct process *process)

@@ -156,7 +156,7 @@ long sys_personality(unsigned long personality)
     unsigned old = process->personality;
     if (personality == 0xffffffffUL)
         return old;
-    if (personality & ~0x0400000UL) /* ADDR_NO_RANDOMIZE alone is harmless */
+    if (personality & ~(unsigned long)ABI_ADDR_NO_RANDOMIZE)
         log_warning_once("personality %lx is remembered and has no effect", personality);
     process->personality = (unsigned)personality;
     return old;

@@ -73,6 +73,8 @@ static void identity_choose(struct exec *exec)
     /* A program that was already running under other ids is no less trusted than before. */
     if (exec->euid == creds->euid && exec->egid == creds->egid)
         exec->is_secure = creds->uid != creds->euid || creds->gid != creds->egid;
+    if (exec->is_secure)
+        process_current()->personality &= ~ABI_ADDR_NO_RANDOMIZE;
 }
 
 /* capabilities(7): "Transformation of capabilities during execve()", without file capabilities. */

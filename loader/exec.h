@@ -56,7 +56,7 @@ int stack_build(struct exec *exec, uintptr_t vdso) __must_check;
  * ELF header, or 0 if there is none. */
 void vdso_init(void);
 int vdso_map(struct vmspace *vm, uintptr_t *base) __must_check;
-/* A random number of pages below 1 << bits, in bytes; 0 if the option aslr=off is set. */
+/* A random number of pages below 1 << bits, in bytes; 0 if nothing is random: process_is_randomized(). */
 uintptr_t random_pages(unsigned bits);
 /* Notes why exec fails, once, and returns err. */
 int exec_fail(struct exec *exec, int err, const char *format, ...) __printf(3, 4);

@@ -11,7 +11,7 @@
 #include "abi/errno.h"
 #include "fs/file.h"
 #include "kernel/entropy.h"
-#include "kernel/options.h"
+#include "kernel/process.h"
 #include "loader/exec.h"
 
 /* Two thirds of the application half, as Linux; 28 random bits of pages on top. */
@@ -21,7 +21,7 @@
 
 uintptr_t random_pages(unsigned bits)
 {
-    if (!option_bool("aslr", true))
+    if (!process_is_randomized())
         return 0;
     return (random64() & ((1UL << bits) - 1)) << PAGE_SHIFT;
 }

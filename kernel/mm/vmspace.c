@@ -19,9 +19,9 @@
 #include "kernel/mm/map_object.h"
 #include "kernel/mm/oom.h"
 #include "kernel/mm/vmspace_internal.h"
-#include "kernel/options.h"
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
+#include "kernel/process.h"
 #include "kernel/process_files.h"
 #include "kernel/rlimit.h"
 
@@ -35,14 +35,16 @@
 /* Below the stack, whatever its limit, and a random number of pages further down. */
 static uintptr_t choose_mmap_top(void)
 {
-    uint64_t gap = rlimit_current(LIMIT_STACK), random = 0;
+    uint64_t gap = rlimit_current(LIMIT_STACK), pad = STACK_GUARD_SIZE, random = 0;
 
     if (gap == LIMIT_INFINITY)
         gap = 0;
-    gap = MAX(128UL << 20, MIN(gap, APP_MAX / 6 * 5));
-    gap = MIN(gap + STACK_RANDOM_SIZE + STACK_GUARD_SIZE, APP_MAX / 6 * 5);
-    if (option_bool("aslr", true))
+    if (process_is_randomized()) {
         random = random64() & ((1UL << MMAP_RANDOM_BITS) - 1);
+        pad += STACK_RANDOM_SIZE;
+    }
+    gap = MIN(gap, APP_MAX / 6 * 5) + pad;
+    gap = MIN(MAX(gap, 128UL << 20), APP_MAX / 6 * 5);
     return ALIGN_DOWN(APP_MAX - gap - (random << PAGE_SHIFT), PAGE_SIZE);
 }
 

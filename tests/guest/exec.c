@@ -11,6 +11,7 @@
 #include <spawn.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -69,6 +70,11 @@ static int child_main(int argc, char **argv)
         return !(usr1.sa_handler == SIG_DFL && usr2.sa_handler == SIG_IGN && hup.sa_flags == 0 &&
                  sigismember(&blocked, SIGTERM) && !sigismember(&blocked, SIGINT) &&
                  (stack.ss_flags & SS_DISABLE));
+    }
+    if (!strcmp(what, "places")) {
+        void *map = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        printf("%#lx %p %p %p\n", getauxval(AT_PHDR) & ~0xfffUL, map, sbrk(0), (void *)&map);
+        return 0;
     }
     if (!strcmp(what, "single")) { /* the only thread, and its number is the process's */
         return !(getpid() == syscall(SYS_gettid) && getpid() == atoi(argv[2]));
@@ -354,6 +360,36 @@ static void test_busy(void)
     CHECK((to = open("copy", O_RDWR)) >= 0 && !close(to) && !unlink("copy"));
 }
 
+static bool places_of_child(char *text, size_t size)
+{
+    int ends[2];
+    NEED(pipe(ends) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(ends[1], 1);
+        execl(self, "places", "child", "places", NULL);
+        _exit(97);
+    }
+    close(ends[1]);
+    ssize_t n = read(ends[0], text, size - 1);
+    close(ends[0]);
+    text[n > 0 ? n : 0] = '\0';
+    return status_of(pid) == 0 && n > 0;
+}
+
+/* Where things are with ADDR_NO_RANDOMIZE, and the same each time. */
+static void test_places(void)
+{
+    char first[256], second[256];
+    CHECK(personality(ADDR_NO_RANDOMIZE) == 0);
+    CHECK(places_of_child(first, sizeof(first)) && places_of_child(second, sizeof(second)));
+    CHECK(strcmp(first, second) == 0);
+    CHECK(personality(0) == ADDR_NO_RANDOMIZE);
+    CHECK(places_of_child(second, sizeof(second)) && strcmp(first, second) != 0);
+    first[strcspn(first, " ")] = '\0';
+    printf("program at %s\n", first);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 1 && !strcmp(argv[0], "copy"))
@@ -370,5 +406,6 @@ int main(int argc, char **argv)
     test_by_descriptor();
     test_spawn();
     test_busy();
+    test_places();
     return check_end();
 }
