@@ -33,7 +33,8 @@
  * Stubs live in pages of the application half within reach of their sites, mapped read-only and shared by fork, so
  * the parent's and the child's take different places in them.  A place is never given back.  Those of the program are
  * right below its heap, where there is a gap (brk is random): profilers take the first mapping as the program, and
- * the heap must be able to grow.  Those of a library are below it.
+ * the heap must be able to grow.  Those of a library are above what mmap() gives: a page that the program has
+ * unmapped must not be there again.  Only where that is out of reach they are below the library.
  */
 #include "arch/x86_64/call_patch.h"
 
@@ -385,8 +386,12 @@ static const uint8_t *stub_find(const struct stub_page *page, uintptr_t pc)
 /* What the stubs for a site are to be below. */
 static uintptr_t stub_limit(const struct vmspace *vm, uintptr_t site)
 {
-    uintptr_t heap = ALIGN_DOWN(vm->brk_start, PAGE_SIZE);
-    return site < heap && is_within_reach(heap, site) ? heap : ALIGN_DOWN(site, PAGE_SIZE);
+    uintptr_t limits[] = { ALIGN_DOWN(vm->brk_start, PAGE_SIZE),
+                           vm->mmap_top + ARRAY_SIZE(vm->arch.stubs) * PAGE_SIZE };
+    for (size_t i = 0; i < ARRAY_SIZE(limits); i++)
+        if (site < limits[i] && is_within_reach(limits[i], site))
+            return limits[i];
+    return ALIGN_DOWN(site, PAGE_SIZE);
 }
 
 static uintptr_t stub_make(struct vmspace *vm, const struct call_site *site)

@@ -267,6 +267,22 @@ static void find_stubs(void)
     CHECK((nstubs > 0) == is_stout());
 }
 
+/* What is unmapped stays so: the first page below the C library, whose first patched call is this one. */
+static void test_unmapped_page(void)
+{
+    unsigned char vector;
+    void *page = (void *)UINTPTR_MAX;
+
+    for (int i = 0; i < 64 && (uintptr_t)page > (uintptr_t)mincore; i++)
+        page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    NEED(page != MAP_FAILED && munmap(page, 4096) == 0);
+    for (int i = 0; i < HOT; i++)
+        CHECK_ERRNO(mincore(page, 4096, &vector), ENOMEM);
+    const char *call = memmem((const void *)(uintptr_t)mincore, 40, "\x0f\x05", 2);
+    NEED(call);
+    check_patched(call - 5, true);
+}
+
 /* Profilers take the first mapping for the program. */
 static void test_first_mapping(void)
 {
@@ -566,6 +582,7 @@ static void test_changed_text(void)
 
 int main(void)
 {
+    test_unmapped_page();
     test_registers();
     read_often();
     test_wrappers();
