@@ -15,7 +15,7 @@ from .image import Image
 from .iso import make_iso
 from .kernel import image_path
 from .progress import bytes_below, progress
-from .output import publish, source_epoch, workshop
+from .output import publish, source_epoch, undisturbed, workshop
 from .qemu import default_memory
 from .run import RunOptions, kernel_command_line
 from .tables import print_json
@@ -41,6 +41,7 @@ def build(kind: str | None, output: str | None, as_json: bool, **values: Any) ->
     if options.net == "user":
         options.net_manifest = "dhcp"
     path = os.path.abspath(output or default_name(options) + suffix_of(kind))
+    paths = targets(kind, path)
     with workshop(path) as folder:
         image = Image(options, lambda text: None)
         image.gather()
@@ -48,13 +49,12 @@ def build(kind: str | None, output: str | None, as_json: bool, **values: Any) ->
             from .minimal import minimise
             minimise(image, options, notice, fresh=True)
         archive = image.write()
-        paths: list[str] = []
         with progress(f"making {kind}", measure=lambda: bytes_below(folder)):
             results = make(kind, name_of(path), options, archive, folder)
-        for suffix, made in results:
-            paths.append(path if not paths else os.path.splitext(path)[0] + suffix)
-            publish(made, paths[-1])
-            images.record(paths[-1], kind, options.program)
+        with undisturbed():  # no signal comes between two files
+            for made, target in zip(results, paths, strict=True):
+                publish(made, target)
+                images.record(target, kind, options.program)
     if kind in NOTICES:
         notice(NOTICES[kind])
     if as_json:
@@ -72,13 +72,25 @@ def suffix_of(kind: str) -> str:
     return ".iso" if kind == "iso" else ".tar" if kind in BUNDLES else FORMS[kind][0]
 
 
+def targets(kind: str, path: str) -> list[str]:
+    """Where the files of this kind go: a second one beside the first."""
+    if kind != "virtualbox":
+        return [path]
+    second = os.path.splitext(path)[0] + FORMS["ova"][0]
+    if second == path:
+        raise usage(f"{path} is where the appliance goes that comes beside the disk; name the disk with -o, or make only the appliance with -t ova.")
+    if os.path.isdir(second):
+        raise usage(f"{second} is a folder, and the appliance goes there that comes beside the disk; give another name with -o.")
+    return [path, second]
+
+
 def name_of(path: str) -> str:
     """What a machine made of it is called: for descriptors, configurations and the names of files in them."""
     return re.sub(r"[^A-Za-z0-9._-]", "-", os.path.splitext(os.path.basename(path))[0]).strip(".-") or "stout"
 
 
-def make(kind: str, name: str, options: RunOptions, archive: str, folder: str) -> list[tuple[str, str]]:
-    """[(suffix, finished file)] in the folder."""
+def make(kind: str, name: str, options: RunOptions, archive: str, folder: str) -> list[str]:
+    """The finished files, in the folder."""
     kernel, words = image_path(options), kernel_command_line(options)
     memory = default_memory(os.stat(archive).st_size)
     path = os.path.join(folder, "image")
@@ -88,7 +100,7 @@ def make(kind: str, name: str, options: RunOptions, archive: str, folder: str) -
         pack(kind, name, kernel, archive, words, memory, path)
     else:
         return make_disk(kind, name, kernel, archive, words, memory, folder)
-    return [(suffix_of(kind), path)]
+    return [path]
 
 
 def default_name(options: RunOptions) -> str:

@@ -63,8 +63,8 @@ class Disk:
                 steady(file, self._boot.digest.digest())
 
 
-def make_disk(kind: str, name: str, kernel: str, archive: str, options: str, memory: int, folder: str) -> list[tuple[str, str]]:
-    """[(suffix, the finished file in the folder)], the one that was asked for first."""
+def make_disk(kind: str, name: str, kernel: str, archive: str, options: str, memory: int, folder: str) -> list[str]:
+    """The finished files in the folder, the one that was asked for first."""
     disk = Disk(kernel, archive, options, folder, GIB if kind == "gcp" else MIB)
     made = []
     for form in ("virtualbox", "ova") if kind == "virtualbox" else (kind,):
@@ -73,7 +73,7 @@ def make_disk(kind: str, name: str, kernel: str, archive: str, options: str, mem
         if form == "ova":
             pack_ova(name, path, disk.capacity, memory, path + ".ova")
             path += ".ova"
-        made.append((FORMS[form][0], path))
+        made.append(path)
     return made
 
 

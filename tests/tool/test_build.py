@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """stout build: the same bytes from the same input, and nothing half-written."""
+import filecmp
 import hashlib
 import io
 import os
@@ -12,11 +13,13 @@ import time
 import xml.etree.ElementTree
 
 import pytest
-from stout_tool.disk import settle_vmdk
+from stout_tool.build import BUNDLES
+from stout_tool.disk import FORMS, settle_vmdk
 from stout_tool.grub import SECTOR
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TOOL = ["/usr/bin/python3", "-m", "stout_tool"]
+KINDS = ("iso", *FORMS, *BUNDLES)
 
 
 @pytest.fixture
@@ -38,17 +41,37 @@ def refused(result, status, *words):
         assert word in text, text
 
 
-@pytest.mark.parametrize("kind", ["iso", "raw", "qcow2", "vmdk", "vdi", "vhd", "gcp", "ova", "qemu", "xen"])
-def test_same_input_same_bytes(build, tmp_path, kind):
-    """In other seconds, with nothing cached, and with a new file beside one that is packed."""
-    (tmp_path / "1").mkdir()
-    (tmp_path / "2").mkdir()
-    first = build(tmp_path / "1" / "a", kind=kind, env={"STOUT_CACHE": str(tmp_path / "cache-a")})
-    assert (first.returncode, first.stdout.decode()) == (0, f"{tmp_path}/1/a\n"), first.stderr
-    time.sleep(2.1)  # FAT counts two seconds
-    (tmp_path / "beside").write_text("")
-    assert build(tmp_path / "2" / "a", kind=kind, env={"STOUT_CACHE": str(tmp_path / "cache-b")}).returncode == 0
-    assert (tmp_path / "1" / "a").read_bytes() == (tmp_path / "2" / "a").read_bytes()
+@pytest.fixture(scope="module")
+def made_twice(kernel, tmp_path_factory):
+    """Two folders with an image of every kind: in other seconds, with nothing cached, and with a new file beside one that is packed."""
+    place = tmp_path_factory.mktemp("twice")
+    (place / "program.c").write_text("int main(void) { return 0; }")
+    subprocess.run(["gcc", "-o", place / "program", place / "program.c"], check=True)
+    for number in ("1", "2"):
+        (place / number).mkdir()
+        environment = dict(os.environ, PYTHONPATH=os.path.join(TOP, "scripts"), STOUT_CACHE=str(place / f"cache{number}"), STOUT_HOME=str(place / "home"))
+        for kind in KINDS:
+            command = [*TOOL, "build", "--kernel", kernel, "-t", kind, "-o", str(place / number / kind), str(place / "program")]
+            result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+            assert result.returncode == 0 and result.stdout.splitlines()[0] == f"{place}/{number}/{kind}", result.stderr
+        if number == "1":
+            time.sleep(2.1)  # FAT counts two seconds
+            (place / "beside").write_text("")
+    return place / "1", place / "2"
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "virtualbox.ova"])
+def test_same_input_same_bytes(made_twice, kind):
+    first, second = made_twice
+    assert filecmp.cmp(first / kind, second / kind, shallow=False)
+
+
+def test_two_files_do_not_share_a_name(build, tmp_path):
+    """-t virtualbox makes an .ova beside what -o names."""
+    refused(build(tmp_path / "a.ova", kind="virtualbox"), 2, "a.ova", "-o", "-t ova")
+    (tmp_path / "b.ova").mkdir()
+    refused(build(tmp_path / "b.vdi", kind="virtualbox"), 2, "b.ova", "folder")
+    assert not (tmp_path / "b.vdi").exists() and not (tmp_path / "a.ova").exists()
 
 
 @pytest.mark.parametrize("cid", ["7", "c001d00d"])
@@ -166,14 +189,14 @@ def test_full_disk_leaves_what_was_there(build, tmp_path):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
-@pytest.mark.parametrize("small", ["output", "cache"])
-def test_small_filesystem(build, tmp_path, small):
+@pytest.mark.parametrize("small, kind", [*(("output", kind) for kind in KINDS), ("cache", "iso")])
+def test_small_filesystem(build, tmp_path, small, kind):
     """A disk that is full leaves one sentence, which names it, and no file."""
     (tmp_path / "big").write_bytes(os.urandom(6 << 20))
     places = {name: tmp_path / name for name in ("output", "cache")}
     for place in places.values():
         place.mkdir()
-    words = [*TOOL, "build", "-t", "iso", "--kernel", "/bin/true", "-o", places["output"] / "made", "--add", f"{tmp_path}/big:/big", "/bin/true"]
+    words = [*TOOL, "build", "-t", kind, "--kernel", "/bin/true", "-o", places["output"] / "made", "--add", f"{tmp_path}/big:/big", "/bin/true"]
     script = 'mount -t tmpfs -o size=2m tmpfs "$1" && mkdir "$1/in" && rmdir "$1/in" && shift && "$@"; status=$?; find "$0" -type f; exit $status'
     result = subprocess.run(["unshare", "--mount", "sh", "-c", script, places[small], places[small], *words], capture_output=True, check=False, timeout=60,
                             env=dict(os.environ, PYTHONPATH=os.path.join(TOP, "scripts"), STOUT_CACHE=str(places["cache"]), STOUT_HOME=str(tmp_path / "home")))

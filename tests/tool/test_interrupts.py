@@ -12,6 +12,7 @@ TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))
 TRIES = 6
 COMMANDS = {
     "build": ["build", "-t", "iso", "-o", "{out}/made", "--kernel", "{kernel}", "--add", "{data}:/data", "/bin/true"],
+    "build-two": ["build", "-t", "virtualbox", "-o", "{out}/made.vdi", "--kernel", "{kernel}", "--add", "{data}:/data", "/bin/true"],
     "pack": ["run", "--kernel", "{kernel}", "--accel", "tcg", "--dry-run", "--add", "{data}:/data", "/bin/true"],
     "from-dir": ["pkg", "from-dir", "{data}", "--program", "/true", "-n", "made"],
     "from-docker": ["pkg", "from-docker", "{out}/../image.tar", "-n", "made"],

@@ -97,9 +97,9 @@ def check(options: RunOptions, archive: str) -> None:
 
 def fill(folder: str, needs_disk: bool, name: str, options: RunOptions, archive: str) -> list[str]:
     if needs_disk:
-        for _, made in make("qcow2", name, options, archive, folder):
-            os.rename(made, os.path.join(folder, DISK))
-            os.chmod(os.path.join(folder, DISK), 0o644)
+        (made,) = make("qcow2", name, options, archive, folder)
+        os.rename(made, os.path.join(folder, DISK))
+        os.chmod(os.path.join(folder, DISK), 0o644)
         for item in os.listdir(folder):  # what the disk was made of
             if item != DISK:
                 place = os.path.join(folder, item)
