@@ -81,8 +81,10 @@ void strace_configure(const char *classes)
 
 void strace_thread_start(struct thread *thread)
 {
-    if (classes_on & (TRACE_SYSCALLS | TRACE_COUNTS))
-        __atomic_fetch_or(&thread->flags, THREAD_TRACED, __ATOMIC_RELAXED);
+    uint32_t flags = classes_on & TRACE_SYSCALLS ? THREAD_TRACED : 0;
+    if (classes_on & TRACE_COUNTS)
+        flags |= THREAD_COUNTED;
+    __atomic_fetch_or(&thread->flags, flags, __ATOMIC_RELAXED);
 }
 
 /* ---- Lines ------------------------------------------------------------------------ */

@@ -4,7 +4,8 @@
  * System calls, signals and exits as lines of text on the program's standard error, decoded from
  * the table of kernel/syscall.h.  The manifest's trace list turns it on: "syscalls", "signals", "all";
  * "counts" only counts (kernel/syscall_count.h), "files" notes which files were used
- * (kernel/archive_use.h).  A thread whose THREAD_TRACED flag is set is traced; clone passes the flag on.
+ * (kernel/archive_use.h).  A thread whose THREAD_TRACED flag is set is traced, one with THREAD_COUNTED
+ * counted; clone passes the flags on.
  */
 #include "lib/compiler.h"
 

@@ -100,7 +100,7 @@ static int child_thread_init(struct thread *child, const struct clone_request *r
     child->timer_slack_ns = child->default_timer_slack_ns = parent->timer_slack_ns;
     child->has_mce_kill = parent->has_mce_kill;
     child->mce_kill_early = parent->mce_kill_early;
-    child->flags |= parent->flags & THREAD_TRACED;
+    child->flags |= parent->flags & (THREAD_TRACED | THREAD_COUNTED);
     thread_set_entry(child, child_begin, start);
     return 0;
 }

@@ -105,7 +105,7 @@ static long call_traced(long nr, const unsigned long reg[6])
 {
     bool is_known = (unsigned long)nr < SYSCALL_MAX && syscalls[nr].call;
     const struct syscall *row = is_known ? &syscalls[nr] : NULL;
-    bool is_traced = thread_current()->flags & THREAD_TRACED;
+    bool is_traced = thread_current()->flags & (THREAD_TRACED | THREAD_COUNTED);
     unsigned long copy[6]; /* the call may change the registers */
     memcpy(copy, reg, sizeof(copy));
     if (is_traced)
@@ -124,8 +124,8 @@ static long call_filtered(long nr, const unsigned long reg[6])
     return call_traced(nr, reg);
 }
 
-/* A traced or filtered call, or one that the table lacks.  reg lies in the thread's registers, which a tracer may
- * change. */
+/* A call that somebody looks at, or one that the table lacks.  reg lies in the thread's registers, which a tracer
+ * may change. */
 static __cold long dispatch_slowly(long nr, const unsigned long reg[6])
 {
     const struct thread *thread = thread_current();
@@ -148,8 +148,7 @@ long syscall_dispatch(long nr, const unsigned long reg[6])
     const struct syscall *row = &syscalls[nr & (SYSCALL_MAX - 1)];
     bool is_out = nr & ~(SYSCALL_MAX - 1L), is_absent = !row->call;
     /* One jump instead of three: an emulator pays for jumps, not for arithmetic. */
-    const uint32_t slow = THREAD_TRACED | THREAD_CALL_STOPS | THREAD_FILTERED;
-    if (unlikely((thread_current()->flags & slow) | is_out | is_absent))
+    if (unlikely((thread_current()->flags & THREAD_SLOW_CALLS) | is_out | is_absent))
         return dispatch_slowly(nr, reg);
     long result = row->call(reg);
     return unlikely(must_be_settled(result)) ? have_settled(result) : result;

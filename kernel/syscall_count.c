@@ -12,6 +12,7 @@
 
 struct count {
     uint64_t succeeded, failed;    /* [a] */
+    uint64_t jumps;                /* [a] */
     uint64_t seen[ERRNO_MAX / 64]; /* [a] a bit for each error */
 };
 
@@ -41,6 +42,14 @@ void syscall_count(const struct syscall *row, long result)
         __atomic_fetch_or(&count->seen[error / 64], 1ULL << (error % 64), __ATOMIC_RELAXED);
 }
 
+long syscall_count_jump(long nr, long result)
+{
+    syscall_count(&syscalls[nr], result);
+    if (counts)
+        __atomic_fetch_add(&counts[nr].jumps, 1, __ATOMIC_RELAXED);
+    return result;
+}
+
 void syscall_count_take_back(const struct syscall *row)
 {
     if (counts)
@@ -56,8 +65,8 @@ static void row_report(const struct syscall *row, const struct count *count)
         if (count->seen[error / 64] >> (error % 64) & 1)
             len += format_string(errors + len, sizeof(errors) - (size_t)len, " %u", error);
     }
-    console_control("calls %s %lu %lu%s", row->name, (unsigned long)count->succeeded,
-                    (unsigned long)count->failed, errors);
+    console_control("calls %s %lu %lu %lu%s", row->name, (unsigned long)count->succeeded,
+                    (unsigned long)count->failed, (unsigned long)count->jumps, errors);
 }
 
 void syscall_count_report(void)

@@ -118,7 +118,10 @@ struct thread {
 #define THREAD_TRACED     0x200u /* strace lines; the entry code compares it with call numbers */
 #define THREAD_CALL_STOPS                                                                          \
     0x400u /* ptrace: its tracer is told of calls, or steps; compared likewise */
-#define THREAD_FILTERED 0x800u /* seccomp; compared likewise */
+#define THREAD_FILTERED   0x800u  /* seccomp; compared likewise */
+#define THREAD_COUNTED    0x1000u /* its calls are counted; compared likewise */
+/* Why a call does not go straight to its function. */
+#define THREAD_SLOW_CALLS (THREAD_TRACED | THREAD_CALL_STOPS | THREAD_FILTERED | THREAD_COUNTED)
 
 static inline struct thread *thread_current(void)
 {

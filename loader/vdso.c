@@ -11,6 +11,7 @@
 #include "abi/errno.h"
 #include "kernel/log.h"
 #include "kernel/mm/pagecache.h"
+#include "kernel/options.h"
 #include "kernel/vdso_data.h"
 #include "loader/exec.h"
 
@@ -57,6 +58,8 @@ static int data_make(void)
 
 void vdso_init(void)
 {
+    if (!option_bool("vdso", true))
+        return;
     int err = code_make();
     if (!err)
         err = data_make();

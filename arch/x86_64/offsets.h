@@ -14,7 +14,8 @@
 #define THREAD_FLAGS            28
 #define THREAD_PROCESS          32
 #define THREAD_TID              40
-#define THREAD_TRACED_FLAG      0xe00
+#define THREAD_SLOW_FLAGS       0x1e00
+#define THREAD_COUNTED_FLAG     0x1000
 #define THREAD_WORK_SIGNAL_FLAG 1
 
 #define PROCESS_PID 4

@@ -36,10 +36,9 @@ _Static_assert(offsetof(struct thread, flags) == THREAD_FLAGS, "offsets.h");
 _Static_assert(offsetof(struct thread, process) == THREAD_PROCESS, "offsets.h");
 _Static_assert(offsetof(struct thread, tid) == THREAD_TID, "offsets.h");
 _Static_assert(offsetof(struct process, pid) == PROCESS_PID, "offsets.h");
-_Static_assert((THREAD_TRACED | THREAD_CALL_STOPS | THREAD_FILTERED) == THREAD_TRACED_FLAG,
-               "offsets.h");
-_Static_assert(THREAD_TRACED >= SYSCALL_MAX && THREAD_CALL_STOPS >= SYSCALL_MAX, "offsets.h");
-_Static_assert(THREAD_FILTERED >= SYSCALL_MAX, "offsets.h");
+_Static_assert(THREAD_SLOW_CALLS == THREAD_SLOW_FLAGS, "offsets.h");
+_Static_assert(THREAD_COUNTED == THREAD_COUNTED_FLAG, "offsets.h");
+_Static_assert((THREAD_SLOW_CALLS & (SYSCALL_MAX - 1)) == 0, "offsets.h");
 _Static_assert(THREAD_WORK_SIGNAL == THREAD_WORK_SIGNAL_FLAG, "offsets.h");
 _Static_assert(SYSCALL_MAX == CALL_NUMBERS && ERESTART_RESTARTBLOCK == RESTART_LAST, "offsets.h");
 _Static_assert(ERESTART_RESTARTBLOCK - ERESTARTSYS + 1 == NRESTARTS, "offsets.h");

@@ -311,7 +311,7 @@ patched_begin:
     .globl patched_getpid
 patched_getpid:
     movq %gs:PERCPU_CURRENT, %r11
-    testl $THREAD_TRACED_FLAG, THREAD_FLAGS(%r11)
+    testl $THREAD_SLOW_FLAGS, THREAD_FLAGS(%r11)
     jnz patched_entry
     movq THREAD_PROCESS(%r11), %r11
     movl PROCESS_PID(%r11), %eax
@@ -321,7 +321,7 @@ patched_getpid:
     .globl patched_gettid
 patched_gettid:
     movq %gs:PERCPU_CURRENT, %r11
-    testl $THREAD_TRACED_FLAG, THREAD_FLAGS(%r11)
+    testl $THREAD_SLOW_FLAGS, THREAD_FLAGS(%r11)
     jnz patched_entry
     movl THREAD_TID(%r11), %eax
     jmp *%rcx
@@ -345,11 +345,11 @@ patched_entered:
     movq %r9, REGS_R9(%rsp)
     movq %rbp, REGS_RBP(%rsp)
     movq %gs:PERCPU_CURRENT, %rcx
-    movl $THREAD_TRACED_FLAG, %r11d
+    movl $THREAD_SLOW_FLAGS, %r11d
     andl THREAD_FLAGS(%rcx), %r11d
     orq %rax, %r11
-    cmpq $CALL_NUMBERS, %r11    /* neither traced nor out of range */
-    jae call_fully
+    cmpq $CALL_NUMBERS, %r11    /* nobody looks on, nor is it out of range */
+    jae not_straight
     movq %r10, %rcx
     call *call_table(, %rax, 8)
 
@@ -367,6 +367,20 @@ patched_leave:
     .globl patched_left
 patched_left:
     jmp *%rcx
+
+/* A counted call goes the same way, but for the counting; any other that somebody looks at goes the long one. */
+not_straight:
+    cmpq $CALL_NUMBERS, %rax
+    jae call_fully
+    andl $-CALL_NUMBERS, %r11d
+    cmpl $THREAD_COUNTED_FLAG, %r11d
+    jne call_fully
+    movq %r10, %rcx
+    call *call_table(, %rax, 8)
+    movq REGS_ORIG_RAX(%rsp), %rdi
+    movq %rax, %rsi
+    call syscall_count_jump
+    jmp patched_leave
 
 patched_restart:
     movq %gs:PERCPU_CURRENT, %r11

@@ -131,7 +131,7 @@ machine_options = with_options([
                  help="Start directly (pvh) or from a GRUB disc: multiboot 2 or 1 under BIOS, or UEFI."),
     click.option("--gdb", is_flag=True, help="Wait for a debugger at 127.0.0.1:1234."),
     click.option("--count-calls", metavar="FILE",
-                 help="Write to a file how often each system call was made, and with which errors."),
+                 help="Write to a file how often each system call was made, how often by a jump, and with which errors."),
     click.option("--dry-run", is_flag=True, help="Print the QEMU command instead of running it."),
     click.option("--qemu-arg", "qemu_args", multiple=True, metavar="TEXT", help="More arguments for QEMU."),
 ])

@@ -202,11 +202,14 @@ def run_machine(options: RunOptions, listener: Listener | None = None) -> tuple[
     status = machine_run.run(lambda chardevs: machine.command(boot, chardevs))
     if options.count_calls:
         write_counts(options.count_calls, machine_run.counts)
+        rows = [[int(word) for word in line.split()[1:4]] for line in machine_run.counts]
+        say(f"{sum(row[2] for row in rows)} of {sum(row[0] + row[1] for row in rows)} system calls were jumps")
     return status, prepared
 
 
 def write_counts(path: str, lines: list[str]) -> None:
-    """A line a call: its name, how often it succeeded and failed, the numbers of the errors it gave."""
+    """A line a call: its name, how often it succeeded and failed, how many of them jumped straight to the call's function,
+    the numbers of the errors it gave."""
     try:
         with open(path, "w", encoding="ascii") as file:
             file.writelines(line + "\n" for line in sorted(lines))

@@ -65,8 +65,27 @@ def test_count_calls(run, hello, tmp_path):
     check(result)
     assert "write(" not in result.stderr
     counts = dict(line.split(" ", 1) for line in (tmp_path / "calls").read_text().splitlines())
-    assert counts["write"] == "1 0" and counts["exit_group"] == "1 0"
-    assert counts["unlink"] == "0 1 2"
+    assert counts["write"] == "1 0 0" and counts["exit_group"] == "1 0 0"
+    assert counts["unlink"] == "0 1 0 2"
+
+
+def test_counted_calls_jump(run, tmp_path):
+    """What is counted goes the road that it goes when nobody counts."""
+    (tmp_path / "calls.c").write_text("#include <fcntl.h>\n#include <unistd.h>\n"
+                                      "int main(void) { char c; int zero = open(\"/dev/zero\", O_RDONLY);\n"
+                                      "for (int i = 0; i < 5000; i++) if (read(zero, &c, 1) != 1 || close(99) != -1)\n"
+                                      "return 1;\nreturn 9; }\n")
+    program = str(tmp_path / "calls")
+    subprocess.run(["gcc", "-o", program, str(tmp_path / "calls.c")], check=True)
+    result = run(program, options=["--verbose", "--count-calls", str(tmp_path / "calls.txt")])
+    assert result.returncode == 9, result.stderr
+    rows = {name: [int(number) for number in numbers] for name, *numbers in
+            (line.split() for line in (tmp_path / "calls.txt").read_text().splitlines())}
+    # A site jumps when it was used 256 times.
+    assert rows["read"][0] > 5000 and 4700 < rows["read"][2] < rows["read"][0]
+    assert rows["close"][1] == 5000 and 4700 < rows["close"][2] < 4800 and rows["close"][3:] == [9]
+    jumps, calls = (int(number) for number in re.search(r"(\d+) of (\d+) system calls were jumps", result.stderr).groups())
+    assert jumps == sum(row[2] for row in rows.values()) and calls == sum(row[0] + row[1] for row in rows.values())
 
 
 def test_crash_report(run, tmp_path):

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Arguments, environment and the auxiliary vector.
- * test: args=a,,%20,--x=y env=STOUT_TEST=1,EMPTY= variants=dynamic,static,musl
+ * test: args=a,,%20,--x=y env=STOUT_TEST=1,EMPTY= variants=dynamic,static,musl not_on=syscall,patched,musl
  */
 #include "check.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * clone and clone3 with their flags, parents and orphans, waitid, credentials, limits.
- * test: variants=dynamic cpus=2 timeout=60
+ * test: variants=dynamic cpus=2 timeout=60 roads=patched
  */
 #include "check.h"
 

@@ -92,7 +92,7 @@ def is_newer(path, than):
 def add_counts(path, shown):
     with open(path, encoding="ascii") as file:
         for line in file:
-            name, succeeded, failed, *numbers = line.split()
+            name, succeeded, failed, _, *numbers = line.split()
             seen = shown.setdefault(name, set())
             seen.update(errno.errorcode.get(int(number), number) for number in numbers)
             if int(succeeded):

@@ -2,7 +2,7 @@
 /*
  * rt_sigreturn with a frame that somebody has changed: registers, flags, vector state and addresses that cannot be.
  * Each in a process of its own; Linux says which goes on and which dies.
- * test: variants=dynamic timeout=40
+ * test: variants=dynamic timeout=40 roads=patched
  */
 #include "check.h"
 

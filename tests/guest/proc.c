@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * /proc, /sys and /dev as runtimes read them.
- * test: flags=-pthread args=first,second
+ * test: flags=-pthread args=first,second not_on=syscall,patched,musl
  */
 #include "check.h"
 

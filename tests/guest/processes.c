@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * fork, vfork, posix_spawn, execve, wait: statuses, orphans, groups, copy on write.
- * test: flags=-pthread cpus=2 variants=dynamic,static,musl timeout=40
+ * test: flags=-pthread cpus=2 variants=dynamic,static,musl timeout=40 roads=patched
  */
 #include "check.h"
 

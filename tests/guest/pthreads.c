@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * POSIX threads: create, join, mutexes, conditions, barriers, once, keys, cancellation, detach.
- * test: flags=-pthread cpus=2 variants=dynamic,static,musl timeout=40
+ * test: flags=-pthread cpus=2 variants=dynamic,static,musl timeout=40 roads=patched
  */
 #include "check.h"
 

@@ -2,7 +2,7 @@
 /*
  * ptrace(2): a child traced through its system calls, breakpoints and single steps, registers, memory, events, threads,
  * attaching and detaching, SEIZE, and tracers that die.
- * test: flags=-pthread cpus=2 timeout=60
+ * test: flags=-pthread cpus=2 timeout=60 roads=patched
  */
 #include "check.h"
 

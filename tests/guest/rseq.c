@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * rseq(2): registration and its errors, the CPU's number, a sequence that is left when its thread was away.
- * test: flags=-pthread cpus=2
+ * test: flags=-pthread cpus=2 roads=patched
  */
 #include "check.h"
 

@@ -2,9 +2,14 @@
 # SPDX-License-Identifier: MIT
 """Runs guest tests: each program on Linux first, then in Stout; output and status must agree.
 
-    run.py [--list] [--linux-only] [--folder] [NAME[.VARIANT]...]
+    run.py [--list] [--linux-only] [--folder] [--road ROAD] [NAME[.VARIANT][@ROAD]...]
 
---folder runs any test as folder=yes has it.  A test is a file NAME.c, NAME.cc or NAME.S here.  A line "test: KEY=VALUE ..." in its first comment sets:
+--folder runs any test as folder=yes has it, --road on a road into the kernel (docs/decisions/0006) with the others off:
+    syscall   every call by the syscall instruction
+    patched   each site patched when it was used once
+    musl      the calls of the shipped musl by its own jumps (variant musl)
+
+A test is a file NAME.c, NAME.cc or NAME.S here.  A line "test: KEY=VALUE ..." in its first comment sets:
     flags=...,...     for the compiler           variants=dynamic,static,musl,musl-static,static-pie,folder
     cpus=N memory=64M of the machine             timeout=SECONDS for the run in the guest (20)
     args=...,...      of the program             stdin=TEXT
@@ -13,8 +18,11 @@
     stderr=yes        is compared too            linux=STATUS: is not run on Linux; the status is known
     only=...          guest: not run on Linux, must print "passed" and exit with 0
     folder=yes        the directory that it starts in is a folder of the host (stout run -v)
+    roads=...,...     its first variant runs on these as well, as NAME@ROAD
+    not_on=...,...    roads that it cannot run on, as it looks for what is off there
     counts=no         its system calls do not count as tested (every_call.py)
 """
+import fcntl
 import os
 import re
 import subprocess
@@ -31,31 +39,44 @@ COMPILE = {
 }
 HEADERS = [os.path.join(HERE, name) for name in os.listdir(HERE) if name.endswith(".h")] + [
     os.path.join(TOP, "kernel", name) for name in ("syscalls.def", "syscall_kinds.def", "syscalls_absent.def")]
+ROADS = {
+    "syscall": ["patch_calls=off", "sysinfo=off", "vdso=off"],
+    "patched": ["patch_calls=1", "sysinfo=off", "vdso=off"],
+    "musl": ["patch_calls=off", "vdso=off"],
+}
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
 
 
 class Test:
-    def __init__(self, path, variant):
+    def __init__(self, path, variant, road=None):
         self.path = path
         self.variant = variant
         self.base = os.path.splitext(os.path.basename(path))[0]
         self.settings = settings_of(path)
         if variant == "folder":
             self.settings["folder"] = "yes"
-        self.name = self.base if variant == "dynamic" else f"{self.base}.{variant}"
-        self.program = os.path.join(BUILD, self.name)
-        self.counts = self.program + ".calls"
+        self.road = road
+        self.built = self.base if variant == "dynamic" else f"{self.base}.{variant}"
+        self.name = f"{self.built}@{road}" if road else self.built
+        self.program = os.path.join(BUILD, self.built)
+        self.counts = os.path.join(BUILD, self.name + ".calls")
 
     def words(self, key):
         text = self.settings.get(key, "")
         return text.split(",") if text else []
 
     def build(self):
+        """None, or why not.  The same program may be wanted on several roads at a time."""
+        os.makedirs(BUILD, exist_ok=True)
+        with open(self.program + ".lock", "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            return self.build_locked()
+
+    def build_locked(self):
         sources = [self.path, *HEADERS]
         newest = max(os.stat(source).st_mtime for source in sources)
         if os.path.exists(self.program) and os.stat(self.program).st_mtime >= newest:
             return None
-        os.makedirs(BUILD, exist_ok=True)
         command = list(COMPILE[self.variant])
         if self.path.endswith(".cc"):
             command[0] = {"gcc": "g++", "clang": "clang++"}[command[0]]
@@ -81,9 +102,8 @@ class Test:
                                     preexec_fn=usual_priority, **self.stdin())
         return Outcome(result, 128 - result.returncode if result.returncode < 0 else result.returncode)
 
-    def is_counted(self):
-        """A counted call goes a slower road (trap_entry.S), which a test of the roads must not."""
-        return self.settings.get("counts") != "no" and not os.environ.get("STOUT_TEST_KERNEL_OPTIONS")
+    def can_go(self, road):
+        return road not in self.words("not_on") and (road != "musl" or self.variant == "musl")
 
     def run_guest(self):
         if "folder" in self.settings:
@@ -94,7 +114,7 @@ class Test:
     def run_guest_in(self, workdir, *more):
         command = [os.path.join(TOP, "stout"), "run", "--accel", os.environ.get("STOUT_TEST_ACCEL", "tcg"),
                    "--workdir", workdir, *more]
-        if self.is_counted():
+        if self.settings.get("counts") != "no":
             command += ["--count-calls", self.counts]
         for key, option in (("cpus", "--cpus"), ("memory", "-m")):
             if key in self.settings:
@@ -104,7 +124,7 @@ class Test:
         if "stdin" in self.settings:
             command.append("-i")
         command += self.words("options")
-        for word in os.environ.get("STOUT_TEST_KERNEL_OPTIONS", "").split():
+        for word in ROADS[self.road] if self.road else []:
             command += ["--kernel-option", word]
         timeout = int(self.settings.get("timeout", 20)) + 20
         try:
@@ -136,12 +156,26 @@ def settings_of(path):
     return dict(re.findall(r"(\w+)=(\S+)", " ".join(re.findall(r"test: (.*)", head))))
 
 
-def find_tests():
+def variants_of(settings):
+    return settings.get("variants", "dynamic").split(",")
+
+
+def find_tests(road=None):
+    """All of them, or all that can go a road."""
+    for test in find_variants():
+        if road is None:
+            yield test
+            if test.variant == variants_of(test.settings)[0]:
+                yield from (Test(test.path, test.variant, name) for name in test.words("roads"))
+        elif test.can_go(road):
+            yield Test(test.path, test.variant, road)
+
+
+def find_variants():
     for name in sorted(os.listdir(HERE)):
         if name.endswith((".c", ".cc")):
             path = os.path.join(HERE, name)
-            for variant in settings_of(path).get("variants", "dynamic").split(","):
-                yield Test(path, variant)
+            yield from (Test(path, variant) for variant in variants_of(settings_of(path)))
 
 
 def explain(test, linux, guest):
@@ -188,8 +222,16 @@ def run_test(test, linux_only=False):
 
 def main(args):
     linux_only = "--linux-only" in args
+    road = None
+    if "--road" in args:
+        at = args.index("--road")
+        road = args[at + 1] if args[at + 1:] else ""
+        if road not in ROADS:
+            print(f"run.py: the roads are {', '.join(ROADS)}", file=sys.stderr)
+            return 2
+        del args[at:at + 2]
     names = [arg for arg in args if not arg.startswith("-")]
-    tests = [t for t in find_tests() if not names or t.name in names or t.base in names]
+    tests = [t for t in find_tests(road) if not names or t.name in names or t.base in names or road and t.built in names]
     for test in tests if "--folder" in args else []:
         test.settings["folder"] = "yes"
     if "--list" in args:

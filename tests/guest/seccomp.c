@@ -2,7 +2,7 @@
 /*
  * seccomp(2) and prctl(PR_SET_SECCOMP): strict mode, each action of a filter, what is inherited, TSYNC, tracers, and
  * the filters' programs: what is accepted and what random ones return.
- * test: flags=-pthread cpus=2 timeout=60
+ * test: flags=-pthread cpus=2 timeout=60 roads=patched
  */
 #include "check.h"
 

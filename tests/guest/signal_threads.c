@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Signals and threads: who gets what, pthread_kill, blocked everywhere, preemption of a spinning thread.
- * test: flags=-pthread cpus=2 variants=dynamic,static
+ * test: flags=-pthread cpus=2 variants=dynamic,static roads=patched
  */
 #include "check.h"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * Signals: masks, siginfo, queues, sigaltstack, nesting, EINTR and restart, sigsuspend, sigtimedwait.
- * test: flags=-pthread variants=dynamic,musl
+ * test: flags=-pthread variants=dynamic,musl roads=patched
  */
 #include "check.h"
 

@@ -2,7 +2,7 @@
 /*
  * The system call instruction itself: registers kept, flags, odd call sites, unknown numbers, tracing
  * flag, and the forms that are patched.
- * test: variants=dynamic,static
+ * test: variants=dynamic,static roads=patched
  */
 #include "check.h"
 
