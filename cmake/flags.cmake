@@ -43,6 +43,10 @@ else()
         # No string instructions for structures, either (docs/decisions/0003).
         set(strategy unrolled_loop:512:noalign,libcall:-1:noalign)
         target_compile_options(stout_flags INTERFACE -mmemset-strategy=${strategy} -mmemcpy-strategy=${strategy})
+        # Padding before loops and jumps would be some 40 KB of the image, which Linux does without as well.  Nothing
+        # here needs a stack of 16 bytes' alignment, nor does a variadic function look for vector arguments.
+        target_compile_options(stout_flags INTERFACE -falign-functions=16 -falign-jumps=1 -falign-loops=1 -falign-labels=1
+                               -mpreferred-stack-boundary=3 -mskip-rax-setup)
     endif()
     if(STOUT_LTO)
         # The sections' flags count at the link as well, where the code is made.  Calls cost more than room

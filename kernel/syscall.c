@@ -30,8 +30,6 @@
 
 #define ARG_KIND(i, arg) KIND_OF arg
 #define ARG_KIND_EMPTY   0
-#define ARG_NAME(i, arg) TEXT_OF arg
-#define ARG_NAME_EMPTY   NULL
 #define SYSCALL(name_, result_, ...)                                                               \
     [SYS_##name_] = {                                                                              \
         .name = #name_,                                                                            \
@@ -39,7 +37,6 @@
         .result = RESULT_##result_,                                                                \
         .nargs = COUNT_ARGS(__VA_ARGS__),                                                          \
         .kind = { MAP(ARG_KIND, ##__VA_ARGS__) },                                                  \
-        .arg = { MAP(ARG_NAME, ##__VA_ARGS__) },                                                   \
     },
 const struct syscall syscalls[SYSCALL_MAX] = {
 #include "kernel/syscalls.def"
@@ -57,9 +54,10 @@ uint64_t syscall_unknown_count(void)
 }
 
 static const struct {
+    long nr;
     const char *name, *why;
-} absent[SYSCALL_MAX] = {
-#define ABSENT(name_, why_) [SYS_##name_] = { #name_, why_ },
+} absent[] = {
+#define ABSENT(name_, why_) { SYS_##name_, #name_, why_ },
 #include "kernel/syscalls_absent.def"
 #undef ABSENT
 };
@@ -68,11 +66,14 @@ static void unknown_report(long nr)
 {
     const char *comm = thread_current()->name;
 
-    if (absent[nr].name)
-        log_info("system call %s (%ld) is not there, as %s (%s)", absent[nr].name, nr,
-                 absent[nr].why, comm);
-    else
-        log_info("system call %ld is not implemented (%s)", nr, comm);
+    for (unsigned i = 0; i < ARRAY_SIZE(absent); i++) {
+        if (absent[i].nr == nr) {
+            log_info("system call %s (%ld) is not there, as %s (%s)", absent[i].name, nr,
+                     absent[i].why, comm);
+            return;
+        }
+    }
+    log_info("system call %ld is not implemented (%s)", nr, comm);
 }
 
 static __cold long syscall_unknown(long nr)

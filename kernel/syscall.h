@@ -30,7 +30,6 @@ enum arg_kind {
 #define TYPE_OF(kind, name) arg_##kind
 #define NAME_OF(kind, name) name
 #define KIND_OF(kind, name) ARG_##kind
-#define TEXT_OF(kind, name) #name
 
 /* Prototypes: long sys_read(arg_FD fd, arg_OUT buf, arg_SIZE count); */
 #define PARAM(i, arg)              TYPE_OF arg NAME_OF arg
@@ -47,7 +46,6 @@ struct syscall {
     enum result_kind result;
     unsigned char nargs;
     unsigned char kind[6];
-    const char *arg[6];
 };
 
 #define SYSCALL_MAX 512

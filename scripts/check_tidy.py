@@ -19,7 +19,8 @@ import tempfile
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDERS = ("abi", "lib", "arch", "kernel", "fs", "drivers", "net", "loader")
 OUR_HEADERS = f"^{re.escape(TOP)}/({'|'.join(FOLDERS)})/"
-GCC_ONLY = ("-fconserve-stack", "-fno-tree-loop-distribute-patterns", "-mmemset-strategy", "-mmemcpy-strategy", "--param")
+GCC_ONLY = ("-fconserve-stack", "-fno-tree-loop-distribute-patterns", "-mmemset-strategy", "-mmemcpy-strategy", "-mpreferred-stack-boundary",
+            "-mskip-rax-setup", "--param")
 
 
 def sources(wanted):
