@@ -38,8 +38,7 @@ def build(kind: str | None, output: str | None, as_json: bool, **values: Any) ->
     source_epoch()  # a bad one is told before the work
     options = RunOptions(boot="mb2", stdio=STREAMS, **values)
     options.keep_reasons = True
-    if options.net == "user":
-        options.net_manifest = "dhcp"
+    options.net_manifest = options.network.setting(by_dhcp=True)
     path = os.path.abspath(output or default_name(options) + suffix_of(kind))
     paths = targets(kind, path)
     with workshop(path) as folder:

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from .errors import usage
 
 SCHEMA = os.path.join(os.path.dirname(os.path.abspath(__file__)), "config-schema.json")
-SAME = ("args", "workdir", "hostname", "trace", "net", "cpus", "interactive", "verbose", "accel", "machine", "nic",
+SAME = ("args", "workdir", "hostname", "trace", "net", "ip", "gw", "dns", "cpus", "interactive", "verbose", "accel", "machine", "nic",
         "boot", "kernel_options", "qemu_args", "package", "entrypoint", "secrets", "own_musl", "compress", "minimal",
         "minimal_seconds", "exercise", "name", "networks", "restart", "stop_timeout", "tty")
 OF_INSTANCES = {"name", "networks", "restart", "stop_timeout", "tty"}
@@ -164,11 +164,22 @@ class Translation:
             values.setdefault("memory", str(run["Memory"]))
         if "CPUs" in run:
             values.setdefault("cpus", run["CPUs"])
+        self._ops_network(run)
         if "InstanceName" in run:
             values.setdefault("name", run["InstanceName"])
         if document.get("RebootOnExit"):
             values.setdefault("restart", "always")
         self._say_what_is_ignored(run)
+
+    def _ops_network(self, run: dict[str, Any]) -> None:
+        """ops has the mask apart from the address."""
+        if "IPAddress" in run:
+            self.values.setdefault("ip", run["IPAddress"] if "/" in run["IPAddress"] else f"{run['IPAddress']}/{mask_bits(run.get('NetMask', '255.255.255.0'))}")
+        for name, place, key in (("gw", run, "Gateway"), ("dns", self.document, "NameServers")):
+            if key in place:
+                self.values.setdefault(name, place[key])
+        if "TapName" in run:
+            self.values.setdefault("net", f"tap:{run['TapName']}")
 
     def _say_what_is_ignored(self, run: dict[str, Any]) -> None:
         with open(SCHEMA, encoding="utf-8") as file:
@@ -192,3 +203,11 @@ class Translation:
         """PATH[:GUESTPATH] of add; a bare name that is no file here is a command's."""
         name = item.rpartition(":")[0] if ":/" in item else item
         return self._place(item) if "/" in name or os.path.exists(self._place(name)) else item
+
+
+def mask_bits(text: str) -> int:
+    import ipaddress
+    try:
+        return ipaddress.IPv4Network(f"0.0.0.0/{text}").prefixlen
+    except ValueError:
+        raise usage(f"RunConfig.NetMask {text} is not a network mask; write for example 255.255.255.0.") from None

@@ -40,7 +40,7 @@ services: files
 """
 HOSTS = """127.0.0.1 localhost
 ::1 localhost ip6-localhost ip6-loopback
-{address}{hostname}
+{address} {hostname}
 """
 PROTOCOLS = """ip 0 IP
 icmp 1 ICMP
@@ -71,8 +71,8 @@ ENVIRONMENT = {
 }
 
 
-def add_defaults(tree: Tree, hostname: str, users: Iterable[User] = (), network: bool = True) -> None:
-    """Adds what is not in the tree yet."""
+def add_defaults(tree: Tree, hostname: str, users: Iterable[User] = (), net: str = "none") -> None:
+    """Adds what is not in the tree yet.  net: the manifest's setting."""
     for path, mode in DIRECTORIES:
         if tree.follow(path) not in tree:
             tree.make_directory(path, mode)
@@ -84,18 +84,29 @@ def add_defaults(tree: Tree, hostname: str, users: Iterable[User] = (), network:
         if user.name and f"\n{user.name}:" not in "\n" + passwd:
             passwd += f"{user.name}:x:{user.uid}:{user.gid}::/:/bin/sh\n"
             group += f"{user.name}:x:{user.gid}:\n"
-    address = "10.0.2.15 " if network else "127.0.1.1 "
+    address, resolv_conf = names_of(net)
     files = {
         "/etc/passwd": passwd, "/etc/group": group, "/etc/nsswitch.conf": NSSWITCH,
         "/etc/hosts": HOSTS.format(address=address, hostname=hostname),
         "/etc/hostname": hostname + "\n", "/etc/protocols": PROTOCOLS,
         "/etc/services": SERVICES, "/etc/os-release": OS_RELEASE,
-        "/etc/resolv.conf": "nameserver 10.0.2.3\n" if network else "",
         "/etc/host.conf": "multi on\n",
     }
+    if resolv_conf is not None:
+        files["/etc/resolv.conf"] = resolv_conf
     for path, text in files.items():
         if tree.follow(path) not in tree:
             tree.add_bytes(path, text)
+
+
+def names_of(net: str) -> tuple[str, str | None]:
+    """(the address of the machine's own name, resolv.conf); what DHCP brings is not known yet, and the kernel writes it."""
+    first = net.partition(";")[0]
+    if not first.startswith("static:"):
+        return "127.0.1.1", None if first == "dhcp" else ""
+    address, _, rest = first.removeprefix("static:").partition("/")
+    servers = [server for field in rest.split(":")[2:] for server in field.split(",")]
+    return address, "".join(f"nameserver {server}\n" for server in servers)
 
 
 def add_certificates(tree: Tree) -> None:

@@ -101,7 +101,7 @@ class Image:
         if self.is_container and "HOME" not in self.options.env:
             self.env["HOME"] = home_of(self.uid, self.root)
         with self.tree.because("every image has it"):
-            defaults.add_defaults(self.tree, self.hostname, self.users, self.options.net != "none")
+            defaults.add_defaults(self.tree, self.hostname, self.users, self.net)
             if not self.options.root:
                 self._add_merged_folders()
             self._add_loader_config()

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 MACHINES = ("microvm", "q35", "pc")
 PORTS = ("stdin", "stdout", "stderr", "control")
-ADDRESS = "10.0.2.15"
-NET_STATIC = f"static:{ADDRESS}/24:10.0.2.2:10.0.2.3"
 MIB = 1 << 20
 
 
@@ -94,8 +92,9 @@ class Forward:
                 raise StoutError(f"Port {self.host} of {self.address} cannot be used: "
                                  f"{error.strerror.lower()}; use another one.") from None
 
-    def qemu(self) -> str:
-        return f"hostfwd={self.protocol}:{self.address}:{self.host}-{ADDRESS}:{self.guest}"
+    def qemu(self, machine: str) -> str:
+        """machine: its address."""
+        return f"hostfwd={self.protocol}:{self.address}:{self.host}-{machine}:{self.guest}"
 
 
 def parse_memory(text: str) -> int:
@@ -180,9 +179,9 @@ class Machine:
         return f"{name}-{self._bus()}" + (f",{more}" if more else "")
 
     def _network(self) -> list[str]:
-        if self.options.net == "none":
+        network = self.options.network
+        if network.kind == "none":
             return []
-        forwards = "".join("," + forward.qemu() for forward in self.options.forwards)
-        more = "netdev=n0" if self.is_microvm else "netdev=n0,romfile="
+        more = f"netdev=n0{network.nic()}" + ("" if self.is_microvm else ",romfile=")
         nic = f"{self.options.nic},{more}" if self.options.nic != "virtio" else self._device("virtio-net", more)
-        return ["-netdev", f"user,id=n0{forwards}", "-device", nic]
+        return ["-netdev", network.netdev(self.options.forwards), "-device", nic]

@@ -13,6 +13,7 @@ from .errors import usage
 from .image import Image
 from .kernel import image_path
 from .log import KernelLog
+from .network import Network
 from .terminal import window_size
 from .vm import VirtualMachine, report
 
@@ -57,26 +58,27 @@ class RunOptions:
         self.boot = values.get("boot") or "pvh"
         self.nic = values.get("nic") or "virtio"
         self.machine = values.get("machine") or ("microvm" if self.boot == "pvh" and self.nic == "virtio" else "q35")
-        self.net = values.get("net") or "user"
+        self.network = Network(values.get("net") or "user", values.get("ip"), values.get("gw"), values.get("dns", ()))
         self.env = parse_env(values.get("env", ()), values.get("env_file", ()))
         self.forwards = [qemu.Forward(text) for text in values.get("publish", ())]
         self.container = values.get("container")  # an oci.bundle.Bundle, which has more for the image
-        self.tap: Any = None  # a tap device of a container's network, instead of QEMU's user network
         self.folders = folders.parse(values.get("folders", ()), self.machine)
         self.minimal, self.exercise = values.get("minimal", False), values.get("exercise")
         self.minimal_seconds = values.get("minimal_seconds")
         self.memory_text = values.get("memory")
         self.memory = 0  # known when the image is packed
         self._check()
-        self.net_manifest = qemu.NET_STATIC if self.net == "user" else "none"
+        self.net_manifest = self.network.setting(by_dhcp=False)
         self.stdio = values.get("stdio") or self._stdio()
 
     def _check(self) -> None:
         if self.minimal or self.exercise or self.minimal_seconds is not None:
             from .minimal import check_options
             check_options(self)
-        if self.net == "none" and self.forwards:
+        if self.forwards and self.network.kind == "none":
             raise usage("-p needs a network; leave out --net none.")
+        if self.forwards and self.network.kind == "tap":
+            raise usage("-p is for the user network; on a tap device every port of the machine is reachable at its own address.")
         if self.boot != "pvh" and self.machine == "microvm":
             raise usage(f"--boot {self.boot} needs a machine with a disk: use --machine q35 or pc.")
         if self.nic != "virtio" and self.machine == "microvm":
@@ -185,8 +187,9 @@ def run(options: RunOptions) -> int:
 def run_machine(options: RunOptions, listener: Listener | None = None) -> tuple[int, Prepared | None]:
     """(exit status, what was prepared, None if nothing ran)"""
     say: Callable[[str], None] = report if options.verbose else (lambda text: None)
-    for forward in options.forwards:
-        if not options.dry_run:
+    if not options.dry_run:
+        options.network.check_usable()
+        for forward in options.forwards:
             forward.check_free()
     prepared = prepare(options, say, report)
     image, kernel, machine, boot = prepared.image, prepared.kernel, prepared.machine, prepared.boot

@@ -182,7 +182,7 @@ def test_proxmox(tmp_path, server):
 def test_firecracker(tmp_path, server):
     """Kernel, archive and words by themselves, and devices over virtio-mmio on the command line: QEMU's microvm without firmware's tables."""
     folder = tmp_path / "web"
-    out = json.loads(export("firecracker", folder, "--json", "-m", "64M", "--address", "10.0.2.15/24:10.0.2.2", "--network", "tap7", server))
+    out = json.loads(export("firecracker", folder, "--json", "-m", "64M", "--ip", "10.0.2.15/24", "--gw", "10.0.2.2", "--network", "tap7", server))
     assert out["count"] == 1 and out["files"][-1] == str(folder / "web.json")
     document = json.loads((folder / "web.json").read_text())
     assert set(document) == {"boot-source", "drives", "machine-config", "entropy", "network-interfaces"}

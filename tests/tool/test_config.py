@@ -89,17 +89,26 @@ def test_bad_json_absent_file_and_no_program(stout, config, tmp_path):
 
 
 @pytest.mark.parametrize("content, words", [
-    ("NameServers: [9.9.9.9]", ("NameServers", "/etc/resolv.conf")),
+    ("NameServers: [dns.example]", ("--dns dns.example", "IPv4")),
     ("Mounts: {a: /b}", ("Mounts", "folders")),
     ("ManifestPassthrough: {}", ("ManifestPassthrough", "stout run --help")),
     ("TargetRoot: /x", ("TargetRoot", "root")),
-    ("RunConfig: {TapName: tap0}", ("RunConfig.TapName", "networks")),
-    ("RunConfig: {IPAddress: 10.0.0.2}", ("RunConfig.IPAddress", "stout network create")),
+    ("RunConfig: {BridgeName: br0}", ("RunConfig.BridgeName", "TapName")),
+    ("RunConfig: {Nics: []}", ("RunConfig.Nics", "stout network create")),
+    ("RunConfig: {IPAddress: 10.0.0.2, NetMask: 255.0.255.0}", ("NetMask 255.0.255.0", "255.255.255.0")),
     ("RunConfig: {GPUs: 1}", ("RunConfig.GPUs", "no driver")),
     ("restart: no", ("restart", "quotes")),
 ])
 def test_keys_of_ops_that_are_refused(stout, config, content, words):
-    refused(stout("run", "-c", config(content)), 2, *words)
+    refused(stout("run", "-c", config(f"program: /bin/true\n{content}")), 2, *words)
+
+
+def test_network_of_ops(stout, compiled, config):
+    path = config({"Program": compiled(PROGRAM), "NameServers": ["9.9.9.9"],
+                   "RunConfig": {"IPAddress": "192.168.7.2", "NetMask": "255.255.0.0", "Gateway": "192.168.0.1", "TapName": "tap7"}}, "config.json")
+    command = dry(stout("run", "-c", path, "--dry-run"))
+    assert "net=static:192.168.7.2/16:192.168.0.1:9.9.9.9" in manifest_of(command)
+    assert "ifname=tap7," in " ".join(command)
 
 
 def test_keys_of_ops_that_mean_nothing_here(stout, compiled, config, tmp_path):

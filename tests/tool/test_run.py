@@ -103,6 +103,42 @@ def test_machines(stout, compiled):
         assert f"-M {machine[1] if machine else 'q35'} " in text and "-device e1000e,netdev=n0,romfile=" in text
 
 
+def test_addresses(stout, compiled):
+    """Where --ip is given nothing waits for DHCP, and QEMU's user network is the one around it."""
+    program = compiled(HELLO)
+
+    def of(*words):
+        command = dry(stout("run", "--dry-run", *words, program))
+        net = next(record for record in manifest_of(command) if record.startswith("net="))
+        return net.removeprefix("net="), " ".join(command)
+
+    assert of()[0] == "static:10.0.2.15/24:10.0.2.2:10.0.2.3"
+    archive = archive_of(dry(stout("run", "--dry-run", "--ip", "10.9.0.5/24", "--dns", "10.9.0.9", "--dns", "1.1.1.1", "--hostname", "web", program)))
+    assert content(archive, "etc/resolv.conf") == b"nameserver 10.9.0.9\nnameserver 1.1.1.1\n"
+    assert b"\n10.9.0.5 web\n" in content(archive, "etc/hosts")
+    archive = archive_of(dry(stout("run", "--dry-run", "--net", "tap:tap0", "--hostname", "web", program)))
+    assert "etc/resolv.conf" not in listing(archive)  # DHCP says it
+    assert b"\n127.0.1.1 web\n" in content(archive, "etc/hosts")
+    net, text = of("--ip", "192.168.7.1/24", "-p", "8083:80")
+    assert net == "static:192.168.7.1/24:192.168.7.2:192.168.7.3"
+    assert "user,id=n0,net=192.168.7.0/24,host=192.168.7.2,dns=192.168.7.3,dhcpstart=192.168.7.1,hostfwd=tcp:127.0.0.1:8083-192.168.7.1:80 " in text
+    assert of("--ip", "10.9.0.5/28", "--gw", "10.9.0.1", "--dns", "10.9.0.9", "--dns", "1.1.1.1")[0] == "static:10.9.0.5/28:10.9.0.1:10.9.0.9,1.1.1.1"
+    net, text = of("--net", "tap:tap0")
+    assert net == "dhcp" and "tap,id=n0,ifname=tap0,script=no,downscript=no" in text and "netdev=n0,mac=52:54:00:" in text
+    assert of("--net", "tap:tap0", "--ip", "172.16.0.2/30")[0] == "static:172.16.0.2/30"
+    assert of("--net", "tap:tap0", "--ip", "172.16.0.2/30", "--dns", "9.9.9.9")[0] == "static:172.16.0.2/30::9.9.9.9"
+
+
+@pytest.mark.parametrize("words, seen", [
+    (["--net", "bridge"], "tap:INTERFACE"), (["--net", "tap:"], "tap:INTERFACE"), (["--net", "none", "--ip", "10.0.0.2/8"], "--net none"),
+    (["--ip", "10.0.0.2"], "192.168.7.2/24"), (["--ip", "fe80::1/64"], "IPv4"), (["--ip", "10.0.0.0/8"], "no host's address"),
+    (["--ip", "10.0.0.2/30"], "28 bits"), (["--gw", "10.0.0.1"], "--ip"), (["--ip", "10.0.0.2/24", "--gw", "10.0.1.1"], "neighbour"),
+    (["--ip", "10.0.0.2/24", "--dns", "x"], "--dns x"), (["--net", "tap:tap0", "-p", "80"], "reachable"), (["--net", "tap:absent0"], "ip tuntap add dev absent0"),
+    (["--net", "tap:lo"], "not a tap device"), (["--net", "tap:" + "a" * 20], "no network interface")])
+def test_bad_networks(stout, compiled, words, seen):
+    refused(stout("run", *words, compiled(HELLO)), 2, seen)
+
+
 def test_emulated_jvm_takes_turns(stout, compiled, tmp_path):
     """QEMU runs torn code while another emulated processor changes it, as JVMs do."""
     jar = tmp_path / "x.jar"

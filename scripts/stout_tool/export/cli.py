@@ -40,7 +40,6 @@ def add(engine: str) -> None:
     @click.option("--cpus", type=click.IntRange(1, 64), default=1, show_default=True, help="Processors of each machine.")
     @click.option("-p", "--publish", multiple=True, metavar="[HOST:]GUEST", help="A port of the program that is to be reached.")
     @click.option("--accel", type=click.Choice(["kvm", "tcg"]), default="kvm", show_default=True, help="tcg emulates, where there is no KVM.")
-    @click.option("--address", metavar="ADDRESS/BITS[:GATEWAY[:DNS]]", help="A fixed address (default: by DHCP).")
     @click.option("--network", metavar="NAME", help="libvirt's network, Proxmox's bridge or Firecracker's tap device.")
     @click.option("--reference", metavar="IMAGE", help="kubevirt: the registry's name for the disk.")
     @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")

@@ -6,7 +6,6 @@ All of them give the machine a serial line, to which the program's output goes, 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import os
 import shlex
@@ -16,6 +15,7 @@ from xml.sax.saxutils import escape, quoteattr
 import yaml
 
 from ..errors import usage
+from ..network import mac_of
 
 
 @dataclasses.dataclass
@@ -37,12 +37,6 @@ class Machine:
 
     def place(self, file: str) -> str:
         return os.path.join(self.folder, file)
-
-
-def mac_of(name: str) -> str:
-    """The same for a name at each time; locally administered."""
-    digest = hashlib.sha256(name.encode()).hexdigest()
-    return "52:54:00:" + ":".join(digest[at:at + 2] for at in (0, 2, 4))
 
 
 # ---- libvirt: formatdomain.html ----

@@ -25,7 +25,7 @@ DISK = "disk.qcow2"
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")  # RFC 1123's label, which all engines take
 
 
-def export(engine: str, output: str | None, name: str | None, count: int, address: str | None, network: str | None,
+def export(engine: str, output: str | None, name: str | None, count: int, network: str | None,
            reference: str | None, as_json: bool, **values: Any) -> int:
     accel, ports = values.pop("accel"), [Port(text) for text in values.pop("publish")]
     name = name or default_name(values)
@@ -34,8 +34,7 @@ def export(engine: str, output: str | None, name: str | None, count: int, addres
     options = RunOptions(stdio=STREAMS, boot="mb2", **values)
     if options.folders:
         raise usage("A folder of this host is not there on the engine's hosts; put the files in with --add.")
-    if options.net == "user":
-        options.net_manifest = f"static:{address}" if address else "dhcp"
+    options.net_manifest = options.network.setting(by_dhcp=True)
     define, needs_disk = ENGINES[engine]
     path = os.path.abspath(output or name)
     if os.path.lexists(path):
@@ -51,7 +50,7 @@ def export(engine: str, output: str | None, name: str | None, count: int, addres
             check(options, archive)
             files = fill(folder, needs_disk, name, options, archive)
             machine = Machine(name, path, count, options.memory // qemu.MIB, options.cpus, ports, accel, network, reference,
-                              kernel_command_line(options), options.net != "none")
+                              kernel_command_line(options), options.network.kind != "none")
             for file, text in define(machine).items():
                 files.append(file)
                 with open(os.path.join(folder, file), "w", encoding="utf-8") as stream:

@@ -77,8 +77,9 @@ def fill(folder: str, values: dict[str, Any], items: list[dict[str, Any]], own: 
     if options.boot != "pvh" or options.gdb or options.dry_run or options.count_calls:
         raise usage("An instance starts directly; leave out --boot, --gdb, --dry-run and --count-calls.")
     check_slots(options, items)
+    options.network.check_usable()
     if items:
-        first = [options.net_manifest] if options.net == "user" else []
+        first = [options.net_manifest] if options.network.kind != "none" else []
         options.net_manifest = ";".join(first + [static_text(item) for item in items])
         options.kernel_options.append("hosts=wait")
     prepared = prepare(options, lambda text: None, notice)
@@ -93,7 +94,7 @@ def fill(folder: str, values: dict[str, Any], items: list[dict[str, Any]], own: 
 
 def check_slots(options: RunOptions, items: list[dict[str, Any]]) -> None:
     """The machine microvm has eight places; the console, randomness, the network and each folder take one."""
-    used = 2 + (options.net == "user") + len(options.folders) + len(items)
+    used = 2 + (options.network.kind != "none") + len(options.folders) + len(items)
     if options.machine == "microvm" and used > 8:
         raise usage("The machine microvm has no room for so many networks and folders; use --machine q35.")
 

@@ -98,8 +98,6 @@ def prepare_machine(container: Container, bundle: Bundle, notice: Callable[[str]
     os.link(prepared.archive, archive)  # stays when the cache drops its name
     command = [archive if word == "archive" else prepared.kernel if word == "kernel" else word
                for word in command_of(prepared, options, [])]
-    if options.tap:
-        command += network.device_arguments(options.tap, "device" if prepared.machine.is_microvm else "pci")
     return {"command": command, "archive": archive, "ports": [forward.host for forward in options.forwards if forward.protocol == "tcp"]}
 
 

@@ -21,7 +21,7 @@ import subprocess
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StoutError
-from ..qemu import NET_STATIC
+from ..network import Network
 
 if TYPE_CHECKING:
     from ..run import RunOptions
@@ -119,7 +119,8 @@ def remove_tap() -> None:
 def attach(options: RunOptions, namespaces: dict[str, str | None]) -> None:
     """Completes the options, in the container's namespace."""
     if "network" not in namespaces:
-        options.net, options.net_manifest = "user", NET_STATIC
+        options.network = Network()
+        options.net_manifest = options.network.setting(by_dhcp=False)
         return
     if options.forwards:
         raise StoutError("The annotation stout.ports is for --network host; in a network of its own every port of the container is reachable.")
@@ -129,10 +130,5 @@ def attach(options: RunOptions, namespaces: dict[str, str | None]) -> None:
         return
     make_tap(interface)
     options.net_manifest = interface.setting()
-    options.tap = {"ifname": TAP, "mac": interface.mac, "mtu": interface.mtu}
-
-
-def device_arguments(tap: dict[str, Any], bus: str) -> list[str]:
-    rom = ",romfile=" if bus == "pci" else ""
-    return ["-netdev", f"tap,id=n0,ifname={tap['ifname']},script=no,downscript=no,vnet_hdr=on",
-            "-device", f"virtio-net-{bus},netdev=n0,mac={tap['mac']},host_mtu={tap['mtu']}{rom}"]
+    options.network = Network(f"tap:{TAP}")
+    options.network.mac, options.network.mtu = interface.mac, interface.mtu

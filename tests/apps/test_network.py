@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""Machines on tap devices, bridged in a network namespace of the test's own, and what DHCP tells an image."""
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from conftest import ACCEL, STOUT, need
+from test_images import SERVER
+
+MAKE = """set -e
+ip link set lo up
+ip link add br0 type bridge
+ip addr add 192.168.7.1/24 dev br0
+for name in tap0 tap1; do
+    ip tuntap add dev $name mode tap
+    ip link set $name master br0 up
+done
+ip link set br0 up
+echo ready
+exec cat"""
+CLIENT = "import sys, urllib.request\nprint(urllib.request.urlopen('http://192.168.7.2:8083/', timeout=20).read())"
+
+
+@pytest.fixture(scope="module")
+def bridge():
+    """Words before a command that is to run in the namespace."""
+    need("ip")
+    holder = subprocess.Popen(["unshare", "-n", "sh", "-c", MAKE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert holder.stdin and holder.stdout and holder.stderr
+    if holder.stdout.readline() != b"ready\n":
+        pytest.skip(f"no bridge and tap devices here: {holder.stderr.read().decode()}")
+    yield ["nsenter", "-t", str(holder.pid), "-n", "--"]
+    holder.stdin.close()
+    holder.wait()
+
+
+@pytest.fixture(scope="module")
+def server(bridge, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("server")
+    (folder / "server.c").write_text(SERVER)
+    subprocess.run(["gcc", "-static", "-o", folder / "server", folder / "server.c"], check=True)
+    machine = subprocess.Popen([*bridge, STOUT, "run", "--accel", ACCEL, "--net", "tap:tap0", "--ip", "192.168.7.2/24", "--gw", "192.168.7.1",
+                                folder / "server"], stdin=subprocess.DEVNULL)
+    yield machine
+    machine.terminate()
+    assert machine.wait(10) == 143
+
+
+def fetch(words):
+    """A machine that is up later is asked again."""
+    for _ in range(40):
+        result = subprocess.run([*words, sys.executable, "-c", CLIENT], capture_output=True, text=True, timeout=60, check=False)
+        if result.returncode == 0:
+            return result.stdout
+        assert "refused" in result.stderr or "No route" in result.stderr or "timed out" in result.stderr, result.stderr
+    raise AssertionError(result.stderr)
+
+
+def test_host_and_other_machine(bridge, server):
+    assert fetch(bridge) == "b'served\\n'\n"
+    result = subprocess.run([*bridge, STOUT, "run", "--accel", ACCEL, "--net", "tap:tap1", "--ip", "192.168.7.3/24", "--dns", "192.168.7.1",
+                             "python3", "-c", CLIENT + "\nprint(open('/etc/resolv.conf').read())"], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0 and result.stdout.startswith("b'served\\n'\n") and "nameserver 192.168.7.1" in result.stdout, result.stderr
+
+
+def test_what_cannot_be_used(bridge, server):
+    assert fetch(bridge)  # so the first machine has its device
+    words = [STOUT, "run", "--accel", ACCEL, "--net", "tap:tap0", "/bin/true"]
+    result = subprocess.run([*bridge, *words], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 125 and "tap0 is in use by another machine" in result.stderr, result.stderr
+    result = subprocess.run([*bridge, *words[:-2], "tap:br0", "/bin/true"], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 2 and "br0 is not a tap device" in result.stderr, result.stderr
+    if os.geteuid() == 0:
+        drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", "--"]
+        result = subprocess.run([*bridge, *drop, "env", "HOME=/tmp", *words[:-2], "tap:tap1", "/bin/true"], capture_output=True, text=True, timeout=60, check=False)
+        assert result.returncode == 125 and "tap1 is not yours to use" in result.stderr and "user nobody" in result.stderr, result.stderr
+
+
+def test_name_server_by_dhcp(tmp_path):
+    """An image knows nothing of the network it will find."""
+    script = "until [ -s /etc/resolv.conf ]; do sleep 0.1; done; cat /etc/resolv.conf /etc/hosts"
+    add = [word for name in ("sleep", "cat") for word in ("--add", shutil.which(name))]
+    subprocess.run([STOUT, "build", "-t", "iso", "-o", tmp_path / "image.iso", "--hostname", "web", *add, "/bin/sh", "-c", script], check=True,
+                   stdout=subprocess.DEVNULL)
+    result = subprocess.run(["qemu-system-x86_64", "-accel", ACCEL, "-cpu", "max", "-m", "256M", "-nodefaults", "-display", "none", "-no-reboot",
+                             "-serial", "stdio", "-cdrom", tmp_path / "image.iso", "-netdev", "user,id=n0,dns=10.0.2.9",
+                             "-device", "virtio-net-pci,netdev=n0,romfile="], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    lines = result.stdout.replace("\r", "").splitlines()
+    assert "nameserver 10.0.2.9" in lines and "127.0.1.1 web" in lines, result.stdout + result.stderr
