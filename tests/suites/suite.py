@@ -13,6 +13,7 @@ What passes on Linux and does not in Stout must be a row in docs/compatibility.m
 not pass: the list can only shrink.
 """
 import argparse
+import glob
 import hashlib
 import json
 import os
@@ -114,6 +115,11 @@ class CPython(Suite):
 class Go(Suite):
     name = "go"
     memory = "4096M"  # the tests' programs alone are 0.8 GiB, and one maps 3 GiB
+    # Their tests compile programs, or read compiled packages.
+    COMPILING = {"runtime", "runtime/pprof", "go/types", "go/internal/gcimporter"}
+    TOOLS = ("asm", "buildid", "cgo", "compile", "link", "pack")
+    GCC = "/usr/lib/gcc/x86_64-linux-gnu/12"
+    LIBRARIES = "/usr/lib/x86_64-linux-gnu"
     near = tuple("os os/exec os/signal syscall net internal/poll runtime time os/user sync sync/atomic net/http path/filepath".split())
 
     def __init__(self):
@@ -131,9 +137,20 @@ class Go(Suite):
         source = os.path.realpath(f"{self.root}/src")
         words = [f"{source}/{name}:{self.root}/src/{name}" for name in sorted(os.listdir(source)) if name != "cmd"]
         words += [f"{self.binary(unit)}:/go/bin/{os.path.basename(self.binary(unit))}" for unit in self.prepared]
-        words += [ f"{self.folder}/lib:{self.root}/lib",
-                  f"{os.path.realpath(self.root + '/bin/go')}:/usr/bin/go"]
+        words += [f"{self.folder}/lib:{self.root}/lib", f"{os.path.realpath(self.root + '/bin/go')}:/usr/bin/go"]
+        if self.COMPILING & set(self.prepared):
+            words += self.compiler()
         return words + [path for path in (ZONES, "/etc/localtime") if os.path.exists(path)]
+
+    def compiler(self):
+        tools = "pkg/tool/linux_amd64"
+        parts = [f"{tools}/{name}" for name in self.TOOLS] + ["pkg/include", "pkg/linux_amd64", "bin/go", "test"]
+        words = [f"{os.path.realpath(f'{self.root}/{part}')}:{self.root}/{part}" for part in parts]
+        paths = [f"{self.GCC}/{name}" for name in ("cc1", "collect2", "liblto_plugin.so", "libgcc.a", "libgcc_s.so", "libgcc_eh.a", "include")]
+        paths += glob.glob(f"{self.GCC}/crt*.o") + glob.glob(f"{self.LIBRARIES}/*crt*.o") + ["/usr/include"]
+        paths += [f"{self.LIBRARIES}/{name}" for name in ("libc.so", "libc_nonshared.a", "libpthread.a", "libgcc_s.so.1")]
+        paths += [f"/usr/bin/{name}" for name in ("gcc", "as", "ld")]
+        return words + [f"{os.path.realpath(path)}:{path}" for path in paths]
 
     def options(self):
         return super().options() + ["-e", f"GOROOT={self.root}", "-e", "GO_TEST_TIMEOUT_SCALE=4"]
