@@ -13,6 +13,7 @@ from .elf import check_ident, is_linked
 from .errors import StoutError, cannot_run, not_found, usage
 from .ldcache import make_cache
 from .libraries import Resolver, Root
+from .modules import take_imported
 from .output import fresh_folder
 from .paths import cache_dir
 from .private import SecretFilter
@@ -20,6 +21,7 @@ from .progress import progress
 from .tree import Tree
 
 if TYPE_CHECKING:
+    from .modules import LeftOut
     from .packages.store import Package
     from .recipes import Recipe
     from .run import RunOptions
@@ -57,6 +59,7 @@ class Image:
         self.program: str = ""
         self.argv: list[str] = []
         self.patches_code = False  # see recipes.py
+        self.large_folders: list[LeftOut] = []  # of modules
         self.env: dict[str, str] = dict(defaults.ENVIRONMENT)
         self.cwd: str = options.workdir or (os.getcwd() if not options.root else "/")
         self.hostname: str = options.hostname
@@ -96,6 +99,8 @@ class Image:
         for path, guest in items:
             with self.tree.because(f"--add {path}"):
                 self._add_item(path, guest)
+        if self.large_folders:
+            take_imported(self.large_folders, self.tree, self.argv, self._on_elf, self.say)
         if self.user.name and self.user.name != "root":
             self.env.setdefault("USER", self.user.name)
         if self.is_container and "HOME" not in self.options.env:
@@ -271,7 +276,7 @@ class Image:
         if self.options.root:
             return
         with self.tree.because(f"{recipe.name} needs it"):
-            recipes.take_files(recipe, path, self.tree, self._on_elf, self.say)
+            self.large_folders += recipes.take_files(recipe, path, self.tree, self._on_elf, self.say)
         users = [find_user(name, self.root) for name in recipe.users if is_user(name, self.root)]
         self.users += users
         for directory in recipe.directories:

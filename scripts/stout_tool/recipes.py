@@ -7,7 +7,7 @@ brings), upwards (names also taken from the folders above), before_script (argum
 it), certificates, patches_code (its threads change code that others run: qemu.take_turns()), users (names of
 this host's passwd that the program looks up), directories (made empty, the first user's), and [[take]] tables:
 path (a glob; {prefix} {release} {version} {venv} {home} are filled in), include or exclude (name patterns, at the
-top level or anywhere), max_mib.
+top level or anywhere), max_mib, and modules: of what is larger than that, the imported ones are taken (modules.py).
 """
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from .elf import is_elf
 from .errors import not_found
+from .modules import LeftOut
 from .paths import TOOL, human_size
 
 if TYPE_CHECKING:
@@ -116,9 +117,10 @@ def substitutions(recipe: Recipe, interpreter: str) -> dict[str, str]:
     return {"prefix": prefix, "home": prefix, "release": os.path.basename(prefix), "venv": venv, "version": version}
 
 
-def take_files(recipe: Recipe, interpreter: str, tree: Tree, on_elf: OnElf, say: Callable[[str], None]) -> None:
-    """Adds the program's own files to the tree."""
+def take_files(recipe: Recipe, interpreter: str, tree: Tree, on_elf: OnElf, say: Callable[[str], None]) -> list[LeftOut]:
+    """Adds the program's own files to the tree; the folders of modules that are too large are left to take_imported()."""
     values = substitutions(recipe, interpreter)
+    left_out = []
     for item in recipe.take:
         for path in sorted(glob.glob(item["path"].format(**values))):
             if os.path.islink(path) and os.path.isdir(path):
@@ -130,10 +132,14 @@ def take_files(recipe: Recipe, interpreter: str, tree: Tree, on_elf: OnElf, say:
             skip = make_skip(item, values)
             limit = item.get("max_mib", 0) << 20
             if limit and (size := folder_size(path, skip, limit)[1]) > limit:
-                say(f"left out {path}: more than {human_size(limit)} ({human_size(size)}); "
-                    "use --add if the program needs it")
+                if item.get("modules"):
+                    left_out.append(LeftOut(path, skip, tree.why))
+                else:
+                    say(f"left out {path}: more than {human_size(limit)} ({human_size(size)}); "
+                        "use --add if the program needs it")
                 continue
             tree.add_folder(path, skip=skip, on_elf=on_elf)
+    return left_out
 
 
 def make_skip(item: dict[str, Any], values: dict[str, str]) -> Callable[..., Any]:
