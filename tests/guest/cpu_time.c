@@ -174,7 +174,7 @@ static void test_threads(void)
     pthread_join(thread, NULL);
     getrusage(RUSAGE_SELF, &after);
     getrusage(RUSAGE_THREAD, &mine_after);
-    /* Linux splits a process's time by all the ticks it ever had, so the spin's may count as system time; the sum is exact. */
+    /* Linux splits a process's time by all ticks that it ever had, so this may be system time; the sum is exact. */
     CHECK(total(&after) - total(&before) > 0.1);
     CHECK(total(&mine_after) - total(&mine) < 0.1);
 }
