@@ -76,14 +76,15 @@ def cat(file: str, paths: tuple[str, ...]) -> None:
 @click.argument("file")
 @click.argument("path")
 @click.argument("target")
-def cp(file: str, path: str, target: str) -> None:
+@json_option
+def cp(file: str, path: str, target: str, as_json: bool) -> None:
     """Copy a file or folder out of an image.
 
     \b
     stout image cp disk.qcow2 /etc ./etc-of-the-image
     """
     from .images import cp as copy
-    sys.exit(copy(file, path, target))
+    sys.exit(copy(file, path, target, as_json))
 
 
 @image.command(context_settings=CONTEXT)

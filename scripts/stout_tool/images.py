@@ -162,7 +162,7 @@ def copy_data(archive: Archive, member: Member, file: IO[bytes]) -> None:
         file.write(data)
 
 
-def cp(image: str, path: str, target: str) -> int:
+def cp(image: str, path: str, target: str, as_json: bool = False) -> int:
     """A file, or a folder with all in it, to this host; owners and device nodes are not carried over, and links stay links."""
     with opened(image) as archive:
         member = need(archive, path)
@@ -171,6 +171,8 @@ def cp(image: str, path: str, target: str) -> int:
         if os.path.lexists(target) and (member.is_directory or os.path.isdir(target)):
             raise usage(f"{target} exists already; name a place that does not.")
         extract(archive, member, target)
+    if as_json:
+        print_json({"path": path, "target": os.path.abspath(target)})
     return 0
 
 

@@ -42,7 +42,7 @@ def test_ls_tree_cp_inspect(stout, image, tmp_path):
     assert text.splitlines() == ["/srv", "|-- link -> page", "`-- page (6 bytes)"]
     assert "libc.so.6" in stout("image", "tree", path).stdout.decode()
     out = tmp_path / "out"
-    assert stout("image", "cp", path, "/srv", str(out)).returncode == 0
+    assert json.loads(stout("image", "cp", "--json", path, "/srv", str(out)).stdout) == {"path": "/srv", "target": str(out)}
     assert (out / "page").read_text() == "hello\n" and os.readlink(out / "link") == "page"
     assert stout("image", "cp", path, "/srv/page", str(tmp_path / "copy")).returncode == 0
     refused(stout("image", "cp", path, "/srv", str(tmp_path / "copy")), 2, "exists already")

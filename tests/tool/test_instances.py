@@ -420,7 +420,7 @@ def test_resume_after_the_host_was_restarted(tool):
         if name != "stopped":
             state.update(status="running", supervisor=dict(state["supervisor"], boot="another"))
         path.write_text(json.dumps(state))
-    assert sorted(tool("resume", script=FOREVER).split()) == ["always", "unless"]
+    assert json.loads(tool("resume", "--json", script=FOREVER)) == [{"name": "always"}, {"name": "unless"}]
     assert {item["name"]: item["status"] for item in json.loads(tool("list", "--json"))} == {
         "no": "lost", "always": "running", "unless": "running", "stopped": "stopped"}
 

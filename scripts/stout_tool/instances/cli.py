@@ -169,14 +169,15 @@ def stats(names: tuple[str, ...], as_json: bool, once: bool) -> None:
 
 
 @instance.command(context_settings=CONTEXT)
-def resume() -> None:
+@json_option
+def resume(as_json: bool) -> None:
     """Start again what ran when the host went down, as restart policies say; for the host's boot.
 
     \b
     stout instance resume
     """
     from .commands import resume as begin
-    sys.exit(begin())
+    sys.exit(begin(as_json))
 
 
 @click.group(cls=Group, context_settings=CONTEXT)

@@ -41,16 +41,16 @@ def start(names: tuple[str, ...], as_json: bool = False) -> int:
     return each(names, action, as_json)
 
 
-def resume() -> int:
+def resume(as_json: bool) -> int:
     """`always` is started whatever it did, `unless-stopped` and `on-failure` if nobody stopped it."""
-    status = 0
+    wanted = []
     for instance in all_instances():
         state, policy = instance.state(), instance.config()["restart"].partition(":")[0]
         ended_with_host = state["status"] == "lost" or state["status"] == "stopped" and not state.get("user_stopped")
-        wanted = policy == "always" and state["status"] != "created" or policy in ("unless-stopped", "on-failure") and ended_with_host
-        if wanted and not instance.is_running():
-            status = start((instance.name,)) or status
-    return status
+        is_wanted = policy == "always" and state["status"] != "created" or policy in ("unless-stopped", "on-failure") and ended_with_host
+        if is_wanted and not instance.is_running():
+            wanted.append(instance.name)
+    return start(tuple(wanted), as_json)
 
 
 def stop(names: tuple[str, ...], seconds: float | None, signal_text: str, as_json: bool) -> int:
