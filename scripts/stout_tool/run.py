@@ -239,7 +239,7 @@ def dry_chardevs(options: RunOptions) -> dict[str, str]:
 
 def make_symboliser(options: RunOptions, image: Image, kernel: str) -> Callable[[list[str]], list[str]]:
     def symbolise(lines: list[str]) -> list[str]:
-        from .symbols import resolve
-        return resolve(lines, image.tree, image.root, kernel.removesuffix(".stripped"))
+        from .symbols import host_path, resolve
+        return resolve(lines, lambda path: host_path(image.tree, image.root, path), kernel.removesuffix(".stripped"))
 
     return symbolise

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Makes names out of a crash report's addresses, with the files of this host.
+"""Makes names out of a crash report's addresses, with the files of the program.
 
 The kernel prints where each file lies ("module FROM-TO PATH", FROM is where the file's first byte
 is or would be) and bare addresses; an address in a module becomes path+offset, the function and,
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .elf_symbols import PT_LOAD, SymbolFile, map_file
@@ -23,10 +24,13 @@ KERNEL_BASE = 0xFFFFFFFF80000000
 LIMIT = 64
 
 
-def resolve(lines: list[str], tree: Tree, root: Root, kernel: str) -> list[str]:
+Find = Callable[[str], "str | None"]  # where a file of the guest lies on this host, or None
+
+
+def resolve(lines: list[str], find: Find, kernel: str) -> list[str]:
     """Lines "address  name" for every address of the report that lies in a known file."""
     modules = find_modules(lines)
-    finder = Finder(tree, root, kernel, modules)
+    finder = Finder(find, kernel, modules)
     result: list[str] = []
     seen: set[int] = set()
     for line in lines:
@@ -64,8 +68,8 @@ def host_path(tree: Tree, root: Root, path: str) -> str | None:
 
 
 class Finder:
-    def __init__(self, tree: Tree, root: Root, kernel: str, modules: list[Any]) -> None:
-        self.tree, self.root, self.kernel, self.modules = tree, root, kernel, modules
+    def __init__(self, find: Find, kernel: str, modules: list[Any]) -> None:
+        self.find, self.kernel, self.modules = find, kernel, modules
         self._files: dict[str, Any] = {}
 
     def describe(self, address: int) -> str | None:
@@ -74,7 +78,7 @@ class Finder:
             return f"stout.elf {name}" if name else None
         for start, end, path in self.modules:
             if start <= address < end:
-                host = self._host_path(path)
+                host = self.find(path)
                 if host is None:
                     return f"{path}+0x{address - start:x}"
                 virtual = address - start + self._bias(host)
@@ -82,9 +86,6 @@ class Finder:
                 line = self._line(host, virtual)
                 return f"{path}+0x{virtual:x}" + (f" {name}" if name else "") + (f" at {line}" if line else "")
         return None
-
-    def _host_path(self, path: str) -> str | None:
-        return host_path(self.tree, self.root, path)
 
     def _symbols(self, path: str) -> Any:
         if path not in self._files:

@@ -100,14 +100,19 @@ def test_two_machines_talk_and_one_is_killed(tool):
     assert (state["status"], state["reason"]) == ("stopped", "the program ended with status 0")
 
 
-def test_reason_of_a_killed_machine(tool):
+def test_reason_of_a_killed_machine(tool, tmp_path):
     tool.create("x", "/bin/sleep", "1000")
     os.kill(tool.state("x")["qemu"]["pid"], signal.SIGKILL)
     state = tool.wait(lambda: (state := tool.state("x"))["status"] == "failed" and state)
     assert "QEMU was killed by SIGKILL" in state["reason"] and "SIGKILL" in tool("instance", "list")
-    tool.create("y", "/bin/sh", "-c", "kill -SEGV $$")
+    (tmp_path / "bad.c").write_text("void store(int *where) { *where = 1; }\nint main(void) { store((int *)8); }\n")
+    subprocess.run(["gcc", "-g", "-o", tmp_path / "bad", tmp_path / "bad.c"], check=True)
+    tool.create("y", tmp_path / "bad")
     state = tool.wait(lambda: (state := tool.state("y"))["status"] == "failed" and state)
     assert (state["reason"], state["exit"]) == ("the program was killed by SIGSEGV", 139)
+    (tmp_path / "bad").unlink()  # the names are of what was packed
+    log = tool.popen("instance", "logs", "y").communicate(timeout=60)[1]
+    assert re.search(r"bad\+0x\w+ store\+0x\w+ at \S*bad\.c:1\n", log) and re.search(r" main\+0x\w+ at \S*bad\.c:2\n", log), log
 
 
 def test_late_machine_is_known_to_the_early_one(tool):

@@ -194,7 +194,11 @@ class Supervisor:
         outcome = guest.finish()
         self.guest = None
         self._close_switches()
-        for line in guest.report():
+        lines = guest.report()
+        if lines:
+            from .crash import names_in
+            lines += names_in(lines)
+        for line in lines:
             self.log.write("kernel", line + b"\n")
         self.policy.ran(time.monotonic() - guest.started)
         return outcome
