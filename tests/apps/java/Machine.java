@@ -195,17 +195,20 @@ public class Machine {
             try {
                 for (;;) {
                     selector.select();
-                    for (var keys = selector.selectedKeys().iterator(); keys.hasNext(); keys.remove()) {
-                        SelectionKey key = keys.next();
-                        if (key.isAcceptable()) {
-                            server.accept().configureBlocking(false).register(selector, SelectionKey.OP_READ);
-                            continue;
+                    Set<SelectionKey> selected = selector.selectedKeys();
+                    synchronized (selected) {  // as close() is, which empties it
+                        for (var keys = selected.iterator(); keys.hasNext(); keys.remove()) {
+                            SelectionKey key = keys.next();
+                            if (key.isAcceptable()) {
+                                server.accept().configureBlocking(false).register(selector, SelectionKey.OP_READ);
+                                continue;
+                            }
+                            SocketChannel client = (SocketChannel) key.channel();
+                            if (client.read(buffer.clear()) < 0)
+                                client.close();
+                            else
+                                client.write(buffer.flip());
                         }
-                        SocketChannel client = (SocketChannel) key.channel();
-                        if (client.read(buffer.clear()) < 0)
-                            client.close();
-                        else
-                            client.write(buffer.flip());
                     }
                 }
             } catch (IOException | ClosedSelectorException e) {
