@@ -2,7 +2,7 @@
 /*
  * System calls at sites that are used often enough to be patched (arch/x86_64/call_patch.c): nobody must be able to
  * tell, by registers, signals, single steps, threads, fork, or by changing the text.
- * test: variants=dynamic,static cpus=2 timeout=40 counts=no not_on=syscall
+ * test: variants=dynamic,static cpus=2 timeout=90 counts=no not_on=syscall
  */
 #include "asleep.h"
 #include "check.h"
