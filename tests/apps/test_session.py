@@ -40,7 +40,7 @@ int main(void) { puts("in the package"); return 0; }
 # What runs, and how it is seen that it does; then Ctrl-C at these parts of a second, and when it is seen.
 LONG = [
     ("stout run /bin/sleep 1000", None),
-    ("stout run /bin/sh -c 'echo running; exec sleep 1000'", "running"),
+    ("stout run --add sleep /bin/sh -c 'echo running; exec sleep 1000'", "running"),
     ("stout build -t iso -o out.iso --add ~/large:/large /bin/true", None),
     ("stout pkg from-dir ~/large --program /bin/app -n big --force", None),
     ("stout instance create --name night /bin/sleep 1000", None),
