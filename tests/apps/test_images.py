@@ -113,12 +113,12 @@ def same(first, second):
         ["qemu-img", "compare", "-q", "-f", "raw", "-F", "raw", first, second], check=False).returncode == 0
 
 
-def fetch(image, form, firmware, disk=DISK, card="virtio-net-pci"):
+def fetch(image, form, firmware, disk=DISK, card="virtio-net-pci", memory="256M"):
     """The page of the image, in a machine with this firmware, controller and card."""
     sys.path.insert(0, os.path.join(TOP, "scripts"))
     from stout_tool.iso import find_ovmf
     name, machine = firmware
-    command = ["qemu-system-x86_64", "-M", machine, "-accel", ACCEL, "-cpu", "max", "-m", "256M", "-nodefaults", "-display", "none",
+    command = ["qemu-system-x86_64", "-M", machine, "-accel", ACCEL, "-cpu", "max", "-m", memory, "-nodefaults", "-display", "none",
                "-serial", "stdio", "-no-reboot", *(word.format(image=image, form=form) for word in disk)]
     if name == "uefi":
         command += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={find_ovmf()}"]

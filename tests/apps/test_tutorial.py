@@ -10,7 +10,7 @@ from conftest import TOP
 from npm_registry import settings
 from packages import npm_package
 from terminal import Terminal
-from test_images import fetch
+from test_images import BIOS, fetch
 
 PORT = 4873
 
@@ -60,4 +60,4 @@ def test_tutorial(terminal, tmp_path):
         assert status == 0 and seen in text and "Traceback" not in text, f"{line}: {status}\n{text}"
     terminal.check_nothing_left()
     disk = tmp_path / "home/hello/server.vdi"
-    assert b"Hello from Unikernel!" in fetch(disk, "vdi", "pc", "bios", "1G", "e1000")
+    assert b"Hello from Unikernel!" in fetch(disk, "vdi", BIOS, card="e1000", memory="1G")
