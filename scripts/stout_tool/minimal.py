@@ -99,6 +99,7 @@ def trace(image: Image, options: RunOptions, notice: Callable[[str], None]) -> s
     size = os.stat(archive).st_size
     traced.memory = qemu.parse_memory(options.memory_text) if options.memory_text else qemu.default_memory(size)
     qemu.check_memory(traced.memory, size, os.stat(kernel).st_size)
+    options.network.check_usable()
     for forward in options.forwards:
         forward.check_free()
     accel = qemu.choose_accel(options.accel, lambda text: None)

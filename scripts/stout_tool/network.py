@@ -60,8 +60,6 @@ class Network:
             raise usage(f"--ip {self.address} is no host's address in {subnet}; give another one.")
         if self.gateway and (self.gateway not in subnet or self.gateway == self.address.ip):
             raise usage(f"--gw {self.gateway} is not a neighbour in {subnet}, where --ip puts the machine; give an address of that network.")
-        if self.kind == "user" and subnet.prefixlen > 28:
-            raise usage(f"--ip {self.address}: QEMU's user network needs room for a router and a name server; give at most 28 bits.")
 
     def setting(self, by_dhcp: bool) -> str:
         """The manifest's.  by_dhcp: for an image, whose network is that of whoever starts it."""
@@ -83,9 +81,9 @@ class Network:
     def _hosts(self) -> tuple[ipaddress.IPv4Address, ipaddress.IPv4Address]:
         """QEMU's router and name server in the network of --ip."""
         assert self.address
-        free = (host for host in self.address.network.hosts() if host not in (self.address.ip, self.gateway))
-        router = self.gateway or next(free)
-        return router, next(free)
+        free = (host for host in self.address.network.hosts() if host != self.address.ip and host != self.gateway)
+        router = self.gateway if self.gateway else next(free, self.address.ip)  # where there is no room check_usable() has said so
+        return router, next(free, router)
 
     def guest(self) -> str:
         """The machine's address in the user network."""
@@ -107,6 +105,8 @@ class Network:
 
     def check_usable(self) -> None:
         """A sentence now instead of QEMU's later."""
+        if self.kind == "user" and self.address and self.address.network.prefixlen > 28:
+            raise usage(f"--ip {self.address}: QEMU's user network needs room for a router and a name server; give at most 28 bits.")
         if self.kind != "tap":
             return
         name = self.interface
@@ -120,7 +120,7 @@ class Network:
                 fcntl.ioctl(tun, TUNSETIFF, struct.pack("16sH22x", os.fsencode(name), IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
         except OSError as error:
             if error.errno == errno.EINVAL:
-                raise usage(f"{name} is not a tap device, which --net tap: needs; make one beside it: {make.replace(name, 'tap0', 1)}") from None
+                raise usage(f"{name} is not a tap device of one queue, which --net tap: needs; make one beside it: {make.replace(name, 'tap0', 1)}") from None
             if error.errno == errno.EBUSY:
                 raise StoutError(f"The tap device {name} is in use by another machine; stop that, or make a second one.") from None
             if error.errno in (errno.EPERM, errno.EACCES):

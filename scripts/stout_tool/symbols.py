@@ -71,6 +71,7 @@ class Finder:
     def __init__(self, find: Find, kernel: str, modules: list[Any]) -> None:
         self.find, self.kernel, self.modules = find, kernel, modules
         self._files: dict[str, Any] = {}
+        self._has_lines = True
 
     def describe(self, address: int) -> str | None:
         if address >= KERNEL_BASE:
@@ -101,13 +102,16 @@ class Finder:
         found = self._symbols(path).find(address)
         return f"{found[0]}+0x{address - found[1]:x}" if found else None
 
-    @staticmethod
-    def _line(path: str, address: int) -> Any:
-        """By addr2line where binutils are installed: reading DWARF in Python takes seconds."""
+    def _line(self, path: str, address: int) -> Any:
+        """By addr2line where binutils are installed: reading DWARF in Python takes seconds.  One that hangs is asked once."""
         import shutil
         import subprocess
-        if not shutil.which("addr2line"):
+        if not self._has_lines or not shutil.which("addr2line"):
             return None
-        result = subprocess.run(["addr2line", "-e", path, hex(address)], capture_output=True, text=True, check=False)
+        try:
+            result = subprocess.run(["addr2line", "-e", path, hex(address)], capture_output=True, text=True, check=False, timeout=5)
+        except subprocess.TimeoutExpired:
+            self._has_lines = False
+            return None
         text = result.stdout.strip()
         return None if not text or text.startswith("??") or text.endswith(":?") else text.split(" (")[0]

@@ -249,3 +249,12 @@ def test_unforeseen_error_of_the_system_is_a_sentence(stout, compiled):
     result = stout("run", "--dry-run", program, env={"STOUT_CACHE": "/dev/null/cache"})
     refused(result, 125, "/dev/null/cache", "not a directory")
     assert b"Traceback" in stout("run", "--dry-run", program, env={"STOUT_CACHE": "/dev/null/cache", "STOUT_DEBUG": "1"}).stderr
+
+
+def test_an_address_of_the_smallest_network(stout, kernel, compiled, tmp_path):
+    """Only QEMU's user network needs room for more than the machine and its router."""
+    program, path = compiled("int main(void) { return 0; }"), str(tmp_path / "a.tar")
+    result = stout("build", "--kernel", kernel, "-t", "qemu", "-o", path, "--ip", "172.16.0.2/30", "--gw", "172.16.0.1", program)
+    assert result.returncode == 0, result.stderr
+    with open(path, "rb") as file:
+        assert b"\0net=static:172.16.0.2/30:172.16.0.1\0" in file.read()
