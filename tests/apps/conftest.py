@@ -42,6 +42,14 @@ def add(*names):
     return words
 
 
+def written(file):
+    """What has been written to a file, which may be the output of a process that still writes.
+
+    That process has the file's position in common with us: after a seek() of ours it would write there.
+    """
+    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0).decode("utf-8", "replace")
+
+
 class Machine:
     """A running machine; `port` on this host leads to the guest's port."""
 
@@ -60,8 +68,7 @@ class Machine:
         self.watchdog.start()
 
     def text(self):
-        self.output.seek(0)
-        return self.output.read().decode("utf-8", "replace")
+        return written(self.output)
 
     def wait_for(self, look, what):
         """Until look() is true; a connection that fails is a no."""

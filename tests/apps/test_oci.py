@@ -12,7 +12,7 @@ import time
 import urllib.request
 
 import pytest
-from conftest import ACCEL, TOP, free_port, need
+from conftest import ACCEL, TOP, free_port, need, written
 
 RUNTIME = os.path.join(TOP, "stout-oci")
 WAIT = "trap 'echo got TERM; exit 3' TERM; trap 'echo got USR1' USR1; echo ready; while :; do sleep 0.1; done"
@@ -74,9 +74,7 @@ class Container:
         return json.loads(self("state", self.name))
 
     def text(self, file=None):
-        file = file or self.out
-        file.seek(0)
-        return file.read().decode()
+        return written(file or self.out)
 
     def wait_for_text(self, text):
         self.wait_for(lambda: text in self.text())
