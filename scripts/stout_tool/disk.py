@@ -81,9 +81,8 @@ def make_raw(boot: Boot, path: str, unit: int) -> None:
     core = boot.image("i386-pc", "biosdisk")
     folders = [boot.files, boot.efi_folder()]
     size = room_for(folders)
-    whole = -(-(MIB + size) // unit) * unit
     with open(path, "wb") as file:
-        file.truncate(whole)
+        file.truncate(MIB + size)
         file.write(master_boot_record(size, boot.digest.digest()[:4]))
         with open(core, "rb") as source:
             data = source.read()
@@ -91,6 +90,7 @@ def make_raw(boot: Boot, path: str, unit: int) -> None:
             raise StoutError("GRUB's core image does not fit before the partition.")
         file.write(data)
     make_fat(path, MIB, size, folders, boot.name[:8])
+    os.truncate(path, -(-(MIB + size) // unit) * unit)  # after mformat, which writes the file's size into the boot sector's unused entries
 
 
 def master_boot_record(size: int, signature: bytes) -> bytes:
