@@ -42,12 +42,7 @@ def build(kind: str | None, output: str | None, as_json: bool, **values: Any) ->
     path = os.path.abspath(output or default_name(options) + suffix_of(kind))
     paths = targets(kind, path)
     with workshop(path) as folder:
-        image = Image(options, lambda text: None)
-        image.gather()
-        if options.minimal:
-            from .minimal import minimise
-            minimise(image, options, notice, fresh=True)
-        archive = image.write()
+        archive = packed(options)
         with progress(f"making {kind}", measure=lambda: bytes_below(folder)):
             results = make(kind, name_of(path), options, archive, folder)
         with undisturbed():  # no signal comes between two files
@@ -61,6 +56,16 @@ def build(kind: str | None, output: str | None, as_json: bool, **values: Any) ->
     else:
         print("\n".join(paths))
     return 0
+
+
+def packed(options: RunOptions) -> str:
+    """The archive's path."""
+    image = Image(options, lambda text: None)
+    image.gather()
+    if options.minimal:
+        from .minimal import minimise
+        minimise(image, options, notice, fresh=True)
+    return image.write()
 
 
 def notice(text: str) -> None:

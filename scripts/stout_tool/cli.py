@@ -75,8 +75,14 @@ def with_options(options: Sequence[Callable[..., Any]]) -> Callable[..., Any]:
     return decorate
 
 
-def image_options(program: bool = True) -> Callable[..., Any]:
-    """Options that say what is in an image; run and build share them, and pkg load, which has no program."""
+def image_options(program: bool = True, address: bool = True) -> Callable[..., Any]:
+    """Options that say what is in an image; run and build share them, and pkg load, which has no program.
+    address: the machine may have one of the user's choice."""
+    addresses = [
+        click.option("--ip", metavar="ADDRESS/BITS", help="A fixed address (default: the user network's; else by DHCP)."),
+        click.option("--gw", metavar="ADDRESS", help="With --ip: the router."),
+        click.option("--dns", multiple=True, metavar="ADDRESS", help="With --ip: a name server."),
+    ]
     options = [
         click.option("-e", "--env", multiple=True, metavar="NAME=VALUE",
                      help="Set an environment variable."),
@@ -91,9 +97,7 @@ def image_options(program: bool = True) -> Callable[..., Any]:
         click.option("--trace", metavar="CLASS", help="Log what the program does; for example: syscalls."),
         click.option("--net", metavar="user|tap:IF|none", default="user", show_default=True,
                      help="The network: QEMU's user network, a tap device of this host, or none."),
-        click.option("--ip", metavar="ADDRESS/BITS", help="A fixed address (default: the user network's; else by DHCP)."),
-        click.option("--gw", metavar="ADDRESS", help="With --ip: the router."),
-        click.option("--dns", multiple=True, metavar="ADDRESS", help="With --ip: a name server."),
+        *(addresses if address else ()),
         click.option("--verbose", is_flag=True, help="Show the kernel's log and what was packed."),
         click.option("--kernel", metavar="FILE", help="Start another kernel image."),
         click.option("--kernel-option", "kernel_options", multiple=True, metavar="NAME[=VALUE]",
@@ -116,6 +120,12 @@ def image_options(program: bool = True) -> Callable[..., Any]:
             click.argument("args", nargs=-1, type=click.UNPROCESSED),
         ]
     return with_options(options)
+
+
+def refuse_idle_ports(context: click.Context, values: dict[str, Any]) -> None:
+    """Of a machine that is started elsewhere.  A configuration may have them for other commands."""
+    if not values["minimal"] and context.get_parameter_source("publish") == click.core.ParameterSource.COMMANDLINE:
+        raise click.UsageError("-p is for the run of --minimal; which ports lead to the machine is said where it is started.", context)
 
 
 machine_options = with_options([
@@ -213,7 +223,9 @@ def build(context: click.Context, config: str | None, kind: str | None, output: 
         *values["args"], _, kind = values["args"]  # as users of ops write it
     from .build import build as build_image
     from .config import merge
-    sys.exit(build_image(kind, output, as_json, **merge(context, config, values)))
+    merged = merge(context, config, values)
+    refuse_idle_ports(context, merged)
+    sys.exit(build_image(kind, output, as_json, **merged))
 
 
 @main.command(context_settings=CONTEXT)

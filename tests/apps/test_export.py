@@ -25,7 +25,8 @@ def server(tmp_path_factory):
 
 
 def export(engine, folder, *words, status=0):
-    result = subprocess.run([STOUT, "export", engine, "--accel", ACCEL, "-o", folder, *map(str, words)], capture_output=True, text=True,
+    accel = () if engine in ("kubevirt", "firecracker") else ("--accel", ACCEL)
+    result = subprocess.run([STOUT, "export", engine, *accel, "-o", folder, *map(str, words)], capture_output=True, text=True,
                             timeout=180, check=False)
     assert result.returncode == status, result.stdout + result.stderr
     return result.stdout if status == 0 else result.stderr
@@ -107,6 +108,15 @@ def test_libvirt(virsh, server):
         virsh("destroy", f"web-{number}")
         virsh("undefine", f"web-{number}")
     assert virsh("list", "--all", "--name").strip() == ""
+
+
+def test_libvirt_with_an_address(virsh, server):
+    """QEMU's user network is the one around the address of --ip."""
+    port = free_port()
+    export("libvirt", virsh.folder / "web", "-m", "64M", "-p", f"{port}:8083", "--ip", "192.168.77.5/24", server)
+    subprocess.run([need("virt-xml-validate"), virsh.folder / "web/web.xml"], check=True, capture_output=True)
+    virsh("create", virsh.folder / "web/web.xml")
+    assert page(port) == b"served\n"
 
 
 def test_libvirt_definitions(tmp_path, server):
@@ -200,11 +210,34 @@ def test_firecracker(tmp_path, server):
     (("-p", "99999"), "-p 99999"),
     (("-m", "1M"), "not enough"),
     (("-p", "80", "--network", "x"), "--network"),
+    (("-p", "80", "--net", "none"), "--net none"),
+    (("-p", "80", "--ip", "10.1.1.1/30"), "28 bits"),
+    (("--net", "tap:tap0"), "DHCP"),
+    (("--ip", "10.1.1.5/24", "--count", "2"), "--count 2"),
+    (("-v", "/tmp:/srv"), "--add"),
 ])
 def test_refusals(tmp_path, server, words, said):
     error = export("libvirt", tmp_path / "web", *words, server, status=125 if "-m" in words else 2)
     assert error.count("\n") == 1 and (said in error or said == "--name" and "name" in error), error
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("engine, words", [
+    ("proxmox", ("-p", "80")), ("firecracker", ("-p", "80")), ("kubevirt", ("--ip", "10.1.1.5/24")), ("nomad", ("--network", "x")),
+    ("libvirt", ("--reference", "x/y")), ("firecracker", ("--accel", "tcg"))])
+def test_options_that_mean_nothing_to_an_engine(tmp_path, server, engine, words):
+    error = export(engine, tmp_path / "web", *words, server, status=2)
+    assert error.count("\n") == 1 and words[0] in error and os.listdir(tmp_path) == [], error
+
+
+def test_minimal(tmp_path):
+    """As of stout build: only what the program opened, and why each file is there."""
+    result = subprocess.run([STOUT, "export", "libvirt", "--minimal", "-o", tmp_path / "web", "/bin/cat", "/etc/hostname"], capture_output=True, text=True,
+                            timeout=180, check=False)
+    assert result.returncode == 0 and "running cat to see what it opens" in result.stderr, result.stderr
+    inspected = subprocess.run([STOUT, "image", "inspect", "--json", tmp_path / "web/image.cpio", "*/cat"], capture_output=True, text=True, check=True)
+    (file,) = json.loads(inspected.stdout)
+    assert "opened in the traced run" in file["reason"] or "program" in file["reason"], file
 
 
 def test_what_is_there_stays_and_nothing_is_left(tmp_path, server):

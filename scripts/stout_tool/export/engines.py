@@ -15,7 +15,8 @@ from xml.sax.saxutils import escape, quoteattr
 import yaml
 
 from ..errors import usage
-from ..network import mac_of
+from ..network import Network, mac_of
+from ..qemu import Forward
 
 
 @dataclasses.dataclass
@@ -30,7 +31,11 @@ class Machine:
     network: str | None
     reference: str | None
     words: str  # for the kernel
-    has_network: bool
+    net: Network
+
+    @property
+    def has_network(self) -> bool:
+        return self.net.kind != "none"
 
     def names(self) -> list[str]:
         return [self.name] if self.count == 1 else [f"{self.name}-{number}" for number in range(1, self.count + 1)]
@@ -79,9 +84,9 @@ INTERFACE = """
 FORWARDED = """
   <qemu:commandline>
     <qemu:arg value='-netdev'/>
-    <qemu:arg value='user,id=stout0{forwards}'/>
+    <qemu:arg value='{netdev}'/>
     <qemu:arg value='-device'/>
-    <qemu:arg value='virtio-net-pci,netdev=stout0,mac={mac},bus=pcie.0,addr=0x10,romfile='/>
+    <qemu:arg value='virtio-net-pci,netdev=n0,mac={mac},bus=pcie.0,addr=0x10,romfile='/>
   </qemu:commandline>"""
 
 
@@ -95,8 +100,8 @@ def libvirt(machine: Machine) -> dict[str, str]:
 def domain(machine: Machine, name: str, number: int) -> str:
     network = more = ""
     if machine.ports:
-        more = FORWARDED.format(mac=mac_of(name), forwards="".join(
-            f",hostfwd={port.protocol}:127.0.0.1:{(port.host or port.guest) + number}-:{port.guest}" for port in machine.ports))
+        forwards = [Forward(f"{(port.host or port.guest) + number}:{port.guest}/{port.protocol}") for port in machine.ports]
+        more = FORWARDED.format(mac=mac_of(name), netdev=machine.net.netdev(forwards))
     elif machine.has_network:
         network = INTERFACE.format(mac=mac_of(name), network=quoteattr(machine.network or "default"))
     kvm = machine.accel == "kvm"

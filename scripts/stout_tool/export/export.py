@@ -12,10 +12,10 @@ import shutil
 from typing import Any
 
 from .. import qemu
-from ..build import STREAMS, make
+from ..build import STREAMS, make, packed
 from ..errors import StoutError, usage
-from ..image import Image
 from ..kernel import image_path
+from ..network import Network
 from ..output import fresh_folder
 from ..run import RunOptions, kernel_command_line
 from ..tables import print_json
@@ -25,16 +25,18 @@ DISK = "disk.qcow2"
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")  # RFC 1123's label, which all engines take
 
 
-def export(engine: str, output: str | None, name: str | None, count: int, network: str | None,
-           reference: str | None, as_json: bool, **values: Any) -> int:
-    accel, ports = values.pop("accel"), [Port(text) for text in values.pop("publish")]
+def export(engine: str, output: str | None, name: str | None, count: int, as_json: bool, network: str | None = None, reference: str | None = None,
+           accel: str = "kvm", **values: Any) -> int:
+    ports = [Port(text) for text in values["publish"]]
     name = name or default_name(values)
     if not NAME.match(name):
         raise usage(f"{name!r} cannot be the machine's name; use up to 63 small letters, digits and '-'.")
-    options = RunOptions(stdio=STREAMS, boot="mb2", **values)
-    if options.folders:
+    if values.pop("folders"):
         raise usage("A folder of this host is not there on the engine's hosts; put the files in with --add.")
-    options.net_manifest = options.network.setting(by_dhcp=True)
+    values["publish"] = [port.text for port in ports] if values["minimal"] else []
+    options = RunOptions(stdio=STREAMS, boot="mb2", **values)
+    options.keep_reasons = True
+    options.net_manifest = net_setting(engine, options.network, ports, count)
     define, needs_disk = ENGINES[engine]
     path = os.path.abspath(output or name)
     if os.path.lexists(path):
@@ -44,13 +46,11 @@ def export(engine: str, output: str | None, name: str | None, count: int, networ
         raise usage(f"The folder {parent} does not exist; make it, or give another place with -o.")
     try:
         with fresh_folder(parent) as folder:
-            image = Image(options, lambda text: None)
-            image.gather()
-            archive = image.write()
+            archive = packed(options)
             check(options, archive)
             files = fill(folder, needs_disk, name, options, archive)
             machine = Machine(name, path, count, options.memory // qemu.MIB, options.cpus, ports, accel, network, reference,
-                              kernel_command_line(options), options.network.kind != "none")
+                              kernel_command_line(options), options.network)
             for file, text in define(machine).items():
                 files.append(file)
                 with open(os.path.join(folder, file), "w", encoding="utf-8") as stream:
@@ -79,6 +79,21 @@ class Port:
             raise usage(f"-p {text} is not GUEST or HOST:GUEST, with /udp or without, and ports from 1 to 65535.")
         self.protocol = self.protocol or "tcp"
         self.host, self.guest = int(host) if host else None, int(guest)
+        self.text = f"{self.host or self.guest}:{self.guest}/{self.protocol}"  # for qemu.Forward
+
+
+def net_setting(engine: str, network: Network, ports: list[Port], count: int) -> str:
+    """The manifest's: the engine's network serves DHCP, but in QEMU's user network everything is known."""
+    setting = network.setting(by_dhcp=True)
+    if ports and network.kind == "none":
+        raise usage("-p needs a network; leave out --net none.")
+    if engine == "libvirt" and ports:
+        network.check_usable()
+        return network.setting(by_dhcp=False)
+    if network.address and count > 1:
+        raise usage(f"--ip {network.address} is the address of one machine, and --count {count} would give it to all; export them one by one, or leave "
+                    "their addresses to DHCP.")
+    return setting
 
 
 def default_name(values: dict[str, Any]) -> str:
