@@ -31,3 +31,5 @@ void netlink_end(struct netlink_writer *writer);
 int rtnetlink_answer(struct netlink_writer *writer, const struct abi_nlmsghdr *request);
 /* net/sock_diag.c: the same for NETLINK_SOCK_DIAG. */
 int sock_diag_answer(struct netlink_writer *writer, const struct abi_nlmsghdr *header);
+/* net/unix_diag.c: what it says of UNIX sockets. */
+int unix_diag_answer(struct netlink_writer *writer, const struct abi_nlmsghdr *header);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * NETLINK_SOCK_DIAG (sock_diag(7)): Internet sockets, as ss asks for them.
+ * NETLINK_SOCK_DIAG (sock_diag(7)): Internet sockets, as ss asks for them; UNIX sockets are in net/unix_diag.c.
  *
  * A request names the family, the protocol and, as bits, the states; a dump tells of all such sockets, another
  * request of the one with these addresses.  The program of ports and addresses that may follow (INET_DIAG_REQ_BYTECODE)
- * is not run: who sends one looks at what it gets all the same.  For the other families there is no handler, as in a
- * Linux without their modules: ss then reads /proc/net.
+ * is not run: who sends one looks at what it gets all the same.  A protocol that does not fit its byte comes as an
+ * attribute.  For the other families there is no handler, as in a Linux without their modules: ss then reads
+ * /proc/net.
  */
 #include <string.h>
 
@@ -90,23 +91,63 @@ static int answer_rows(struct netlink_writer *writer, const struct abi_inet_diag
     return writer->is_multi ? 0 : -ENOENT;
 }
 
-int sock_diag_answer(struct netlink_writer *writer, const struct abi_nlmsghdr *header)
+/* The protocol asked for: of the attributes behind the request, or its own. */
+static int read_protocol(const struct abi_nlmsghdr *header, int *protocol)
 {
     const struct abi_inet_diag_req_v2 *request = (const void *)(header + 1);
-    struct socket_list list = { 0 };
+    const uint8_t *attributes = (const void *)(request + 1);
+    size_t left = header->nlmsg_len - sizeof(*header) - sizeof(*request);
+    struct abi_rtattr attribute;
 
-    if (header->nlmsg_type != ABI_SOCK_DIAG_BY_FAMILY)
-        return -EINVAL;
-    if (header->nlmsg_len < sizeof(*header) + sizeof(uint32_t))
-        return -EINVAL;
-    if (request->sdiag_family != ABI_AF_INET && request->sdiag_family != ABI_AF_INET6)
-        return request->sdiag_family < ABI_AF_MAX ? -ENOENT : -EINVAL;
+    *protocol = request->sdiag_protocol;
+    while (left >= sizeof(attribute)) {
+        memcpy(&attribute, attributes, sizeof(attribute));
+        if (attribute.rta_len < sizeof(attribute) || attribute.rta_len > left)
+            return 0;
+        if (attribute.rta_type == ABI_INET_DIAG_REQ_PROTOCOL) {
+            if (attribute.rta_len != sizeof(attribute) + sizeof(uint32_t))
+                return -EINVAL;
+            memcpy(protocol, attributes + sizeof(attribute), sizeof(uint32_t));
+        }
+        size_t step = MIN(ABI_NLMSG_ALIGN(attribute.rta_len), left);
+        attributes += step;
+        left -= step;
+    }
+    return 0;
+}
+
+static int inet_diag_answer(struct netlink_writer *writer, const struct abi_nlmsghdr *header)
+{
+    const struct abi_inet_diag_req_v2 *request = (const void *)(header + 1);
+    struct socket_list list = { .is_v6 = request->sdiag_family == ABI_AF_INET6 };
+    int protocol;
+
     if (header->nlmsg_len < sizeof(*header) + sizeof(*request))
         return -EINVAL;
-    list.is_v6 = request->sdiag_family == ABI_AF_INET6;
-    int err = socket_list_collect(&list, request->sdiag_protocol);
+    int err = read_protocol(header, &protocol);
+    if (!err)
+        err = socket_list_collect(&list, protocol);
     if (!err)
         err = answer_rows(writer, request, &list);
     kfree(list.rows);
     return err;
+}
+
+int sock_diag_answer(struct netlink_writer *writer, const struct abi_nlmsghdr *header)
+{
+    const struct abi_inet_diag_req_v2 *request = (const void *)(header + 1);
+
+    if (header->nlmsg_type != ABI_SOCK_DIAG_BY_FAMILY)
+        return -EINVAL;
+    if (header->nlmsg_len < sizeof(*header) + sizeof(uint16_t))
+        return -EINVAL;
+    switch (request->sdiag_family) {
+    case ABI_AF_INET:
+    case ABI_AF_INET6:
+        return inet_diag_answer(writer, header);
+    case ABI_AF_UNIX:
+        return unix_diag_answer(writer, header);
+    default:
+        return request->sdiag_family < ABI_AF_MAX ? -ENOENT : -EINVAL;
+    }
 }

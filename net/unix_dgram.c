@@ -32,6 +32,9 @@ static int set_peer(struct unix_socket *sock, struct unix_socket *target)
     } else {
         old = sock->peer;
         sock->peer = target;
+        sock->is_established = target;
+        if (target)
+            target->is_established = true;
         list_remove(&sock->starved_node);
         __atomic_store_n(&sock->state, target ? UNIX_CONNECTED : UNIX_IDLE, __ATOMIC_RELEASE);
     }
@@ -177,6 +180,7 @@ static void forget_peer(struct unix_socket *sock, struct unix_socket *target)
     bool is_peer = sock->peer == target;
     if (is_peer) {
         sock->peer = NULL;
+        sock->is_established = false;
         __atomic_store_n(&sock->state, UNIX_IDLE, __ATOMIC_RELEASE);
     }
     spin_unlock(&unix_lock);

@@ -102,6 +102,12 @@ static int make_node(struct inode *dir, struct dentry *last)
     return dir->ops->mknod(dir, last, ABI_S_IFSOCK | (0777 & ~fs->umask), 0);
 }
 
+/* A device number as the answers of sock_diag(7) have it. */
+static uint32_t packed_device(uint64_t device)
+{
+    return (uint32_t)((device >> 8 & 0xfff) << 20 | (device & 0xff) | (device >> 12 & 0xfff00));
+}
+
 static int bind_path(struct unix_socket *sock, const struct socket_address *address)
 {
     char name[ABI_UNIX_PATH_MAX + 1];
@@ -122,6 +128,8 @@ static int bind_path(struct unix_socket *sock, const struct socket_address *addr
     mutex_unlock(&inode->lock);
     spin_lock(&unix_lock);
     sock->inode = inode;
+    sock->place_inode = (uint32_t)inode->ino;
+    sock->place_device = packed_device(inode->sb->device);
     sock->name = *address;
     sock->name.len = (unsigned)(PATH_OFFSET + strlen(name) + 1); /* as Linux shows it */
     spin_unlock(&unix_lock);

@@ -78,6 +78,7 @@ void unix_socket_join(struct unix_socket *a, struct unix_socket *b)
     assert_held(&unix_lock);
     a->peer = unix_of(socket_get(&b->base));
     b->peer = unix_of(socket_get(&a->base));
+    a->is_established = b->is_established = true;
     __atomic_store_n(&a->state, UNIX_CONNECTED, __ATOMIC_RELEASE);
     __atomic_store_n(&b->state, UNIX_CONNECTED, __ATOMIC_RELEASE);
 }
@@ -277,7 +278,7 @@ static long unix_socket_ioctl(struct socket *base, unsigned command, unsigned lo
         return -ENOTTY;
     else if (unix_state(sock) == UNIX_LISTENING)
         return -EINVAL;
-    else if (base->type == ABI_SOCK_STREAM)
+    else if (base->type != ABI_SOCK_DGRAM)
         value = (int)__atomic_load_n(&sock->unread, __ATOMIC_RELAXED);
     else
         value = (int)next_len(sock);

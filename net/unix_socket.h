@@ -18,13 +18,17 @@ enum unix_state { UNIX_IDLE, UNIX_LISTENING, UNIX_CONNECTED };
 
 struct unix_socket {
     struct socket base;
-    struct list all_node;       /* [u] */
-    enum unix_state state;      /* [a] */
-    bool is_closed;             /* [a] */
+    struct list all_node;  /* [u] */
+    enum unix_state state; /* [a] */
+    bool is_closed;        /* [a] */
+    bool
+        is_established; /* [u] as sock_diag(7) shows it: also a datagram socket that was a target */
     struct socket_address name; /* [u] len 0: none */
     struct list name_node;      /* [u] abstract names; itself when not listed */
     struct inode *inode;        /* [u] bound in the file system, with a reference */
-    struct unix_socket *peer;   /* [u] with a reference; datagram: where send() goes */
+    uint32_t place_inode;     /* [u] where name is in the file system, also of what was accepted */
+    uint32_t place_device;    /* [u] */
+    struct unix_socket *peer; /* [u] with a reference; datagram: where send() goes */
 
     struct list queue;        /* [u] struct unix_message; taken from with [r] as well */
     unsigned nmessages;       /* [a] */

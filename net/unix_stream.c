@@ -51,6 +51,8 @@ static int join_listener(struct unix_socket *sock, struct unix_socket *listener,
     if (!has_room(listener))
         return -EAGAIN;
     child->name = listener->name;
+    child->place_inode = listener->place_inode;
+    child->place_device = listener->place_device;
     child->base.peer = message_own_credentials();
     sock->base.peer = listener->base.peer;
     unix_socket_join(sock, child);

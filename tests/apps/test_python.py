@@ -21,6 +21,12 @@ def test_processes(same_as_linux, cpus, method):
                       "sh", "cat", "echo", "false", "id", "seq", "sleep", "stty", "true", "wc")])
 
 
+def test_sockets_shown(same_as_linux):
+    """ss, of sockets of all kinds that a program has."""
+    same_as_linux([PYTHON, os.path.join(HERE, "python/sockets_shown.py")], env={"PATH": "/usr/bin:/bin"},
+                  options=["--net", "none", *add("ss")])
+
+
 def test_http_server(machine, tmp_path):
     (tmp_path / "page.html").write_text("<p>page</p>")
     (tmp_path / "big").write_bytes(os.urandom(3 << 20))
