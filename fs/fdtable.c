@@ -520,6 +520,12 @@ void fdtable_add_user(struct fdtable *files)
     WRITE_ONCE(files->has_many_users, true);
 }
 
+void fdtable_used_alone(struct fdtable *files)
+{
+    if (!fdtable_is_shared(files))
+        WRITE_ONCE(files->has_many_users, false);
+}
+
 bool fdtable_is_shared(const struct fdtable *files)
 {
     return __atomic_load_n(&files->refcount, __ATOMIC_ACQUIRE) > 1;

@@ -27,9 +27,9 @@ struct fd_directory {
 
 /* [f] files->lock */
 struct fdtable {
-    unsigned refcount;              /* [a] */
-    bool has_many_users;            /* [a] other threads than the one that made it, now or before */
-    struct spinlock lock;           /* RANK_FDTABLE */
+    unsigned refcount;    /* [a] */
+    bool has_many_users;  /* [a] other threads than the one that made it, now or since execve */
+    struct spinlock lock; /* RANK_FDTABLE */
     struct fd_directory *directory; /* [f] read without it */
     unsigned lowest_free;           /* [f] none below is free */
 };

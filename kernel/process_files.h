@@ -20,6 +20,9 @@ struct fdtable *fdtable_get(struct fdtable *files);
 struct fdtable *fdtable_share(struct fdtable *files);
 void fdtable_add_user(struct fdtable *files);
 void fdtable_put(struct fdtable *files);
+/* The running thread is the only one of its process, whose table it is: its calls need no references, unless another
+ * process uses it too. */
+void fdtable_used_alone(struct fdtable *files);
 /* Whether another process uses it too (clone with CLONE_FILES). */
 bool fdtable_is_shared(const struct fdtable *files);
 void fdtable_close_on_exec(struct fdtable *files);

@@ -264,6 +264,7 @@ int exec_commit(struct exec *exec, struct regs *regs)
     thread_files_to_process();
     futex_thread_exec(thread); /* it wakes who waits in the old memory */
     objects_exchange(process, &new);
+    fdtable_used_alone(process->files);
     replacement_drop(&new);
     posix_timers_exec(process);
     vmspace_switch(exec, process);

@@ -12,6 +12,7 @@
 #include "abi/mount.h"
 #include "abi/stat.h"
 #include "abi/xattr.h"
+#include "fs/fdtable.h"
 #include "fs/file.h"
 #include "kernel/rlimit.h"
 #include "kernel/syscall.h"
@@ -410,6 +411,37 @@ static void test_descriptors(void)
     CHECK_EQ(sys_unlink("/dup"), 0);
 }
 
+static bool takes_reference(int fd)
+{
+    struct fd_hold hold = fd_hold(fd);
+
+    CHECK(hold.file != NULL);
+    fd_release(hold);
+    return hold.has_reference;
+}
+
+/* A call counts its file once another thread may close it, and no more after execve() has ended the others. */
+static void test_users(void)
+{
+    int fd = (int)sys_open("/users", RDWR, 0644);
+    struct fdtable *files = world_process.files;
+
+    CHECK(!takes_reference(fd));
+    fdtable_add_user(files);
+    CHECK(takes_reference(fd));
+    fdtable_used_alone(files);
+    CHECK(!takes_reference(fd));
+    struct fdtable *of_other_process = fdtable_share(files);
+    fdtable_used_alone(files);
+    CHECK(takes_reference(fd));
+    fdtable_put(of_other_process);
+    CHECK(takes_reference(fd));
+    fdtable_used_alone(files);
+    CHECK(!takes_reference(fd));
+    CHECK_EQ(sys_close(fd), 0);
+    CHECK_EQ(sys_unlink("/users"), 0);
+}
+
 static long lock(int fd, int command, int type, long start, long len)
 {
     struct abi_flock flock = { .l_type = (int16_t)type, .l_start = start, .l_len = len };
@@ -638,9 +670,9 @@ int main(void)
 {
     world_init(64UL << 20);
     static void (*const tests[])(void) = {
-        test_open,     test_read_write, test_names,       test_links,   test_rename,
-        test_unlinked, test_listing,    test_descriptors, test_locks,   test_permission,
-        test_times,    test_xattrs,     test_mounts,      test_copying,
+        test_open,       test_read_write, test_names,       test_links,  test_rename,
+        test_unlinked,   test_listing,    test_descriptors, test_users,  test_locks,
+        test_permission, test_times,      test_xattrs,      test_mounts, test_copying,
     };
     for (unsigned i = 0; i < ARRAY_SIZE(tests); i++) {
         tests[i]();
