@@ -135,6 +135,8 @@ void unix_queue_unlink(struct unix_socket *sock, struct unix_message *message)
 {
     assert_held(&unix_lock);
     list_remove(&message->node);
+    if (sock->urgent == message)
+        __atomic_store_n(&sock->urgent, NULL, __ATOMIC_RELEASE);
     __atomic_fetch_sub(&sock->unread, message->len - message->consumed, __ATOMIC_RELEASE);
     __atomic_fetch_sub(&sock->nmessages, 1, __ATOMIC_RELEASE);
     feed_starved(sock);

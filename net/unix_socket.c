@@ -247,6 +247,8 @@ static unsigned unix_socket_poll(struct socket *base)
     if (__atomic_load_n(&sock->nmessages, __ATOMIC_ACQUIRE) ||
         __atomic_load_n(&sock->naccept, __ATOMIC_ACQUIRE))
         events |= ABI_POLLIN | ABI_POLLRDNORM;
+    if (unix_urgent_is_there(sock))
+        events |= ABI_POLLPRI;
     if (base->type != ABI_SOCK_DGRAM && state == UNIX_IDLE)
         events |= ABI_POLLHUP;
     if (state == UNIX_LISTENING)
@@ -272,16 +274,25 @@ static long unix_socket_ioctl(struct socket *base, unsigned command, unsigned lo
     struct unix_socket *sock = unix_of(base);
     int value;
 
-    if (command == ABI_TIOCOUTQ)
+    switch (command) {
+    case ABI_TIOCOUTQ:
         value = (int)__atomic_load_n(&sock->in_flight, __ATOMIC_RELAXED);
-    else if (command != ABI_FIONREAD)
+        break;
+    case ABI_FIONREAD:
+        if (unix_state(sock) == UNIX_LISTENING)
+            return -EINVAL;
+        value =
+            (int)(base->type == ABI_SOCK_DGRAM ? next_len(sock)
+                                               : __atomic_load_n(&sock->unread, __ATOMIC_RELAXED));
+        break;
+    case ABI_SIOCATMARK:
+        if (base->type != ABI_SOCK_STREAM)
+            return -EOPNOTSUPP;
+        value = unix_urgent_is_at_mark(sock);
+        break;
+    default:
         return -ENOTTY;
-    else if (unix_state(sock) == UNIX_LISTENING)
-        return -EINVAL;
-    else if (base->type != ABI_SOCK_DGRAM)
-        value = (int)__atomic_load_n(&sock->unread, __ATOMIC_RELAXED);
-    else
-        value = (int)next_len(sock);
+    }
     return copy_to_app((void __app *)arg, &value, sizeof(value));
 }
 

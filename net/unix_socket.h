@@ -30,10 +30,11 @@ struct unix_socket {
     uint32_t place_device;    /* [u] */
     struct unix_socket *peer; /* [u] with a reference; datagram: where send() goes */
 
-    struct list queue;        /* [u] struct unix_message; taken from with [r] as well */
-    unsigned nmessages;       /* [a] */
-    size_t unread;            /* [a] bytes */
-    size_t in_flight;         /* [a] bytes sent and not yet read by others */
+    struct list queue;           /* [u] struct unix_message; taken from with [r] as well */
+    unsigned nmessages;          /* [a] */
+    size_t unread;               /* [a] bytes */
+    struct unix_message *urgent; /* [a] in the queue, not read: net/unix_urgent.c */
+    size_t in_flight;            /* [a] bytes sent and not yet read by others */
     struct list starved;      /* [u] datagram senders that found the queue full, by starved_node */
     struct list starved_node; /* [u] */
 
@@ -120,6 +121,25 @@ void unix_rights_deliver(struct unix_socket *sock, struct unix_message *message,
                          struct message *call, bool keep);
 void unix_rights_credentials(const struct unix_socket *sock, const struct abi_ucred *credentials,
                              struct message *call);
+
+/* unix_urgent.c */
+struct unix_reader {
+    bool is_peek;
+    size_t copied;
+    size_t skipped; /* bytes that a reader who peeks has passed over */
+};
+
+/* The receiver's owner gets SIGURG. */
+void unix_urgent_signal(struct unix_socket *receiver);
+bool unix_urgent_is_there(const struct unix_socket *sock);
+/* The message to read when message is the next one, perhaps NULL: its mark or the urgent byte may be in front of it, or
+ * the reader has to stop.  read_lock is held. */
+struct unix_message *unix_urgent_pass(struct unix_socket *sock, struct unix_message *message,
+                                      struct unix_reader *reader);
+/* recv() with MSG_OOB. */
+long unix_urgent_receive(struct unix_socket *sock, struct message *call);
+/* SIOCATMARK */
+bool unix_urgent_is_at_mark(struct unix_socket *sock);
 
 /* unix_flight.c */
 /* One more descriptor in message, of the running process's user: -ETOOMANYREFS, -ENOMEM. */

@@ -187,7 +187,7 @@ static int wait_for_room(struct unix_socket *sock, bool nonblock, nsec_t deadlin
 }
 
 /* Hands message to the peer; on failure it is freed. */
-static int deliver(struct unix_socket *sock, struct unix_message *message)
+static int deliver(struct unix_socket *sock, struct unix_message *message, bool is_urgent)
 {
     struct unix_socket *peer = NULL;
     int err = 0;
@@ -199,19 +199,26 @@ static int deliver(struct unix_socket *sock, struct unix_message *message)
     } else {
         peer = unix_of(socket_get(&sock->peer->base));
         unix_queue_push(peer, message);
+        if (is_urgent)
+            __atomic_store_n(&peer->urgent, message, __ATOMIC_RELEASE);
     }
     spin_unlock(&unix_lock);
     if (err) {
         unix_queue_free(message);
         return err;
     }
-    socket_wake(&peer->base, ABI_POLLIN | ABI_POLLRDNORM);
+    if (is_urgent)
+        unix_urgent_signal(peer);
+    socket_wake(&peer->base, ABI_POLLIN | ABI_POLLRDNORM | (is_urgent ? ABI_POLLPRI : 0));
     socket_put(&peer->base);
     return 0;
 }
 
-/* One message of up to len bytes; the call's control messages go with the first. */
-static long send_part(struct unix_socket *sock, struct message *call, size_t len, bool is_first)
+#define PART_FIRST  1u /* the call's control messages go with it */
+#define PART_URGENT 2u
+
+/* One message of up to len bytes. */
+static long send_part(struct unix_socket *sock, struct message *call, size_t len, unsigned flags)
 {
     struct unix_message *message;
 
@@ -219,19 +226,21 @@ static long send_part(struct unix_socket *sock, struct message *call, size_t len
     if (err)
         return err;
     long n = (long)message->len;
-    if (is_first)
+    if (flags & PART_FIRST)
         err = unix_rights_attach(call, message);
     if (err) {
         unix_queue_free(message);
         return err;
     }
-    err = deliver(sock, message);
+    err = deliver(sock, message, flags & PART_URGENT);
     return err ? err : n;
 }
 
 static int check_send(struct unix_socket *sock, const struct message *call)
 {
-    if (call->flags & ABI_MSG_OOB)
+    bool may_be_urgent = sock->base.type == ABI_SOCK_STREAM && call->io->remaining;
+
+    if ((call->flags & ABI_MSG_OOB) && !may_be_urgent)
         return -EOPNOTSUPP;
     if (call->address && call->address->len)
         return unix_state(sock) == UNIX_CONNECTED ? -EISCONN : -EOPNOTSUPP;
@@ -240,6 +249,16 @@ static int check_send(struct unix_socket *sock, const struct message *call)
     if (socket_is_shut(&sock->base, SHUTDOWN_WRITE))
         return -EPIPE;
     return 0;
+}
+
+/* How much of what is left goes into the next message: the last byte of a call with MSG_OOB has its own. */
+static size_t part_len(const struct message *call, bool *is_urgent)
+{
+    size_t left = call->io->remaining;
+    bool has_urgent = call->flags & ABI_MSG_OOB;
+
+    *is_urgent = has_urgent && left == 1;
+    return MIN(has_urgent && left > 1 ? left - 1 : left, CHUNK_MAX);
 }
 
 long unix_stream_send(struct socket *base, struct message *call)
@@ -253,7 +272,10 @@ long unix_stream_send(struct socket *base, struct message *call)
         err = wait_for_room(sock, call->nonblock, deadline);
         if (err)
             break;
-        long n = send_part(sock, call, MIN(call->io->remaining, CHUNK_MAX), sent == 0);
+        bool is_urgent;
+        size_t len = part_len(call, &is_urgent);
+        long n =
+            send_part(sock, call, len, (sent ? 0 : PART_FIRST) | (is_urgent ? PART_URGENT : 0));
         if (n < 0)
             err = (int)n;
         else
@@ -275,7 +297,7 @@ long unix_seqpacket_send(struct socket *base, struct message *call)
     err = wait_for_room(sock, call->nonblock, socket_deadline(base->send_timeout));
     if (err)
         return err;
-    long n = send_part(sock, call, len, true);
+    long n = send_part(sock, call, len, PART_FIRST);
     return n >= 0 && (size_t)n < len ? -EFAULT : n;
 }
 
@@ -283,7 +305,7 @@ long unix_seqpacket_send(struct socket *base, struct message *call)
 
 struct reading {
     struct message *call;
-    size_t copied;
+    struct unix_reader reader;
     bool is_stopped; /* what follows belongs to another call */
     bool has_credentials;
     bool has_told;                /* the caller has been given them */
@@ -305,13 +327,13 @@ static bool is_other_writer(const struct unix_socket *sock, const struct reading
 static int read_one(struct unix_socket *sock, struct unix_message *message, size_t skip,
                     struct reading *reading)
 {
-    bool is_peek = reading->call->flags & ABI_MSG_PEEK;
+    bool is_peek = reading->reader.is_peek;
     bool has_files = message->nfiles;
 
     long n = unix_queue_copy(message, message->consumed + skip, reading->call->io);
     if (n < 0)
         return (int)n;
-    reading->copied += (size_t)n;
+    reading->reader.copied += (size_t)n;
     reading->credentials = message->credentials;
     reading->has_credentials = true;
     if (has_files) {
@@ -333,13 +355,19 @@ static int read_one(struct unix_socket *sock, struct unix_message *message, size
 /* What is queued; 0 or -EFAULT. */
 static int read_queue(struct unix_socket *sock, struct reading *reading)
 {
-    bool is_peek = reading->call->flags & ABI_MSG_PEEK;
-    size_t skip = is_peek ? reading->copied : 0;
+    bool is_peek = reading->reader.is_peek;
+    size_t skip = is_peek ? reading->reader.copied : 0;
     int more = 1;
 
     mutex_lock(&sock->base.read_lock);
+    reading->reader.skipped = 0;
     struct unix_message *message = unix_queue_next(sock, NULL);
     while (message && more > 0 && reading->call->io->remaining) {
+        message = unix_urgent_pass(sock, message, &reading->reader);
+        if (!message) {
+            more = reading->reader.copied == 0;
+            break;
+        }
         size_t left = message->len - message->consumed;
         if (is_peek && skip >= left) {
             skip -= left;
@@ -389,30 +417,33 @@ static long read_stream(struct unix_socket *sock, struct reading *reading)
     for (;;) {
         int err = read_queue(sock, reading);
         if (err)
-            return reading->copied ? (long)reading->copied : err;
-        if (reading->copied >= target || call->io->remaining == 0 ||
-            (reading->is_stopped && reading->copied))
-            return (long)reading->copied;
-        size_t seen = (call->flags & ABI_MSG_PEEK) ? reading->copied : 0;
+            return reading->reader.copied ? (long)reading->reader.copied : err;
+        if (reading->reader.copied >= target || call->io->remaining == 0 ||
+            (reading->is_stopped && reading->reader.copied))
+            return (long)reading->reader.copied;
+        size_t seen =
+            reading->reader.is_peek ? reading->reader.copied + reading->reader.skipped : 0;
         err = nothing_there(sock, seen, call->nonblock);
         if (err <= 0)
-            return reading->copied ? (long)reading->copied : err;
+            return reading->reader.copied ? (long)reading->reader.copied : err;
         err = wait_on(&base->readers, may_read(sock, seen), deadline);
         if (err)
-            return reading->copied ? (long)reading->copied
-                                   : socket_wait_error(err, base->receive_timeout);
+            return reading->reader.copied ? (long)reading->reader.copied
+                                          : socket_wait_error(err, base->receive_timeout);
     }
 }
 
 long unix_stream_receive(struct socket *base, struct message *call)
 {
     struct unix_socket *sock = unix_of(base);
-    struct reading reading = { .call = call };
+    struct reading reading = { .call = call, .reader.is_peek = call->flags & ABI_MSG_PEEK };
 
     if (unix_state(sock) != UNIX_CONNECTED)
         return -EINVAL;
-    if (call->flags & (ABI_MSG_OOB | ABI_MSG_ERRQUEUE))
-        return (call->flags & ABI_MSG_OOB) ? -EOPNOTSUPP : -EAGAIN;
+    if (call->flags & ABI_MSG_OOB)
+        return unix_urgent_receive(sock, call);
+    if (call->flags & ABI_MSG_ERRQUEUE)
+        return -EAGAIN;
     long n = read_stream(sock, &reading);
     if (n >= 0 && !reading.has_told)
         unix_rights_credentials(sock, &reading.credentials, call); /* at the end: zeros, as Linux */
