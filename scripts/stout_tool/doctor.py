@@ -7,38 +7,24 @@ import shutil
 import subprocess
 from collections.abc import Callable
 
+from .host import OF_CHECKOUT, PROGRAMS
 from .paths import IS_CHECKOUT, cache_dir, human_size, kernel_path
 from .qemu import kvm_problem
 from .tables import print_json
 
-NEEDED = (  # command, what for, Debian package, needed by `stout run`
-    ("qemu-system-x86_64", "the machine", "qemu-system-x86", True),
-    ("gcc", "building the kernel", "gcc", IS_CHECKOUT),
-    ("cmake", "building the kernel", "cmake", IS_CHECKOUT),
-    ("setpriv", "ending the machine with the tool", "util-linux", False),
-    ("node", "running .js programs", "nodejs", False),
-    ("npm", "stout pkg get and from-npm", "npm", False),
-    ("skopeo", "container images by name", "skopeo", False),
-    ("grub-mkrescue", "stout build -t iso", "grub-common grub-pc-bin grub-efi-amd64-bin", False),
-    ("xorriso", "stout build -t iso", "xorriso", False),
-    ("clang", "the tests", "clang", False),
-    ("ctags", "the tests", "universal-ctags", False),
-    ("musl-gcc", "the tests", "musl-tools", False),
-    ("wrk", "the measurements", "wrk", False),
-)
+REQUIRED = {"qemu-system-x86_64", "gcc", "cmake"}
 
 
 def doctor(as_json: bool = False) -> int:
     report = Report(as_json)
     say, problems = report.say, 0
-    for command, purpose, package, required in NEEDED:
+    for command, program in (PROGRAMS | (OF_CHECKOUT if IS_CHECKOUT else {})).items():
         path = shutil.which(command)
         if path:
             say("ok", f"{command}: {path}{version_of(command)}")
         else:
-            problems += required
-            say("MISSING" if required else "missing",
-                f"{command} ({purpose}); apt-get install {package}")
+            problems += command in REQUIRED
+            say("MISSING" if command in REQUIRED else "missing", f"{command} ({program.purpose}); apt-get install {program.package}")
     problem = kvm_problem()
     say("ok" if problem is None else "note", "KVM: usable" if problem is None else
         f"KVM: {problem}; programs run emulated, which is slower")
@@ -54,7 +40,7 @@ def doctor(as_json: bool = False) -> int:
         print_json({"missing": problems, "checks": report.checks})
     else:
         print("Everything that is needed is here." if not problems else
-              f"{problems} thing{'s' if problems > 1 else ''} missing; scripts/setup installs them.")
+              f"{problems} thing{'s' if problems > 1 else ''} missing{'; scripts/setup installs them' if IS_CHECKOUT else ''}.")
     return 1 if problems else 0
 
 

@@ -13,6 +13,7 @@ import subprocess
 from typing import Any
 
 from .errors import StoutError
+from .host import GRUB, missing
 from .output import source_epoch
 
 LIBRARY = "/usr/lib/grub"
@@ -39,7 +40,7 @@ def run_tool(*command: Any, **more: Any) -> None:
         result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                 env=environment, check=False, **more)
     except FileNotFoundError:
-        raise StoutError(f"{command[0]} is not on PATH; run scripts/setup --build.") from None
+        raise missing(command[0]) from None
     if result.returncode:
         lines = result.stdout.decode("utf-8", "replace").strip().splitlines() or ["no message"]
         reason = next((line for line in lines if "FAILURE" in line), lines[-1]).strip()
@@ -78,7 +79,7 @@ class Boot:
         """GRUB for one kind of firmware: i386-pc, i386-pc-eltorito or x86_64-efi."""
         path = os.path.join(self.folder, target)
         if not os.path.isdir(os.path.join(LIBRARY, target.removesuffix("-eltorito"))):
-            raise StoutError(f"GRUB's files for {target} are not in {LIBRARY}; run scripts/setup --build.")
+            raise StoutError(f"GRUB's files for {target} are not in {LIBRARY}; apt-get install {GRUB}.")
         run_tool("grub-mkimage", "-O", target, "-o", path, "-p", "/boot/grub", "-c", self._early, *MODULES, *modules)
         return path
 

@@ -121,7 +121,8 @@ class Image:
 
     def put_manifest(self, trace: str | None, stdio: list[str]) -> None:
         self.trace, self.stdio = trace, stdio
-        self.tree.add_bytes(manifest.PATH, manifest.make_manifest(self), 0o600)
+        with self.tree.because("the kernel starts the program by it"):
+            self.tree.add_bytes(manifest.PATH, manifest.make_manifest(self), 0o600)
 
     def put_reasons(self, left_out: dict[str, int] | None = None) -> None:
         """For stout image inspect; left_out: files with their sizes."""

@@ -2,11 +2,12 @@
 """The commands of stout image."""
 from __future__ import annotations
 
+import copy
 import sys
 
 import click
 
-from .cli import CONTEXT, Group, json_option
+from .cli import CONTEXT, Group, build, json_option
 
 
 @click.group(cls=Group, context_settings=CONTEXT)
@@ -17,6 +18,11 @@ def image() -> None:
     stout image inspect disk.qcow2
     stout image cat disk.qcow2 /etc/passwd
     """
+
+
+create = copy.copy(build)  # as ops has it
+create.help = "Make a bootable image of PROGRAM, as stout build does.\n\n\b\nstout image create -t qcow2 -o web.qcow2 server.js"
+image.add_command(create, "create")
 
 
 @image.command("list", context_settings=CONTEXT)
@@ -83,8 +89,8 @@ def cp(file: str, path: str, target: str, as_json: bool) -> None:
     \b
     stout image cp disk.qcow2 /etc ./etc-of-the-image
     """
-    from .images import cp as copy
-    sys.exit(copy(file, path, target, as_json))
+    from .images import cp as copy_out
+    sys.exit(copy_out(file, path, target, as_json))
 
 
 @image.command(context_settings=CONTEXT)

@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any, Iterator, IO
 
 from .cpio_reader import Archive, Member
 from .errors import StoutError, cannot_run, not_found, usage
-from .output import scratch_folder
+from .output import fresh_folder, scratch_folder
 from .grub import run_tool
+from .host import missing
 from .packages.store import home_dir
 from .paths import human_size
 from .tables import print_json, print_names, print_table
@@ -38,27 +39,48 @@ def opened(path: str) -> Iterator[Archive]:
     """The boot archive of an image."""
     try:
         with open(path, "rb") as file:
-            head = file.read(6)
+            head = file.read(262)
             file.seek(0x8001)
             is_disc = file.read(5) == b"CD001"
-            if head == b"070701":
+            if head[:6] == b"070701":
                 yield Archive(file, path)
                 return
+    except FileNotFoundError:
+        raise not_found(f"{path} does not exist; stout image list shows the images.") from None
     except OSError as error:
         raise not_found(f"{path} cannot be read: {(error.strerror or str(error)).lower()}.") from None
     with scratch_folder() as folder:
-        archive = os.path.join(folder, "image.cpio")
+        archive, disk = os.path.join(folder, "image.cpio"), path
         try:
+            if head[257:] == b"ustar":
+                disk = unpack(path, folder, archive)
             if is_disc:
                 run_tool("xorriso", "-osirrox", "on", "-indev", os.path.abspath(path), "-extract", INSIDE, archive)
-            else:
-                run_tool("mcopy", "-i", f"{raw_disk(path, head, folder)}@@{MIB}", f"::{INSIDE}", archive)
+            elif not os.path.exists(archive):
+                run_tool("mcopy", "-i", f"{raw_disk(disk, head, folder)}@@{MIB}", f"::{INSIDE}", archive)
         except StoutError as error:
             if "not on PATH" in error.sentence:
                 raise
             raise cannot_run(f"{path} is not an image that stout build made, or it is damaged ({error.sentence.rstrip('.')}).") from None
         with open(archive, "rb") as file:
             yield Archive(file, path)
+
+
+def unpack(path: str, folder: str, archive: str) -> str:
+    """Of a tar: the disk of an appliance, or else the boot archive, which lies there as it is."""
+    import tarfile
+    try:
+        with tarfile.open(path) as tar:
+            for member in tar:
+                target = archive if member.name.endswith("/image.cpio") else os.path.join(folder, "disk.vmdk")
+                data = tar.extractfile(member) if member.name.endswith(("/image.cpio", ".vmdk")) else None
+                if data is not None:
+                    with open(target, "wb") as file:
+                        shutil.copyfileobj(data, file)
+                    return target
+    except tarfile.TarError as error:
+        raise StoutError(str(error)) from None
+    return path
 
 
 def raw_disk(path: str, head: bytes, folder: str) -> str:
@@ -77,7 +99,7 @@ def raw_disk(path: str, head: bytes, folder: str) -> str:
 def output_of(*command: str) -> str:
     import subprocess
     if not shutil.which(command[0]):
-        raise StoutError(f"{command[0]} is not on PATH; run scripts/setup --build.")
+        raise missing(command[0])
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         raise StoutError(f"{command[0]} failed: {(result.stderr.strip().splitlines() or ['no message'])[-1]}")
@@ -170,7 +192,16 @@ def cp(image: str, path: str, target: str, as_json: bool = False) -> int:
             target = os.path.join(target, os.path.basename(member.path) or "root")
         if os.path.lexists(target) and (member.is_directory or os.path.isdir(target)):
             raise usage(f"{target} exists already; name a place that does not.")
-        extract(archive, member, target)
+        parent = os.path.dirname(os.path.abspath(target))
+        if not os.path.isdir(parent):
+            raise usage(f"The folder {parent} does not exist; make it, or name another place.")
+        try:
+            with fresh_folder(parent) as folder:
+                made = os.path.join(folder, "copy")
+                extract(archive, member, made)
+                os.rename(made, target)
+        except OSError as error:
+            raise StoutError(f"{target} cannot be written: {(error.strerror or str(error)).lower()}; nothing was left behind.") from None
     if as_json:
         print_json({"path": path, "target": os.path.abspath(target)})
     return 0

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import IO, TYPE_CHECKING
 
 from .errors import StoutError
+from .host import missing
 from .paths import IS_CHECKOUT, TOP, build_dir, kernel_path
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def run_step(command: list[str], output: IO[bytes], log: str) -> None:
         result = subprocess.run(command, cwd=TOP, stdin=subprocess.DEVNULL, stdout=output,
                                 stderr=subprocess.STDOUT, check=False)
     except FileNotFoundError:
-        raise StoutError(f"{command[0]} is not on PATH; run scripts/setup.") from None
+        raise missing(command[0]) from None
     if result.returncode:
         output.flush()
         with open(log, "rb") as file:

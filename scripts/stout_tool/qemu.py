@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .errors import StoutError, usage
+from .host import missing
 from .paths import human_size
 
 if TYPE_CHECKING:
@@ -51,8 +52,7 @@ def choose_accel(wanted: str | None, notice: Callable[[str], None]) -> str:
 def find_qemu() -> str:
     path = shutil.which("qemu-system-x86_64")
     if path is None:
-        raise StoutError("qemu-system-x86_64 is not on PATH; run scripts/setup, or apt-get install "
-                         "qemu-system-x86.")
+        raise missing("qemu-system-x86_64")
     return path
 
 

@@ -89,6 +89,15 @@ def test_json_of_doctor_and_build(stout, kernel, compiled, tmp_path):
     assert json.loads(stout("image", "delete", "--json", made["path"]).stdout) == [{"name": made["path"]}]
 
 
+def test_where_a_missing_program_is_to_be_had(monkeypatch):
+    """An installed tool has no scripts/setup beside it."""
+    sys.path.insert(0, os.path.join(TOP, "scripts"))
+    from stout_tool import host
+    assert host.missing("mcopy").sentence == "mcopy is not on PATH; run scripts/setup --build, or apt-get install mtools."
+    monkeypatch.setattr(host, "IS_CHECKOUT", False)
+    assert host.missing("mcopy").sentence == "mcopy is not on PATH; apt-get install mtools."
+
+
 def test_the_tool_starts_quickly():
     """Under 150 ms of processor time, the least of some tries: what else the machine does is not counted."""
     def once():

@@ -2,8 +2,11 @@
 """stout image: looking into images of every form, and the list of them."""
 import json
 import os
+import resource
+import subprocess
 
 import pytest
+from stout_tool.cli import IMAGE_KINDS
 from test_run import refused
 
 PROGRAM = "int main(void) { return 0; }"
@@ -27,7 +30,7 @@ def image(stout, home, compiled, kernel, tmp_path):
     return call
 
 
-@pytest.mark.parametrize("kind", ["iso", "raw", "qcow2", "vmdk", "vhd", "gcp"])
+@pytest.mark.parametrize("kind", IMAGE_KINDS)
 def test_every_form(stout, image, kind):
     path = image(kind)
     assert stout("image", "cat", path, "/srv/link", "/srv/page").stdout == b"hello\nhello\n"
@@ -56,6 +59,25 @@ def test_ls_tree_cp_inspect(stout, image, tmp_path):
     assert "/srv/page" in text and "passwd" not in text
 
 
+def test_cp_leaves_what_was_there(stout, image, tmp_path):
+    """A limit on the size of files plays the full disk."""
+    path, out = str(tmp_path / "image/image.cpio"), tmp_path / "out"
+    subprocess.run(["tar", "-C", tmp_path, "-xf", image("qemu", "image.tar")], check=True)
+    out.mkdir()
+    (out / "libc").write_text("old")
+    limit = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100000, 100000))}
+    refused(stout("image", "cp", path, "/lib/x86_64-linux-gnu/libc.so.6", str(out / "libc"), **limit), 125, f"{out}/libc", "nothing was left")
+    refused(stout("image", "cp", path, "/usr", str(out / "usr"), **limit), 125, f"{out}/usr")
+    assert os.listdir(out) == ["libc"] and (out / "libc").read_text() == "old"
+    assert stout("image", "cp", path, "/lib/x86_64-linux-gnu/libc.so.6", str(out / "libc")).returncode == 0
+    assert os.stat(out / "libc").st_size > 1000000
+
+
+def test_create_is_build(stout, home, compiled, kernel, tmp_path):
+    result = stout("image", "create", "-t", "raw", "-o", str(tmp_path / "a"), "--kernel", kernel, compiled(PROGRAM))
+    assert (result.returncode, result.stdout.decode()) == (0, f"{tmp_path}/a\n"), result.stderr
+
+
 def test_list_and_delete(stout, image, tmp_path):
     path = image("raw")
     (item,) = json.loads(stout("image", "list", "--json").stdout)
@@ -74,7 +96,8 @@ def test_bad_images(stout, image, home, tmp_path):
     path = image("raw")
     refused(stout("image", "cat", path, "/srv/pag"), 127, "did you mean /srv/page?")
     refused(stout("image", "cat", path, "/srv"), 2, "folder")
-    refused(stout("image", "ls", str(tmp_path / "none")), 127, "none")
+    refused(stout("image", "ls", str(tmp_path / "none")), 127, "none", "stout image list")
+    refused(stout("image", "cp", path, "/srv", str(tmp_path / "none/srv")), 2, f"{tmp_path}/none", "make it")
     for name, data in (("text", b"x" * 10000), ("empty", b""), ("cut", b"070701" + b"0" * 50), ("odd", b"070701" + b"z" * 500)):
         (tmp_path / name).write_bytes(data)
         refused(stout("image", "ls", str(tmp_path / name)), 126, name)
