@@ -51,7 +51,7 @@ static int mount_apply(const struct manifest_mount *mount)
     if (strcmp(mount->type, "remount") == 0)
         return vfs_remount(mount->place, flags);
     int err = place_make(mount->place);
-    return err ? err : vfs_mount(mount->place, mount->type, mount->source, flags, NULL);
+    return err ? err : vfs_mount(mount->place, mount->type, mount->source, flags, mount->options);
 }
 
 int manifest_mounts_init(const struct manifest *manifest, const char **error)

@@ -121,9 +121,9 @@ static const char *stdio_parse(struct manifest *manifest, const char *value)
 }
 
 /* Cuts the next of the fields that a colon ends; NULL: there is no colon. */
-static const char *field_cut(char **text)
+static char *field_cut(char **text)
 {
-    const char *field = *text;
+    char *field = *text;
     char *colon = strchr(*text, ':');
     if (!colon)
         return NULL;
@@ -135,16 +135,20 @@ static const char *field_cut(char **text)
 static const char *mount_parse(struct manifest *manifest, char *value)
 {
     struct manifest_mount *mount = &manifest->mounts[manifest->nmounts++];
-    const char *access = NULL;
+    char *access = NULL;
     mount->type = field_cut(&value);
     if (mount->type)
         mount->source = field_cut(&value);
     if (mount->source)
         access = field_cut(&value);
     mount->place = value;
+    size_t len = access ? strcspn(access, ",") : 0;
+    mount->options = access && access[len] ? access + len + 1 : "";
+    if (access)
+        access[len] = '\0';
     mount->is_read_only = access && strcmp(access, "ro") == 0;
     if (!access || *mount->place != '/' || (!mount->is_read_only && strcmp(access, "rw") != 0))
-        return "the manifest's mount is not of the form type:source:ro|rw:/place";
+        return "the manifest's mount is not of the form type:source:ro|rw[,options]:/place";
     return NULL;
 }
 

@@ -8,8 +8,8 @@
  * argv[0] first), env (K=V), cwd, hostname, user (uid:gid), net (static:ADDRESS/BITS:GATEWAY:DNS,
  * dhcp, none), stdio (per descriptor 0-2: tty, stream or null; "tty,stream,stream"),
  * groups (supplementary ones: 10,20), rlimit (RESOURCE:SOFT:HARD, numbers of getrlimit(2)),
- * trace (class list), mount (type:source:ro|rw:place; any number, in order; the type "remount"
- * changes the mount that is there).  Unknown keys are an error that names them.
+ * trace (class list), mount (type:source:ro|rw[,OPTIONS]:place; any number, in order; the type
+ * "remount" changes the mount that is there).  Unknown keys are an error that names them.
  */
 #include "kernel/process.h"
 #include "lib/compiler.h"
@@ -21,6 +21,7 @@ enum manifest_stdio { STDIO_STREAM, STDIO_TTY, STDIO_NULL };
 /* What the host offers, to be mounted before the program starts: mount(2)'s words. */
 struct manifest_mount {
     const char *type, *source, *place;
+    const char *options; /* "" if not given */
     bool is_read_only;
 };
 

@@ -79,6 +79,10 @@ int ninep_getattr(struct ninep_fid *fid, struct ninep_stat *stat)
     int err = ninep_call_run(call, NINEP_KILLABLE);
     if (!err)
         err = ninep_get_stat(&call->in, stat);
+    if (!err) {
+        stat->uid = ninep_swap_id(&fid->client->users, stat->uid);
+        stat->gid = ninep_swap_id(&fid->client->groups, stat->gid);
+    }
     ninep_call_destroy(call);
     return err;
 }

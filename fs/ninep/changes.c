@@ -24,6 +24,11 @@ static struct ninep_call *begin(struct ninep_fid *fid, enum ninep_type type, con
     return call;
 }
 
+static void put_group(struct ninep_call *call, uint32_t gid)
+{
+    ninep_put32(&call->out, ninep_swap_id(&call->client->groups, gid));
+}
+
 static int run(struct ninep_call *call)
 {
     int err = ninep_call_run(call, NINEP_KILLABLE);
@@ -41,7 +46,7 @@ int ninep_lcreate(struct ninep_fid *fid, const char *name, unsigned flags, unsig
         return -ENOMEM;
     ninep_put32(&call->out, flags);
     ninep_put32(&call->out, mode);
-    ninep_put32(&call->out, gid);
+    put_group(call, gid);
     return run(call);
 }
 
@@ -52,7 +57,7 @@ int ninep_mkdir(struct ninep_fid *dir, const char *name, unsigned mode, uint32_t
     if (!call)
         return -ENOMEM;
     ninep_put32(&call->out, mode);
-    ninep_put32(&call->out, gid);
+    put_group(call, gid);
     return run(call);
 }
 
@@ -65,7 +70,7 @@ int ninep_mknod(struct ninep_fid *dir, const char *name, unsigned mode, uint64_t
     ninep_put32(&call->out, mode);
     ninep_put32(&call->out, (uint32_t)(rdev >> 8 & 0xfff));
     ninep_put32(&call->out, (uint32_t)((rdev & 0xff) | (rdev >> 12 & ~0xffULL)));
-    ninep_put32(&call->out, gid);
+    put_group(call, gid);
     return run(call);
 }
 
@@ -77,7 +82,7 @@ int ninep_symlink(struct ninep_fid *dir, const char *name, const char *target, u
     if (!call)
         return -ENOMEM;
     ninep_put_string(&call->out, target, len);
-    ninep_put32(&call->out, gid);
+    put_group(call, gid);
     return run(call);
 }
 
@@ -132,8 +137,8 @@ int ninep_setattr(struct ninep_fid *fid, const struct ninep_setattr *change)
     ninep_put32(&call->out, fid->number);
     ninep_put32(&call->out, change->valid);
     ninep_put32(&call->out, change->mode);
-    ninep_put32(&call->out, change->uid);
-    ninep_put32(&call->out, change->gid);
+    ninep_put32(&call->out, ninep_swap_id(&call->client->users, change->uid));
+    put_group(call, change->gid);
     ninep_put64(&call->out, change->size);
     put_time(&call->out, &change->atime);
     put_time(&call->out, &change->mtime);

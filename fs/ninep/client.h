@@ -15,13 +15,24 @@
 #define NINEP_FIDS 65536u
 #define NINEP_DATA (128u << 10) /* of one Tread or Twrite, if the server agrees */
 
+/* Two numbers of users or groups of which each stands for the other: the server's own user is the program's here. */
+struct ninep_swap {
+    uint32_t server, local;
+};
+
 struct ninep_client {
     struct ninepdev *dev;
+    struct ninep_swap users, groups; /* [i] from the mount's options; equal numbers: none */
     uint32_t data_max; /* [i] the bytes of one Tread or Twrite, and of what Rreaddir brings */
     struct spinlock lock;
     uint64_t tags[BITMAP_WORDS(NINEP_TAGS)]; /* [s] in use */
     uint64_t fids[BITMAP_WORDS(NINEP_FIDS)]; /* [s] in use */
 };
+
+static inline uint32_t ninep_swap_id(const struct ninep_swap *swap, uint32_t id)
+{
+    return id == swap->server ? swap->local : id == swap->local ? swap->server : id;
+}
 
 struct ninep_fid {
     unsigned refcount; /* [a] */
@@ -69,7 +80,7 @@ int ninep_fid_clunk(struct ninep_fid *fid) __must_check;
 /* After the call that was to give it a meaning: *out, or none if err. */
 void ninep_fid_settle(struct ninep_fid *fid, int err, struct ninep_fid **out);
 
-/* ---- fs/ninep/calls.c: a function a message; names are those of one directory entry ---- */
+/* ---- fs/ninep/calls.c: a function a message; names are those of one directory entry, owners the local ones ---- */
 
 int ninep_attach(struct ninep_client *client, struct ninep_fid **out) __must_check;
 /* name NULL: another fid of the same file. */

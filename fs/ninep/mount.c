@@ -2,6 +2,10 @@
 /*
  * Mounting: the options of Linux's 9p (Documentation/filesystems/9p.rst), as far as there is a choice here.  Those
  * that ask for what is so anyway are taken, others refused.
+ *
+ * Ours are swapuid=SERVER/LOCAL and swapgid=SERVER/LOCAL.  A server that is an ordinary user of its host can make and
+ * own files only as that user; where these numbers stand for the program's, the files that are its own to change
+ * are its own to look at too, as git and tar want it.
  */
 #include <string.h>
 
@@ -27,11 +31,46 @@ static bool option_is_known(const char *option, size_t len)
     return false;
 }
 
-static int check_options(const char *data)
+/* A decimal number that the character end follows. */
+static bool number_parse(const char **text, char end, uint32_t *number)
 {
+    const char *at = *text;
+    uint64_t value = 0;
+
+    while (*at >= '0' && *at <= '9' && value <= UINT32_MAX)
+        value = value * 10 + (uint64_t)(*at++ - '0');
+    if (at == *text || *at != end || value > UINT32_MAX)
+        return false;
+    *number = (uint32_t)value;
+    *text = at + 1;
+    return true;
+}
+
+struct options {
+    struct ninep_swap users, groups;
+};
+
+/* option[0, len) of "swapuid=" or "swapgid=". */
+static bool swap_parse(const char *option, size_t len, struct options *options)
+{
+    char text[32];
+
+    if (len >= sizeof(text) || strncmp(option, "swap", 4) != 0 ||
+        strncmp(option + 5, "id=", 3) != 0 || (option[4] != 'u' && option[4] != 'g'))
+        return false;
+    memcpy(text, option, len);
+    text[len] = '\0';
+    struct ninep_swap *swap = option[4] == 'u' ? &options->users : &options->groups;
+    const char *at = text + strlen("swapuid=");
+    return number_parse(&at, '/', &swap->server) && number_parse(&at, '\0', &swap->local);
+}
+
+static int options_parse(const char *data, struct options *options)
+{
+    *options = (struct options){ 0 };
     while (data && *data) {
         size_t len = strcspn(data, ",");
-        if (len > 0 && !option_is_known(data, len)) {
+        if (len > 0 && !option_is_known(data, len) && !swap_parse(data, len, options)) {
             log_warning("9p: unknown mount option in \"%s\"", data);
             return -EINVAL;
         }
@@ -101,12 +140,15 @@ static int ninep_mount(const struct file_system *type, const char *source, unsig
 {
     struct superblock *sb;
     struct ninep_fs *fs;
-    int err = source ? check_options(data) : -EINVAL;
+    struct options options;
+    int err = source ? options_parse(data, &options) : -EINVAL;
 
     if (!err)
         err = fs_create(source, &fs);
     if (err)
         return err;
+    fs->client->users = options.users;
+    fs->client->groups = options.groups;
     err = superblock_create(type, &superblock_ops, flags & ABI_MS_RDONLY, &sb);
     if (err) {
         ninep_client_destroy(fs->client);

@@ -35,12 +35,14 @@ class Folder:
             raise usage(f"The folder {host}, given with -v, may not be read; run stout as a user who may.")
         self.host = os.path.realpath(host)
 
-    def mount(self, tag: str) -> str:
-        """The manifest's record."""
-        return f"9p:{tag}:{self.access}:{self.guest}"
+    def mount(self, tag: str, uid: int, gid: int) -> str:
+        """The manifest's record.  What belongs to an ordinary user, as whom QEMU runs, is inside the program's own (uid, gid)."""
+        ours = (os.geteuid(), os.getegid())
+        owner = f",swapuid={ours[0]}/{uid},swapgid={ours[1]}/{gid}" if ours[0] != 0 and ours != (uid, gid) else ""
+        return f"9p:{tag}:{self.access}{owner}:{self.guest}"
 
     def qemu(self, tag: str, bus: str) -> list[str]:
-        """Files get the owner that QEMU has; links and modes are real ones on both sides."""
+        """Files get QEMU's owner; links and modes are real ones on both sides."""
         path = self.host.replace(",", ",,")
         read_only = ",readonly=on" if self.access == "ro" else ""
         return ["-fsdev", f"local,id={tag},path={path},security_model=none,multidevs=remap{read_only}",

@@ -70,7 +70,7 @@ class Image:
         self.net: str = options.net_manifest
         self.stdio: list[str] = options.stdio
         self.trace: str | None = options.trace
-        self.mounts: list[str] = [folder.mount(tag) for tag, folder in options.folders]
+        self.mounts: list[str] = [folder.mount(tag, self.uid, self.gid) for tag, folder in options.folders]
         self.groups: list[int] = []
         self.rlimits: list[tuple[int, int, int]] = []
         if options.container:

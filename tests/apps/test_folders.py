@@ -124,6 +124,36 @@ def test_git_and_make(tmp_path):
     assert subprocess.check_output([*git, "status", "--short"]) == b""
 
 
+def test_git_in_a_folder_of_an_ordinary_user(tmp_path):
+    """The server's user 1234 is inside user 0, as where QEMU runs as an ordinary user; here it is root, so that owners can be seen to change."""
+    repo = tmp_path / "repo"
+    repo.mkdir()
+    (repo / "file").write_text("text")
+    (repo / "roots").write_text("text")
+    try:
+        for path in (repo, repo / "file"):
+            os.chown(path, 1234, 1235)
+    except PermissionError:
+        pytest.skip("only root may give files away")
+    vm = Shell(programs=[need("git"), need("mount"), need("umount")], tools=["ln", "stat", "tar"], timeout=200, options=["-v", f"{repo}:/repo"])
+    try:
+        vm.sh("umount /repo && mount -t 9p -o trans=virtio,swapuid=1234/0,swapgid=1235/0 host0 /repo && cd /repo")
+        assert vm.sh("stat -c '%u:%g' . file roots").split() == ["0:0", "0:0", "1234:1235"]
+        vm.sh("git init -q -b main . && git add file && git -c user.name=T -c user.email=t@example.org commit -qm first")
+        assert vm.sh("git status --short") == "?? roots"
+        vm.sh("chown 77:78 file && mkdir d && ln -s file d/link && tar -cf a.tar d && rm -r d && tar -xpf a.tar")
+        assert vm.sh("stat -c '%u:%g' file d d/link").split() == ["77:78", "0:0", "0:0"]
+        assert "unknown mount option" not in vm.text()
+        vm.sh("cd /; umount /repo")
+        for bad in ("swapuid=1234", "swapuid=x/0", "swapgid=1/4294967296", "swapgid=1/0/0", "swap"):
+            vm.sh(f"mount -t 9p -o trans=virtio,{bad} host0 /repo", status=32)
+        vm.exit()
+    finally:
+        vm.stop()
+    owners = {name: (info.st_uid, info.st_gid) for name in ("file", "roots", "d", "d/link", ".git/HEAD") for info in [os.lstat(repo / name)]}
+    assert owners == {"file": (77, 78), "roots": (0, 0), "d": (1234, 1235), "d/link": (1234, 1235), ".git/HEAD": (1234, 1235)}
+
+
 def test_mapping_is_kept_at_the_end(run, site, tmp_path):
     (tmp_path / "mapper.c").write_text(MAPPER)
     subprocess.run(["gcc", "-o", tmp_path / "mapper", tmp_path / "mapper.c"], check=True)

@@ -58,8 +58,9 @@ static void test_mounts(void)
 {
     struct manifest m;
     const char *error;
-    static const char *const bad[] = { "9p",          "9p:t",        "9p:t:ro", "9p:t:ro:",
-                                       "9p:t:ro:srv", "9p:t:x:/srv", "",        ":::" };
+    static const char *const bad[] = { "9p",       "9p:t",        "9p:t:ro",
+                                       "9p:t:ro:", "9p:t:ro:srv", "9p:t:x:/srv",
+                                       "",         ":::",         "9p:t:,a:/srv" };
     CHECK_EQ(PARSE("format=1\0program=/p\0mount=9p:host0:ro:/a:b\0arg=x\0mount=9p:host1:rw:/c", &m,
                    &error),
              0);
@@ -67,7 +68,11 @@ static void test_mounts(void)
     CHECK(strcmp(m.mounts[0].type, "9p") == 0 && strcmp(m.mounts[0].source, "host0") == 0);
     CHECK(strcmp(m.mounts[0].place, "/a:b") == 0 && m.mounts[0].is_read_only);
     CHECK(strcmp(m.mounts[1].place, "/c") == 0 && !m.mounts[1].is_read_only);
+    CHECK(strcmp(m.mounts[0].options, "") == 0);
     CHECK_EQ(m.argc, 1);
+    manifest_free(&m);
+    CHECK_EQ(PARSE("format=1\0program=/p\0mount=9p:host0:ro,a=1/0,b:/a", &m, &error), 0);
+    CHECK(strcmp(m.mounts[0].options, "a=1/0,b") == 0 && m.mounts[0].is_read_only);
     manifest_free(&m);
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
         char text[64] = "format=1\0program=/p\0mount=";

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """stout run -v: what the machine and the manifest are told, and the sentences for folders that cannot be."""
+import os
 import shlex
 
 import pytest
@@ -21,6 +22,20 @@ def test_machine_and_manifest(stout, compiled, tmp_path, machine, device):
     assert f"local,id=host0,path={tmp_path},security_model=none,multidevs=remap " in text
     assert f"id=host1,path={tmp_path}/in,,ner,security_model=none,multidevs=remap,readonly=on" in text
     assert f"{device},fsdev=host0,mount_tag=host0" in text
+
+
+def test_what_is_an_ordinary_users_is_the_programs(tmp_path, monkeypatch):
+    from stout_tool.folders import Folder
+
+    def record(uid, gid, *owner):
+        monkeypatch.setattr(os, "geteuid", lambda: uid)
+        monkeypatch.setattr(os, "getegid", lambda: gid)
+        return Folder(f"{tmp_path}:/a").mount("host0", *owner)
+
+    assert record(1000, 100, 0, 0) == "9p:host0:rw,swapuid=1000/0,swapgid=100/0:/a"
+    assert record(1000, 100, 33, 100) == "9p:host0:rw,swapuid=1000/33,swapgid=100/100:/a"
+    assert record(1000, 100, 1000, 100) == "9p:host0:rw:/a"
+    assert record(0, 0, 33, 33) == "9p:host0:rw:/a"
 
 
 def test_relative_folder(stout, compiled, tmp_path):
