@@ -20,7 +20,7 @@
 #include "kernel/thread.h"
 #include "lib/format.h"
 
-#define COMMANDS_MAX 8
+#define COMMANDS_MAX 9
 #define LINE_MAX     256
 
 static struct {

@@ -5,6 +5,7 @@
  * registered the word.
  *
  *   signal N                      to pid 1, as `docker stop` does
+ *   clock SECONDS NANOSECONDS     the answer to "clock" (kernel/clock_control.c)
  *   memory                        answered by "memory USED TOTAL", in bytes
  *   files                         kernel/archive_use.h
  *   host, hosts, network          net/net_control.c

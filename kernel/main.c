@@ -16,6 +16,7 @@
 #include "fs/file.h"
 #include "fs/special.h"
 #include "fs/vfs.h"
+#include "kernel/clock_control.h"
 #include "kernel/console.h"
 #include "kernel/control.h"
 #include "kernel/driver.h"
@@ -93,11 +94,13 @@ static void boot_thread(void *arg)
     load_manifest(&manifest);
     if (manifest_mounts_init(&manifest, &error)) /* folders of the host */
         boot_failed(error);
+    clock_ask();         /* the host's date */
     profile_init();      /* the sampling profiler, off unless it is asked for */
     if (control_start()) /* what the tool says from now on */
         boot_failed("there is not enough memory to start");
     net_configure(&manifest);
-    arch_smp_start();                   /* the other CPUs */
+    arch_smp_start(); /* the other CPUs */
+    clock_await();
     if (process_start_first(&manifest)) /* the program, as pid 1 */
         boot_failed("there is not enough memory to start the program");
     sched_exit();

@@ -176,6 +176,8 @@ def prepare(options: RunOptions, say: Callable[[str], None], notice: Callable[[s
     accel = qemu.choose_accel(options.accel, notice)
     if image.patches_code and options.cpus > 1:
         accel = qemu.take_turns(accel)
+    if options.folders and accel != "kvm" and not options.dry_run:  # where nobody would answer
+        options.kernel_options.append("clock=ask")
     machine = qemu.Machine(options, accel)
     return Prepared(image, kernel, archive, machine, boot_arguments(options, kernel, archive))
 

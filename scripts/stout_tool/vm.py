@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from .control import clock_line
 from .errors import STATUS_TOOL, StoutError
 from .relay import CHUNK, InputRelay
 from .terminal import RawTerminal, window_size
@@ -153,9 +154,11 @@ class VirtualMachine:
 
     def _tell_window(self) -> None:
         assert self._terminal is not None
-        line = "winsize {} {}\n".format(*window_size(self._terminal))
+        self._tell("winsize {} {}".format(*window_size(self._terminal)))
+
+    def _tell(self, line: str) -> None:
         try:
-            self.sockets["control"].send(line.encode(), socket.MSG_DONTWAIT)
+            self.sockets["control"].send(line.encode() + b"\n", socket.MSG_DONTWAIT)
         except OSError:
             pass  # gone, or thousands of lines that nobody has read
 
@@ -263,6 +266,8 @@ class VirtualMachine:
             if len(words) == 2 and words[0] == "exit" and words[1].isdigit():
                 self.status = int(words[1]) & 255
                 self._deadline = time.monotonic() + LINGER
+            elif words == ["clock"]:
+                self._tell(clock_line())
             elif words and words[0] == "calls":
                 self.counts.append(" ".join(words[1:]))
             elif words and words[0] == "error":

@@ -105,7 +105,8 @@ def test_git_and_make(tmp_path):
               "git config --global gc.auto 0; git init -q -b main . && git add . && git commit -qm first")
         assert vm.sh("git status --short") == ""
         assert "cat part.txt part.txt" in vm.sh("make")
-        assert "Nothing to be done" in vm.sh("make")
+        again = vm.sh("make")
+        assert "Nothing to be done" in again and "Clock skew" not in again  # the machine's date is not behind the host's
         assert (repo / "out.txt").read_text() == "line\nline\n"
         (repo / "source.txt").write_text("changed here\n")
         os.utime(repo / "source.txt", (time.time() + 5,) * 2)

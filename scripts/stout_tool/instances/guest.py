@@ -13,6 +13,7 @@ import subprocess
 import time
 from typing import Any, Protocol
 
+from ..control import clock_line
 from ..log import CRASH_STATUS, PANIC, crash_lines
 from ..relay import CHUNK
 from .qmp import Qmp, QmpError
@@ -135,6 +136,8 @@ class Guest:
             if len(words) == 2 and words[0] == "exit" and words[1].isdigit():
                 self.exit_status = int(words[1]) & 255
                 self.deadline = time.monotonic() + LINGER
+            elif words == ["clock"]:
+                self.tell(clock_line())
             elif words and words[0] == "error":
                 self._error = " ".join(words[1:])
             elif words and words[0] == "panic":
