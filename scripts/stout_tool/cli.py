@@ -14,17 +14,43 @@ from . import __version__
 from .errors import STATUS_TOOL, StoutError, usage
 
 IMAGE_KINDS = ["iso", "raw", "qcow2", "vmdk", "vdi", "vhd", "ova", "virtualbox", "aws", "azure", "gcp", "qemu", "xen"]
+SENTENCE_MAX = 200
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
+NEAR = 0.65  # of difflib: "rnu" is near to "run", "core" is not near to "doctor"
+# Words of docker, ops and kraft, and what does their work here.
+COMMANDS_OF_OTHERS = {
+    "ps": "stout instance list", "logs": "stout instance logs", "attach": "stout instance attach", "create": "stout instance create",
+    "deploy": "stout instance create", "start": "stout instance start", "stop": "stout instance stop", "kill": "stout instance stop -t 0",
+    "rm": "stout instance delete", "stats": "stout instance stats", "inspect": "stout instance inspect", "load": "stout pkg load",
+    "images": "stout image list", "rmi": "stout image delete", "pull": "stout pkg from-docker NAME", "package": "stout pkg",
+    "net": "stout network", "top": "stout profile --top", "trace": "stout run --trace syscalls", "gdb": "stout run --gdb",
+    "volume": "-v HOST:GUEST of stout run, which shares a folder of this host: there are no other volumes",
+}
+OPTIONS_OF_OTHERS = {
+    "--volume": "-v HOST:GUEST shares a folder of this host; there are no other volumes.", "--mount": "-v HOST:GUEST shares a folder of this host.",
+    "-d": "stout instance create starts a program in the background.", "--detach": "stout instance create starts a program in the background.",
+    "--rm": "leave it out: nothing of stout run stays behind.", "--smp": "--cpus says how many processors.", "--port": "it is -p HOST:GUEST.",
+}
+
+
 class Group(click.Group):
-    """A word that is no command gets the one that is near."""
+    """A word that is no command gets the one that is near, or that does the work of another tool's."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The first sentence of each, whole, in as many lines as it takes."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.get_short_help_str(SENTENCE_MAX)) for name, command in found if command and not command.hidden])
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if not ctx.resilient_parsing and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             import difflib
-            near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1)
-            raise click.UsageError(f"There is no command {ctx.command_path} {args[0]}; " + (f"did you mean {near[0]}?" if near else "see --help."), ctx)
+            known = COMMANDS_OF_OTHERS.get(args[0]) if ctx.parent is None else None
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1, NEAR)
+            remedy = f"use {known}." if known else f"did you mean {near[0]}?" if near else "see --help."
+            raise click.UsageError(f"There is no command {ctx.command_path} {args[0]}; {remedy}", ctx)
         return super().resolve_command(ctx, args)
 
 
@@ -348,6 +374,8 @@ def entry() -> None:
 
 def usage_sentence(error: click.ClickException) -> str:
     """What click says on three lines."""
+    if isinstance(error, click.NoSuchOption) and error.option_name in OPTIONS_OF_OTHERS:
+        return f"There is no option {error.option_name}; {OPTIONS_OF_OTHERS[error.option_name]}"
     text = error.format_message().replace("\n", " ").rstrip()
     context = getattr(error, "ctx", None)
     if context is None or ";" in text or text.endswith("?"):

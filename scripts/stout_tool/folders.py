@@ -18,6 +18,8 @@ class Folder:
         if access not in ("ro", "rw"):
             body, access = text, "rw"
         host, colon, guest = body.rpartition(":")
+        if colon and "/" not in guest and host.rpartition(":")[2].startswith("/"):
+            raise usage(f"-v {text}: {guest} is neither ro nor rw; write {host}, or {host}:ro.")
         if not colon or not host or not guest:
             raise usage(f"-v {text} is not HOST:GUEST or HOST:GUEST:ro; write for example -v ./public:/srv.")
         if not guest.startswith("/"):

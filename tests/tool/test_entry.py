@@ -121,12 +121,30 @@ def test_every_command_has_an_example():
     assert lacking == []
 
 
+def test_words_of_other_tools_lead_to_commands_that_there_are():
+    from stout_tool.cli import COMMANDS_OF_OTHERS
+    names = [name for name, _ in every_command()]
+    for word, remedy in COMMANDS_OF_OTHERS.items():
+        assert f"stout {word}" not in names and any(f" {name} " in f" {remedy} ".replace(",", " ") for name in names if name != "stout"), word
+
+
+def test_the_list_of_commands_is_not_cut_short():
+    for words in ([], ["instance"], ["pkg"], ["image"], ["network"]):
+        text = subprocess.run(["/usr/bin/python3", "-m", "stout_tool", *words, "--help"], env=dict(ENVIRONMENT, COLUMNS="60"), capture_output=True,
+                              text=True, check=True).stdout
+        assert "..." not in text.partition("Commands:")[2] and max(map(len, text.partition("Commands:")[2].splitlines())) <= 60
+
+
 def test_usage_is_one_sentence_with_a_remedy():
     for words, expected in ((["instanc", "list"], "There is no command stout instanc; did you mean instance?"),
                             (["pkg", "lits"], "There is no command stout pkg lits; did you mean list?"),
                             (["doctor", "--jsn"], "No such option: --jsn Did you mean --json?"),
                             (["pkg", "describe"], "Missing argument 'NAME'; see: stout pkg describe --help"),
-                            (["build", "-t", "floppy", "x"], "see: stout build --help"), (["qqqq"], "There is no command stout qqqq; see --help.")):
+                            (["build", "-t", "floppy", "x"], "see: stout build --help"), (["qqqq"], "There is no command stout qqqq; see --help."),
+                            (["core"], "There is no command stout core; see --help."), (["ps"], "There is no command stout ps; use stout instance list."),
+                            (["volume", "create", "x"], "There is no command stout volume; use -v HOST:GUEST"), (["pkg", "ps"], "stout pkg ps; see --help."),
+                            (["run", "--volume", "x:/y", "/bin/true"], "There is no option --volume; -v HOST:GUEST"),
+                            (["run", "-d", "/bin/true"], "There is no option -d; stout instance create")):
         result = subprocess.run(["/usr/bin/python3", "-m", "stout_tool", *words], env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=60)
         assert result.returncode == 2 and result.stderr.startswith("stout: ") and result.stderr.count("\n") == 1, result.stderr
         assert expected in result.stderr and not result.stdout

@@ -46,7 +46,7 @@ def test_relative_folder(stout, compiled, tmp_path):
 
 @pytest.mark.parametrize("text,word", [
     ("public", "HOST:GUEST"), (":/srv", "HOST:GUEST"), ("public:", "HOST:GUEST"), ("public:srv", "absolute path"),
-    ("public:/", "root"), ("public:/srv:z", "absolute path"), ("absent:/srv", "mkdir -p absent"), ("file:/srv", "--add file:/srv"),
+    ("public:/", "root"), ("public:/srv:z", "neither ro nor rw"), ("absent:/srv", "mkdir -p absent"), ("file:/srv", "--add file:/srv"),
 ])
 def test_bad_folders(stout, compiled, tmp_path, text, word):
     (tmp_path / "public").mkdir()

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -293,6 +294,23 @@ def test_names(tool):
     tool("create", "--no-start", tool.program)
     assert tool("list", "-q").split() == ["program", "program-2"]
     assert tool.state("program")["status"] == "created"
+
+
+def test_what_a_newer_version_made(tool):
+    """It is listed and left alone, and what this version made goes on."""
+    for name in ("new", "old"):
+        tool("create", "--no-start", "--name", name, tool.program)
+    path = tool.home / "stout/instances/new/config.json"
+    path.write_text(json.dumps({"format": 2, "name": "new"}))
+    rows = {row.split()[0]: row for row in tool("list").splitlines()[1:]}
+    assert "newer stout" in rows["new"] and "created" in rows["old"]
+    assert {item["name"]: item["status"] for item in json.loads(tool("list", "--json"))} == {"new": "unknown", "old": "created"}
+    for command in ("start", "stop", "logs", "delete", "inspect", "attach", "stats"):
+        tool.refused(command, "new", words=["newer stout", "update stout"])
+    tool("start", "old", script=FOREVER)
+    tool("delete", "-f", "old")
+    assert tool("resume") == "" and path.exists()
+    shutil.rmtree(path.parent)
 
 
 def test_taken_ports(tool):

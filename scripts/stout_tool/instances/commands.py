@@ -18,7 +18,7 @@ from ..paths import human_size
 from ..tables import each_name, print_json, print_table
 from . import log
 from .instance import ALIVE, CONFIG, Instance, all_instances, check_stop_timeout, end_orphan
-from .state import read_json, state_dir
+from .state import is_newer, read_json, state_dir
 
 
 PROGRAM_MAX = 50  # characters of a command in a table
@@ -45,7 +45,10 @@ def resume(as_json: bool) -> int:
     """`always` is started whatever it did, `unless-stopped` and `on-failure` if nobody stopped it."""
     wanted = []
     for instance in all_instances():
-        state, policy = instance.state(), instance.config()["restart"].partition(":")[0]
+        config = instance.known_config()
+        if config is None:
+            continue
+        state, policy = instance.state(), config["restart"].partition(":")[0]
         ended_with_host = state["status"] == "lost" or state["status"] == "stopped" and not state.get("user_stopped")
         is_wanted = policy == "always" and state["status"] != "created" or policy in ("unless-stopped", "on-failure") and ended_with_host
         if is_wanted and not instance.is_running():
@@ -102,6 +105,10 @@ def summary(instance: Instance) -> dict[str, Any] | None:
     config = read_json(instance.path(CONFIG))
     if config is None:
         return None  # deleted meanwhile
+    if is_newer(config):
+        return {"name": instance.name, "status": "unknown", "program": [], "ports": [], "memory": None, "cpus": None, "restart": None,
+                "created": None, "started": None, "finished": None, "exit": None, "reason": "it was made by a newer stout; update stout",
+                "restarts": 0, "pid": None}
     state = instance.state()
     return {
         "name": config["name"], "status": state["status"], "program": config["argv"], "ports": config["publish"],
@@ -134,7 +141,7 @@ def row(item: dict[str, Any]) -> tuple[str, ...]:
     if item["restarts"]:
         status += f" ({item['restarts']} restart{'s' * (item['restarts'] > 1)})"
     program = "".join(c if c.isprintable() else " " for c in " ".join(item["program"]))
-    return (item["name"], status, " ".join(item["ports"]), human_size(item["memory"]),
+    return (item["name"], status, " ".join(item["ports"]), human_size(item["memory"]) if item["memory"] else "",
             program if len(program) <= PROGRAM_MAX else program[:PROGRAM_MAX - 1] + "…")
 
 

@@ -17,7 +17,7 @@ from .instance import CONFIG, LOCK, Instance, check_stop_timeout
 from .log import now
 from .network import Network, device_arguments, static_text, tell_members
 from .restart import parse_restart
-from .state import lock_file, state_dir, write_json
+from .state import FORMAT, lock_file, state_dir, write_json
 
 if TYPE_CHECKING:
     from ..run import Prepared, RunOptions
@@ -48,7 +48,7 @@ def create(name: str | None, restart: str, stop_timeout: float, tty: bool, start
     if tty:
         values["env"] = [f"TERM={os.environ.get('TERM', 'linux')}", *values.get("env", ())]
     values |= {"hostname": values.get("hostname") or name, "interactive": interactive, "stdio": kinds}
-    own = {"format": 1, "name": name, "created": now(), "restart": restart, "stop_timeout": stop_timeout, "tty": tty}
+    own = {"format": FORMAT, "name": name, "created": now(), "restart": restart, "stop_timeout": stop_timeout, "tty": tty}
     with contextlib.ExitStack() as stack:
         with contextlib.ExitStack() as network_locks, fresh_folder(state_dir("instances")) as folder:
             items = []

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import StoutError, usage
 from ..paths import TOOL
-from .state import boot_id, check_name, connect_in, is_alive, is_locked, lock_file, read_json, state_dir
+from .state import boot_id, check_format, check_name, connect_in, is_alive, is_locked, is_newer, lock_file, read_json, state_dir
 
 if TYPE_CHECKING:
     from ..qemu import Forward
@@ -43,7 +43,13 @@ class Instance:
         config = read_json(self.path(CONFIG))
         if config is None:
             raise no_instance(self.name)
+        check_format(config, f"The instance {self.name}")
         return config
+
+    def known_config(self) -> dict[str, Any] | None:
+        """None: it is deleted meanwhile, or a newer stout's."""
+        config = read_json(self.path(CONFIG))
+        return None if config is None or is_newer(config) else config
 
     def is_running(self) -> bool:
         return is_locked(self.path(SUPERVISOR_LOCK))
@@ -201,7 +207,7 @@ def check_ports(config: dict[str, Any], name: str) -> None:
 def port_owner(wanted: Forward, name: str) -> str | None:
     from ..qemu import Forward
     for instance in all_instances():
-        config = read_json(instance.path(CONFIG))
+        config = instance.known_config()
         if config is None or instance.name == name or not instance.is_running():
             continue
         for text in config["publish"]:

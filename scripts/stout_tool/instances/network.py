@@ -16,9 +16,9 @@ from typing import Any
 from ..errors import StoutError, usage
 from ..output import UNFINISHED, fresh_folder, remove_abandoned
 from ..tables import each_name, print_json, print_names, print_table
-from .instance import CONFIG, all_instances
+from .instance import all_instances
 from .log import now
-from .state import check_name, locked, lock_file, read_json, state_dir, write_json
+from .state import FORMAT, check_format, check_name, locked, lock_file, read_json, state_dir, write_json
 
 FILE, LOCK, PORTS = "network.json", "lock", "ports"
 POOL = ipaddress.IPv4Network("10.89.0.0/16")  # of which a network gets a /24
@@ -37,6 +37,7 @@ class Network:
         document = read_json(self.path(FILE))
         if document is None:
             raise self.absent()
+        check_format(document, f"The network {self.name}")
         return ipaddress.IPv4Network(document["subnet"])
 
     def absent(self) -> StoutError:
@@ -58,7 +59,7 @@ class Network:
         """Name -> address."""
         found = {}
         for instance in all_instances():
-            config = read_json(instance.path(CONFIG)) or {}
+            config = instance.known_config() or {}
             found.update({instance.name: item["address"] for item in config.get("networks", ()) if item["name"] == self.name})
         return found
 
@@ -104,7 +105,7 @@ def remove_ports(item: dict[str, Any]) -> None:
 def tell_members(names: list[str], but: str) -> None:
     """Their /etc/hosts has changed."""
     for instance in all_instances():
-        config = read_json(instance.path(CONFIG)) or {}
+        config = instance.known_config() or {}
         if instance.name != but and any(item["name"] in names for item in config.get("networks", ())):
             with contextlib.suppress(StoutError):
                 instance.ask("hosts")
@@ -124,7 +125,7 @@ def create(name: str, subnet_text: str | None, as_json: bool) -> int:
             raise usage(f"There is a network {name} already.")
         subnet = parse_subnet(subnet_text) if subnet_text else free_subnet()
         with fresh_folder(state_dir("networks")) as folder:
-            write_json(os.path.join(folder, FILE), {"format": 1, "name": name, "subnet": str(subnet), "created": now()})
+            write_json(os.path.join(folder, FILE), {"format": FORMAT, "name": name, "subnet": str(subnet), "created": now()})
             os.mkdir(os.path.join(folder, PORTS), 0o700)
             os.close(lock_file(os.path.join(folder, LOCK)) or 0)
             os.rename(folder, network.folder)
@@ -169,7 +170,13 @@ def list_networks(as_json: bool) -> int:
 
 def delete(names: tuple[str, ...], as_json: bool) -> int:
     remove_abandoned(state_dir("networks"), UNFINISHED)
-    return each_name(names, lambda name: delete_one(Network(name)), as_json)
+    def action(name: str) -> None:
+        network = Network(name)
+        if not os.path.exists(network.folder):
+            raise StoutError(f"There is no network {name}; stout network list shows those there are.")
+        delete_one(network)
+
+    return each_name(names, action, as_json)
 
 
 def delete_one(network: Network) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 
 from ..errors import StoutError, usage
 
+FORMAT = 1  # of config.json and network.json
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}\Z")
 
 
@@ -66,6 +67,16 @@ def read_json(path: str) -> dict[str, Any] | None:
     if not isinstance(document, dict):
         raise StoutError(f"{path} is damaged; delete the folder {os.path.dirname(path)}.")
     return document
+
+
+def is_newer(document: dict[str, Any]) -> bool:
+    return bool(document.get("format", FORMAT) != FORMAT)
+
+
+def check_format(document: dict[str, Any], what: str) -> None:
+    if is_newer(document):
+        raise StoutError(f"{what} was made by a newer stout (format {document['format']}; this one knows {FORMAT}): update stout, or name "
+                         "another place in XDG_STATE_HOME.")
 
 
 def write_json(path: str, document: dict[str, Any]) -> None:
