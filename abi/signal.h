@@ -81,6 +81,7 @@
 #define ABI_BUS_ADRERR    2
 #define ABI_TRAP_BRKPT    1
 #define ABI_TRAP_TRACE    2
+#define ABI_TRAP_HWBKPT   4
 #define ABI_CLD_EXITED    1
 #define ABI_CLD_KILLED    2
 #define ABI_CLD_DUMPED    3

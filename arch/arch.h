@@ -149,6 +149,9 @@ bool arch_trace_is_stepping(const struct thread *thread);
 /* A word of struct user_regs_struct (ABI_USER_*) of a stopped thread.  -EIO: it cannot go on with such a value. */
 uint64_t arch_trace_reg_get(struct thread *thread, unsigned word);
 int arch_trace_reg_set(struct thread *thread, unsigned word, uint64_t value) __must_check;
+/* Debug register number (0-7) of a stopped thread.  -EINVAL, -EIO, -ENOMEM. */
+uint64_t arch_trace_debug_get(const struct thread *thread, unsigned number);
+int arch_trace_debug_set(struct thread *thread, unsigned number, uint64_t value) __must_check;
 /* Its vector state, as FXSAVE or, whole, as XSAVE lays it out.  -EINVAL. */
 size_t arch_trace_vector_size(bool whole);
 void arch_trace_vector_get(struct thread *thread, bool whole, void *buf);

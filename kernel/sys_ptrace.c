@@ -41,9 +41,11 @@ static long user_peek(struct thread *thread, uintptr_t offset, void __app *to)
 {
     if (offset % WORD || offset >= ABI_USER_SIZE)
         return -EIO;
-    /* Behind the registers is what no debugger reads, and the debug registers, which are off. */
-    uint64_t word =
-        offset / WORD < ABI_USER_REGS ? arch_trace_reg_get(thread, (unsigned)(offset / WORD)) : 0;
+    uint64_t word = 0; /* what lies between is what no debugger reads */
+    if (offset / WORD < ABI_USER_REGS)
+        word = arch_trace_reg_get(thread, (unsigned)(offset / WORD));
+    else if (offset >= ABI_USER_DEBUGREG)
+        word = arch_trace_debug_get(thread, (unsigned)((offset - ABI_USER_DEBUGREG) / WORD));
     return copy_to_app(to, &word, WORD);
 }
 
@@ -53,9 +55,9 @@ static long user_poke(struct thread *thread, uintptr_t offset, uint64_t value)
         return -EIO;
     if (offset / WORD < ABI_USER_REGS)
         return arch_trace_reg_set(thread, (unsigned)(offset / WORD), value);
-    /* No breakpoint slot is free, as where others use them all; turning one off is no problem. */
-    bool is_debug = offset >= ABI_USER_DEBUGREG;
-    return is_debug && value ? -ENOSPC : is_debug ? 0 : -EIO;
+    if (offset < ABI_USER_DEBUGREG)
+        return -EIO;
+    return arch_trace_debug_set(thread, (unsigned)((offset - ABI_USER_DEBUGREG) / WORD), value);
 }
 
 static void regs_get(struct thread *thread, uint64_t *regs)

@@ -26,6 +26,7 @@ struct regs {
     uint64_t rip, cs, rflags, rsp, ss;
 };
 
+struct debug_regs;
 struct stub_page;
 
 struct arch_vmspace {
@@ -41,6 +42,8 @@ struct arch_thread {
     uint64_t trap_error;
     uintptr_t traced_fs_base; /* stopped for a tracer: fs_base, which it may change */
     bool is_stepping;         /* TF in its flags is its tracer's */
+    unsigned debug_status;    /* of its last debug exception: debug_regs.h */
+    struct debug_regs *debug; /* NULL: nobody has set any */
 };
 
 static inline struct percpu *arch_percpu(void)

@@ -44,6 +44,7 @@ void cpu_detect(void)
     f->has_tsc_deadline = basic.ecx & 1U << 24;
     f->has_rdrand = basic.ecx & 1U << 30;
     f->is_virtual = basic.ecx & 1U << 31;
+    f->is_emulated = f->is_virtual && cpuid(0x40000000, 0).ebx == 0x54474354; /* "TCGT" */
     f->has_pge = basic.edx & 1U << 13;
     if (max >= 7) {
         struct cpuid more = cpuid(7, 0);

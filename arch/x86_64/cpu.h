@@ -100,6 +100,12 @@ CONTROL_REGISTER(cr0)
 CONTROL_REGISTER(cr2)
 CONTROL_REGISTER(cr3)
 CONTROL_REGISTER(cr4)
+CONTROL_REGISTER(dr0)
+CONTROL_REGISTER(dr1)
+CONTROL_REGISTER(dr2)
+CONTROL_REGISTER(dr3)
+CONTROL_REGISTER(dr6)
+CONTROL_REGISTER(dr7)
 #undef CONTROL_REGISTER
 
 static inline void invlpg(uintptr_t address)
@@ -149,6 +155,7 @@ struct cpu_features {
     bool has_x2apic, has_tsc_deadline, has_invariant_tsc, has_rdrand, has_rdseed, has_rdtscp;
     bool has_lahf;       /* LAHF and SAHF in 64-bit mode; the first AMD64 processors lack them */
     bool is_virtual;     /* CPUID.1:ECX[31], a hypervisor is present */
+    bool is_emulated;    /* that is QEMU's emulator */
     uint64_t xcr0;       /* state components that are enabled */
     uint32_t xsave_size; /* bytes of an XSAVE area with them */
     uint8_t physical_bits;

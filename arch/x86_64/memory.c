@@ -22,9 +22,8 @@ static bool has_fast_strings;
 
 void memory_init(void)
 {
-    struct cpuid hypervisor = cpuid(0x40000000, 0);
-    bool is_emulated = cpu_features.is_virtual && hypervisor.ebx == 0x54474354; /* "TCGT" */
-    has_fast_strings = !is_emulated && cpuid(0, 0).eax >= 7 && cpuid(7, 0).ebx & 1U << 9;
+    has_fast_strings =
+        !cpu_features.is_emulated && cpuid(0, 0).eax >= 7 && cpuid(7, 0).ebx & 1U << 9;
 }
 
 /* Unaligned words. */

@@ -8,6 +8,7 @@
 
 #include "abi/errno.h"
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/debug_regs.h"
 #include "arch/x86_64/offsets.h"
 #include "arch/x86_64/trap.h"
 #include "arch/x86_64/vector.h"
@@ -43,6 +44,7 @@ struct thread *arch_switch(struct thread *previous, struct thread *next)
     }
     if (next->arch.xsave)
         fs_base_write(next->arch.fs_base);
+    debug_regs_switch(previous, next);
     return switch_stacks(previous, next);
 }
 
@@ -79,12 +81,18 @@ int arch_thread_init_app(struct thread *thread, const struct thread *parent)
 void arch_thread_fini(struct thread *thread)
 {
     vector_free(thread);
+    debug_regs_free(thread);
 }
 
 void arch_thread_reset_app(struct thread *thread)
 {
     vector_reset(thread);
     arch_tls_set(thread, 0);
+    thread->arch.debug_status = 0;
+    if (thread->arch.debug) {
+        debug_regs_free(thread);
+        debug_regs_load(thread);
+    }
 }
 
 struct regs *arch_thread_regs(struct thread *thread)

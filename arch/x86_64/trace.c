@@ -10,13 +10,14 @@
  * nobody sees it, and a step that outlives its tracer is forgotten (trap.c).
  *
  * What would not come back from the kernel is refused: a pc or a stack outside of the application half, which a
- * thread in ring 0 could go on with; and GS, which is not the application's.  The debug registers are not there.
+ * thread in ring 0 could go on with; and GS, which is not the application's.
  */
 #include <string.h>
 
 #include "abi/errno.h"
 #include "abi/ptrace.h"
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/debug_regs.h"
 #include "arch/x86_64/offsets.h"
 #include "arch/x86_64/vector.h"
 #include "kernel/mm/heap.h"
@@ -39,6 +40,7 @@ void arch_trace_begin(struct thread *thread)
 void arch_trace_end(struct thread *thread)
 {
     arch_tls_set(thread, thread->arch.traced_fs_base);
+    debug_regs_resume(thread);
 }
 
 void arch_trace_step(struct thread *thread, bool on)
@@ -49,6 +51,8 @@ void arch_trace_step(struct thread *thread, bool on)
     else if (thread->arch.is_stepping)
         regs->rflags &= ~(uint64_t)RFLAGS_TF;
     thread->arch.is_stepping = on;
+    if (thread == thread_current() && thread->arch.debug)
+        debug_regs_load(thread);
 }
 
 bool arch_trace_is_stepping(const struct thread *thread)

@@ -13,6 +13,7 @@
 #include "abi/signal.h"
 #include "arch/x86_64/call_patch.h"
 #include "arch/x86_64/cpu.h"
+#include "arch/x86_64/debug_regs.h"
 #include "arch/x86_64/halt_check.h"
 #include "arch/x86_64/irq.h"
 #include "arch/x86_64/offsets.h"
@@ -187,14 +188,22 @@ static int x87_code(void)
     return float_code(status & ~control & 0x3fu);
 }
 
-/* A step that a tracer asked for, who may be gone, or the program's own. */
-static void debug_exception(struct regs *regs)
+/* A step that a tracer asked for, who may be gone, or the program's own; a watched address; the instruction int1. */
+static void debug_exception(struct regs *regs, unsigned status)
 {
     struct thread *thread = thread_current();
     bool is_wanted = !arch_trace_is_stepping(thread) || thread_is_traced(&thread->trace);
+    unsigned hits = debug_regs_hit(regs, status);
+    int code = ABI_TRAP_BRKPT;
+    if (hits & DEBUG_STATUS_STEP)
+        code = ABI_TRAP_TRACE;
+    else if (hits)
+        code = ABI_TRAP_HWBKPT;
     arch_trace_step(thread, false);
-    if (is_wanted)
-        signal_force_fault(ABI_SIGTRAP, ABI_TRAP_TRACE, regs->rip);
+    thread->arch.trap_number = VECTOR_DEBUG;
+    thread->arch.trap_error = 0;
+    if (is_wanted && (hits || !status))
+        signal_force_fault(ABI_SIGTRAP, code, regs->rip);
 }
 
 static void app_exception(struct regs *regs, unsigned vector, unsigned error)
@@ -205,9 +214,6 @@ static void app_exception(struct regs *regs, unsigned vector, unsigned error)
     switch (vector) {
     case 0:
         signal_force_fault(ABI_SIGFPE, ABI_FPE_INTDIV, regs->rip);
-        return;
-    case VECTOR_DEBUG:
-        debug_exception(regs);
         return;
     case 3:
         signal_force_fault(ABI_SIGTRAP, ABI_SI_KERNEL, 0);
@@ -238,9 +244,12 @@ static void exception(struct regs *regs, unsigned vector, unsigned error, bool i
 {
     uint64_t cr2 = vector == VECTOR_PAGE_FAULT ? read_cr2() : 0;
     if (is_app) {
+        unsigned status = vector == VECTOR_DEBUG ? debug_status_take() : 0;
         arch_irq_enable();
         if (vector == VECTOR_PAGE_FAULT)
             app_page_fault(error, cr2);
+        else if (vector == VECTOR_DEBUG)
+            debug_exception(regs, status);
         else
             app_exception(regs, vector, error);
     } else if (vector == VECTOR_PROTECTION && regs->rip == (uintptr_t)trap_iret) {
@@ -339,7 +348,9 @@ void trap_on_own_stack(unsigned vector, struct machine_frame *frame)
         return;
     }
     if (vector == VECTOR_DEBUG) {
-        frame->rflags &= ~(uint64_t)RFLAGS_TF; /* a single step into the syscall entry */
+        /* A single step into the syscall entry, or the kernel has touched what a tracer watches. */
+        frame->rflags &= ~(uint64_t)RFLAGS_TF;
+        (void)debug_status_take();
         return;
     }
     panic("%s at %lx, stack %lx, address %lx", trap_name(vector), (unsigned long)frame->rip,

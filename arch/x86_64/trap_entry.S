@@ -16,7 +16,7 @@
  *   anywhere else (guard page, IST, boot stack)      our bug: trap_bad_stack() reports and never returns
  *
  * NMI, #DF and #MC stay on their own stacks.  #DB stays on its own if it hit the kernel (a single step into the
- * syscall entry) and is moved if it hit the application.
+ * syscall entry, memory that a tracer watches) and is moved if it hit the application.
  */
 #include "offsets.h"
 

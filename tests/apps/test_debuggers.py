@@ -69,6 +69,9 @@ STARTED = ["break add_up if n == 0", "info breakpoints", "run", "frame", "print 
            "catch syscall exit_group", "continue", "print total", "continue"]
 ATTACHED = ["frame function main", "print argc", "print p", "set var must_wait = 0", "break worker", "continue", "next", "frame", "next",
             "print *p", "set can-use-hw-watchpoints 0", "watch total", "continue", "delete", "detach"]
+WATCHED = ["break main", "run", "next", "watch total", "rwatch -l p.x", "info watchpoints", "continue", "backtrace 1", "continue", "delete 3",
+           "next", "info watchpoints", "delete", "hbreak add_up", "run", "info breakpoints", "frame", "awatch -l total", "delete 4", "continue",
+           "next", "continue", "continue"]
 
 
 def compile_program(tmp_path, name, source):
@@ -174,3 +177,11 @@ def test_gdb_attaches(run, tmp_path):
              f"{shlex.join(gdb_command(tmp_path, ATTACHED))} -p $!; cat <&3; wait $!; echo status $?"
     text = gdb_on_both(run, tmp_path, ["/bin/sh", "-c", script], program, *add("gdb", "mkfifo", "mktemp", "cat", "setarch"))
     assert "New value = 4" in text and text.endswith("4 4\nstatus 5\n")
+
+
+def test_gdb_watches(run, tmp_path):
+    """With the processor's debug registers: data of several threads, and an instruction."""
+    need("gdb")
+    program = compile_program(tmp_path, "threads", THREADS)
+    text = gdb_on_both(run, tmp_path, [*gdb_command(tmp_path, WATCHED), program], program)
+    assert text.count("hit Hardware") == 5 and "Hardware assisted breakpoint 4" in text and "exited with code 05" in text

@@ -4,7 +4,7 @@
  * attaching and detaching, SEIZE, and tracers that die.
  * test: flags=-pthread cpus=2 timeout=60 roads=patched
  */
-#include "check.h"
+#include "tracee.h"
 
 #include <elf.h>
 #include <pthread.h>
@@ -18,42 +18,6 @@
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
-
-/* What a wait status says, whatever the numbers of processes. */
-static void show(const char *what, int status)
-{
-    if (WIFSTOPPED(status))
-        printf("%s: stopped %#x\n", what, status >> 8);
-    else if (WIFEXITED(status))
-        printf("%s: exit %d\n", what, WEXITSTATUS(status));
-    else if (WIFSIGNALED(status))
-        printf("%s: killed by %d\n", what, WTERMSIG(status));
-    else
-        printf("%s: %#x\n", what, status);
-}
-
-static int wait_show(const char *what, pid_t pid)
-{
-    int status = -1;
-    CHECK(waitpid(pid, &status, __WALL) == pid);
-    show(what, status);
-    return status;
-}
-
-static pid_t traced_child(void (*body)(void))
-{
-    fflush(stdout);
-    pid_t pid = fork();
-    if (pid == 0) {
-        CHECK(ptrace(PTRACE_TRACEME, 0, 0, 0) == 0);
-        raise(SIGSTOP);
-        body();
-        _exit(7);
-    }
-    NEED(pid > 0);
-    wait_show("first stop", pid);
-    return pid;
-}
 
 /* ---- System calls ------------------------------------------------------------------ */
 
