@@ -134,6 +134,41 @@ def test_strace(run, tmp_path):
     assert len(calls_of(linux.stdout)) > 60 and calls_of(stout.stdout) == calls_of(linux.stdout)
 
 
+ATTACHES = r"""
+cd `mktemp -d`
+mkfifo in
+cat in >out & pid=$!
+exec 3>in
+strace -o calls -p $pid 2>said & tracer=$!
+until grep -q attached said; do sleep 0.1; done
+echo hello >&3
+until grep -q write calls; do sleep 0.1; done
+grep -q "TracerPid:.$tracer" /proc/$pid/status && echo traced
+kill -INT $tracer
+wait $tracer
+echo strace $?
+grep TracerPid /proc/$pid/status
+echo again >&3
+exec 3>&-
+wait $pid
+echo cat $?
+cat out said calls
+"""
+
+
+def test_strace_attaches(run):
+    """It comes to a running program, sees a call that has begun and the next ones, and goes; the program goes on."""
+    need("strace")
+    linux, stout = on_both(run, ["/bin/sh", "-c", ATTACHES], *add("strace", "mktemp", "mkfifo", "cat", "grep", "sleep"))
+    texts = []
+    for result in (linux, stout):
+        # Where it is when strace goes, the next call may have begun.
+        text = re.sub(r"[Pp]rocess \d+", "process", result.stdout)
+        texts.append(re.sub(r"\n[^\n]*<detached \.\.\.>\n$", "\n", text))
+    assert texts[1] == texts[0]
+    assert 'traced' in texts[0] and 'TracerPid:\t0\ncat 0\nhello\nagain\n' in texts[0] and 'write(1, "hello\\n", 6)' in texts[0]
+
+
 def counts_of(text):
     rows = [re.fullmatch(r" *[\d.]+ +[\d.]+ +\d+ +(\d+) +(\d+)? *(\w+)", line) for line in text.split("\n")]
     return sorted((row[3], row[1], row[2]) for row in rows if row)
