@@ -117,7 +117,7 @@ class Go(Suite):
     memory = "4096M"  # the tests' programs alone are 0.8 GiB, and one maps 3 GiB
     # Their tests compile programs, or read compiled packages.
     COMPILING = {"runtime", "runtime/pprof", "go/types", "go/internal/gcimporter"}
-    TOOLS = ("asm", "buildid", "cgo", "compile", "link", "pack")
+    TOOLS = ("asm", "buildid", "cgo", "compile", "link", "pack", "pprof")
     GCC = "/usr/lib/gcc/x86_64-linux-gnu/12"
     LIBRARIES = "/usr/lib/x86_64-linux-gnu"
     near = tuple("os os/exec os/signal syscall net internal/poll runtime time os/user sync sync/atomic net/http path/filepath".split())
