@@ -174,7 +174,8 @@ static void job_control_prepare(struct process *process, int signo, struct list 
         shared->has_continue_event = shared->is_stop_reported;
         shared->must_tell_continue = shared->is_stop_reported;
     } else if (signo == ABI_SIGKILL) {
-        shared->is_stop_taken = false; /* a thread may be on its way to signal_stop() */
+        /* Threads may be on their way to signal_stop(), or have stop signals of their own, which they take first. */
+        shared->is_killed = true;
         shared->is_stopping = false;
     }
 }

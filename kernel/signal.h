@@ -56,6 +56,7 @@ struct signal_shared {
     unsigned nparked;          /* [s] threads that have parked for stop number nstops */
     int stop_signal;           /* [s] */
     bool is_stop_taken;        /* [s] a stop signal was dequeued and no SIGCONT came since */
+    bool is_killed;            /* [s] by SIGKILL: no stop begins any more */
     bool is_stop_reported;     /* [s] the stop is complete and its parent was told */
     bool has_stop_event;       /* [s] for wait4 with WUNTRACED */
     bool has_continue_event;   /* [s] for wait4 with WCONTINUED */

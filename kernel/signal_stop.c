@@ -24,7 +24,7 @@ void signal_stop(int signo)
     unsigned long flags = spin_lock_irq(&shared->lock);
     bool is_new = !shared->is_stopping;
     /* A SIGCONT that came after the signal was taken wins. */
-    if (shared->is_stop_taken && !process->is_exiting &&
+    if (shared->is_stop_taken && !shared->is_killed && !process->is_exiting &&
         (is_new || thread_current()->trace.tracer)) {
         shared->is_stopping = true;
         shared->nstops++;

@@ -114,6 +114,18 @@ static void test_stop(void)
     CHECK_ERRNO(waitid(9, 0, &info, WEXITED), EINVAL);
 }
 
+/* A stop signal of the thread itself is taken before the SIGKILL of its process, but stops nothing any more. */
+static void test_stopped_and_killed(void)
+{
+    pid_t pid = sleeper();
+    int status;
+
+    CHECK(!kill(pid, SIGSTOP) && waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
+    CHECK(!syscall(SYS_tgkill, pid, pid, SIGSTOP) && !kill(pid, SIGKILL));
+    CHECK(waitpid(pid, &status, WUNTRACED) == pid && WIFSIGNALED(status) &&
+          WTERMSIG(status) == SIGKILL);
+}
+
 /* SIGCONT discards pending stops and a stop discards a pending SIGCONT, blocked or not. */
 static void test_discarded(void)
 {
@@ -246,6 +258,7 @@ int main(void)
 {
     test_codes();
     test_stop();
+    test_stopped_and_killed();
     test_discarded();
     test_flags();
     test_queue();
