@@ -81,10 +81,11 @@ void uring_cancel_ring(struct uring *ring)
 void uring_cancel_pool(struct uring_pool *pool)
 {
     struct uring_request *request;
+    struct uring *ring;
     unsigned long flags = spin_lock_irq(&uring_lock);
-    list_for_each (request, &pool->requests, pool_node) {
-        wake_all(&request->ring->sq_wait);
+    list_for_each (request, &pool->requests, pool_node)
         uring_request_cancel_locked(request);
-    }
+    list_for_each (ring, &pool->pollers, pool_node)
+        wake_all(&ring->sq_wait);
     spin_unlock_irq(&uring_lock, flags);
 }

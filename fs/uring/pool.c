@@ -318,6 +318,7 @@ static void pool_init(struct pool_attachment *whole)
     list_init(&pool->ready);
     list_init(&pool->work);
     list_init(&pool->waiters);
+    list_init(&pool->pollers);
     wait_queue_init(&pool->runner_wait);
     wait_queue_init(&pool->worker_wait);
     wait_queue_init(&pool->end_wait);

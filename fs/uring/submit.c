@@ -191,6 +191,9 @@ static void sqpoll_run(void *arg)
     struct uring_pool *pool = ring->sq_pool;
     nsec_t idle_at = clock_monotonic() + ring->sq_idle;
 
+    unsigned long flags = spin_lock_irq(&uring_lock);
+    list_push_back(&pool->pollers, &ring->pool_node);
+    spin_unlock_irq(&uring_lock, flags);
     while (!must_end(ring, pool)) {
         if (has_entries(ring)) {
             mutex_lock(&ring->submit_lock);
@@ -205,7 +208,8 @@ static void sqpoll_run(void *arg)
             idle_at = clock_monotonic() + ring->sq_idle;
         }
     }
-    unsigned long flags = spin_lock_irq(&uring_lock);
+    flags = spin_lock_irq(&uring_lock);
+    list_remove(&ring->pool_node);
     ring->sq_pool = NULL;
     spin_unlock_irq(&uring_lock, flags);
     __atomic_fetch_or(&ring->shared->sq_flags, ABI_URING_SQ_NEED_WAKEUP, __ATOMIC_SEQ_CST);

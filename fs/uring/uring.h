@@ -60,6 +60,7 @@ struct uring_pool {
     struct list ready;                     /* [u] queue_node: to be run without blocking */
     struct list work;                      /* [u] queue_node: may block */
     struct list waiters;                   /* [u] threads in io_uring_enter() */
+    struct list pollers;                   /* [u] rings with a thread of this pool: pool_node */
     struct wait_queue runner_wait;         /* the thread that runs what is ready */
     struct wait_queue worker_wait;
     struct wait_queue end_wait; /* the last request or thread is gone */
@@ -165,6 +166,7 @@ struct uring {
     uint64_t personalities; /* [t] bits */
 
     struct uring_pool *sq_pool;     /* SQPOLL: whose thread it is; NULL: it has ended */
+    struct list pool_node;          /* [u] sq_pool->pollers */
     struct wait_queue sq_wait;      /* the thread */
     struct wait_queue sq_room_wait; /* IORING_ENTER_SQ_WAIT */
     nsec_t sq_idle;                 /* [i] */

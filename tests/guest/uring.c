@@ -598,6 +598,23 @@ static void test_ends(void)
     }
 }
 
+/* Nor does a thread that sleeps, with no request under way, keep its process. */
+static void test_ends_asleep(void)
+{
+    struct io_uring_params params = { .flags = IORING_SETUP_SQPOLL, .sq_thread_idle = 1 };
+    int status;
+
+    pid_t child = fork();
+    if (child == 0) {
+        NEED(io_uring_queue_init_params(8, &ring, &params) == 0);
+        while (!(__atomic_load_n(ring.sq.kflags, __ATOMIC_SEQ_CST) & IORING_SQ_NEED_WAKEUP))
+            sleep_ms(1);
+        sleep_ms(20);
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
 int main(int argc, char **argv)
 {
     (void)argv;
@@ -618,6 +635,7 @@ int main(int argc, char **argv)
     test_restrictions();
     test_sqpoll();
     test_ends();
+    test_ends_asleep();
     PREP(read, 1, end[0], calloc(1, 8), 8, 0);
     submit(1);
     return check_end();
