@@ -9,6 +9,7 @@
 #include "abi/netdevice.h"
 #include "kernel/clock.h"
 #include "kernel/mm/heap.h"
+#include "kernel/thread.h"
 #include "kernel/usercopy.h"
 #include "lwip/priv/tcp_priv.h"
 #include "net/address.h"
@@ -257,6 +258,16 @@ static bool is_drained(struct tcp_socket *tcp)
     return READ_ONCE(tcp->in_flight) == 0 || tcp_socket_phase(tcp) != TCP_PHASE_CONNECTED;
 }
 
+/* As Linux: the end of a process does not wait. */
+static bool must_linger(struct tcp_socket *tcp)
+{
+    const struct socket *sock = &tcp->inet.base;
+
+    return sock->linger.l_onoff && sock->linger.l_linger > 0 &&
+           !(READ_ONCE(thread_current()->flags) & THREAD_EXITING) &&
+           tcp_socket_phase(tcp) == TCP_PHASE_CONNECTED && !tcp->received;
+}
+
 /* SO_LINGER: close() waits until the peer has everything, or for so long. */
 static void linger(struct tcp_socket *tcp)
 {
@@ -291,8 +302,7 @@ static void tcp_socket_close(struct socket *sock)
 {
     struct tcp_socket *tcp = tcp_of(sock);
 
-    if (sock->linger.l_onoff && sock->linger.l_linger > 0 &&
-        tcp_socket_phase(tcp) == TCP_PHASE_CONNECTED && !tcp->received)
+    if (must_linger(tcp))
         linger(tcp);
     net_begin();
     if (tcp->phase == TCP_PHASE_LISTENING)

@@ -14,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 static int signals;
 static bool is_unix;
@@ -188,6 +189,28 @@ static void tcp_states(void)
     await(sock, POLLOUT);
     show_calls(sock);
     close(sock);
+}
+
+/* close() would wait for the peer, which reads nothing; the end of the process does not. */
+static void tcp_exit(void)
+{
+    int64_t start = now_ns();
+    int status;
+
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct linger linger = { 1, 20 };
+        static char much[65536];
+        int pair[2];
+
+        pair_open(pair);
+        while (send(pair[0], much, sizeof(much), MSG_DONTWAIT) > 0)
+            ;
+        NEED(!setsockopt(pair[0], SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)));
+        _exit(0);
+    }
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    CHECK(now_ns() - start < 10000000000);
 }
 
 static void tcp_connected_states(void)
@@ -375,6 +398,7 @@ int main(void)
     signal(SIGPIPE, on_sigpipe);
     tcp_states();
     tcp_connected_states();
+    tcp_exit();
     udp_states();
     is_unix = true;
     unix_type_states(SOCK_STREAM, "UNIX stream");
