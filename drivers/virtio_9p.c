@@ -25,6 +25,9 @@
 #define CONFIG_TAG_LEN 0
 #define CONFIG_TAG     2
 
+_Static_assert(NINEPDEV_REQUESTS *(NINEPDEV_PIECES + NINEPDEV_FLUSH_PIECES) <= RING_SIZE,
+               "who is killed could not take its request back");
+
 struct virtio_9p {
     struct ninepdev dev;
     struct virtio_device *virtio;

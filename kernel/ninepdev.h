@@ -2,7 +2,7 @@
 #pragma once
 /*
  * Devices that carry 9P messages to a server on the host, as drivers offer them and fs/ninep uses them: requests with
- * room for their answers go in, in any number up to the device's room, and come back in any order.
+ * room for their answers go in and come back in any order.
  */
 #include "kernel/wait.h"
 #include "lib/compiler.h"
@@ -21,13 +21,17 @@ struct ninepdev_request {
     struct list node;  /* the driver's */
 };
 
-#define NINEPDEV_TAG_MAX 63
+#define NINEPDEV_TAG_MAX      63
+#define NINEPDEV_REQUESTS     24 /* under way at a time, besides a Tflush for each */
+#define NINEPDEV_PIECES       3  /* of a request: message, data, answer */
+#define NINEPDEV_FLUSH_PIECES 2
 
 struct ninepdev {
     struct list node;
     char tag[NINEPDEV_TAG_MAX + 1]; /* by which mount(2) names it */
     bool is_mounted;                /* [a] a device has one session */
-    /* Hands a request over; done is woken when it comes back.  -ENOSPC: after some other has come back; -EIO. */
+    /* Hands a request over; done is woken when it comes back.  -ENOSPC: after some other has come back, which does not
+     * happen up to NINEPDEV_REQUESTS if the device has a ring of common size; -EIO. */
     int (*submit)(struct ninepdev *dev, struct ninepdev_request *request);
     void *driver;
     struct wait_queue done;

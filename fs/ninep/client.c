@@ -4,7 +4,9 @@
  *
  * Any number of threads call at once; each sleeps on dev->done until its own request is back.  A request's memory is
  * the device's until then, so who is killed meanwhile asks the server to give the request up (Tflush) and waits for
- * both to come back: an answer that was on its way counts, an empty one means that it was given up.
+ * both to come back: an answer that was on its way counts, an empty one means that it was given up.  A Tflush waits for
+ * no tag and no room, since a server that answers nothing else may have all: its tag is that of the request plus
+ * NINEP_TAGS, and there are only as many tags as the device has room for with a Tflush for each.
  *
  * A fid's number is free again when Tclunk is through.  If there is no memory for that message the number stays taken.
  */
@@ -22,28 +24,34 @@
 
 /* ---- Tags ------------------------------------------------------------------------- */
 
+/* Those that have none from here: Tversion, and Tflush, which brings its own. */
+static bool is_without_tag(const struct ninep_call *call)
+{
+    return call->type == NINEP_VERSION || call->type == NINEP_FLUSH;
+}
+
 static bool tag_take(struct ninep_call *call)
 {
     struct ninep_client *client = call->client;
 
-    if (call->type == NINEP_VERSION) {
-        call->tag = NINEP_NOTAG;
+    if (is_without_tag(call))
         return true;
-    }
     spin_lock(&client->lock);
     size_t tag = bitmap_find_clear(client->tags, NINEP_TAGS, 0);
     if (tag < NINEP_TAGS)
         bitmap_set(client->tags, tag);
     spin_unlock(&client->lock);
+    if (tag == NINEP_TAGS)
+        return false;
     call->tag = (uint16_t)tag;
-    return tag < NINEP_TAGS;
+    return true;
 }
 
 static void tag_give(struct ninep_call *call)
 {
     struct ninep_client *client = call->client;
 
-    if (call->tag == NINEP_NOTAG)
+    if (call->tag >= NINEP_TAGS)
         return;
     spin_lock(&client->lock);
     bitmap_clear(client->tags, call->tag);
@@ -64,6 +72,7 @@ struct ninep_call *ninep_call_create(struct ninep_client *client, enum ninep_typ
     memset(call, 0, sizeof(*call));
     call->client = client;
     call->type = (uint8_t)type;
+    call->tag = NINEP_NOTAG;
     call->in_size = (uint16_t)(NINEP_HEADER + MAX(nin, (size_t)4)); /* Rlerror has to fit */
     ninep_begin(&call->out, call->bytes, out_size, call->type, 0);
     return call;
@@ -110,10 +119,8 @@ static int request_submit(struct ninep_call *call, bool is_killable)
         (void)wait_on_always(&dev->done,
                              tag_take(call) || (is_killable && signal_is_fatal_pending()),
                              DEADLINE_NONE);
-    if (call->tag == NINEP_TAGS) {
-        call->tag = NINEP_NOTAG;
+    if (call->tag == NINEP_NOTAG && !is_without_tag(call))
         return -EINTR;
-    }
     request_prepare(call);
     (void)wait_on_always(&dev->done,
                          (err = dev->submit(dev, &call->request)) != -ENOSPC ||
@@ -129,6 +136,7 @@ static void request_flush(struct ninep_call *call)
 
     if (flush) {
         ninep_put16(&flush->out, call->tag);
+        flush->tag = (uint16_t)(call->tag + NINEP_TAGS);
         (void)!ninep_call_run(flush, false);
         ninep_call_destroy(flush);
     }

@@ -11,7 +11,7 @@
 #include "lib/bitmap.h"
 #include "lib/ninep.h"
 
-#define NINEP_TAGS 128u
+#define NINEP_TAGS ((unsigned)NINEPDEV_REQUESTS)
 #define NINEP_FIDS 65536u
 #define NINEP_DATA (128u << 10) /* of one Tread or Twrite, if the server agrees */
 

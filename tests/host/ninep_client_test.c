@@ -17,9 +17,10 @@
 
 static struct spinlock server_lock; /* nothing is taken inside it */
 static struct list inbox = LIST_INIT(inbox);
-static unsigned nwaiting; /* [a] requests in inbox */
-static bool is_full;      /* [a] the ring has no room */
-static unsigned nrefused; /* [a] */
+static unsigned nwaiting;   /* [a] requests in inbox */
+static unsigned room = 128; /* server_lock: pieces, as in the ring of the common size */
+static bool is_full;        /* [a] the ring has no room */
+static unsigned nrefused;   /* [a] */
 
 static int server_submit(struct ninepdev *dev, struct ninepdev_request *request)
 {
@@ -29,8 +30,14 @@ static int server_submit(struct ninepdev *dev, struct ninepdev_request *request)
         return -ENOSPC;
     }
     unsigned long flags = spin_lock_irq(&server_lock);
-    list_push_back(&inbox, &request->node);
+    bool fits = request->nout + request->nin <= room;
+    if (fits) {
+        room -= request->nout + request->nin;
+        list_push_back(&inbox, &request->node);
+    }
     spin_unlock_irq(&server_lock, flags);
+    if (!fits)
+        return -ENOSPC;
     __atomic_fetch_add(&nwaiting, 1, __ATOMIC_SEQ_CST);
     return 0;
 }
@@ -77,6 +84,9 @@ static struct ninepdev_request *server_expect(enum ninep_type type)
 /* len bytes come back, 0: it was given up.  From here on the request is its caller's again. */
 static void server_return(struct ninepdev_request *request, size_t len)
 {
+    unsigned long flags = spin_lock_irq(&server_lock);
+    room += request->nout + request->nin;
+    spin_unlock_irq(&server_lock, flags);
     request->received = (uint32_t)len;
     __atomic_store_n(&request->is_done, true, __ATOMIC_RELEASE);
     wake_all(&dev.done);
@@ -109,6 +119,14 @@ struct caller {
     struct ninep_fid *found;
     int result;
 };
+
+static void read_file(void *arg)
+{
+    static uint8_t data[16];
+    struct caller *caller = arg;
+
+    caller->result = (int)ninep_read(root, 0, data, sizeof(data), true);
+}
 
 static void open_file(void *arg)
 {
@@ -293,6 +311,33 @@ static void test_killed_without_a_tag(void)
     check_nothing_is_taken(1);
 }
 
+/* A server that answers nothing but Tflush has all tags and fills the ring; who is killed comes back all the same. */
+static void test_all_killed(void)
+{
+    static struct caller callers[NINEP_TAGS];
+    struct ninepdev_request *requests[NINEP_TAGS], *flushes[NINEP_TAGS];
+
+    for (unsigned i = 0; i < NINEP_TAGS; i++) {
+        call_start(&callers[i], read_file);
+        requests[i] = server_expect(NINEP_READ);
+        CHECK_EQ(requests[i]->nout + requests[i]->nin, NINEPDEV_PIECES);
+    }
+    for (unsigned i = 0; i < NINEP_TAGS; i++) {
+        world_interrupt(callers[i].thread);
+        flushes[i] = server_expect(NINEP_FLUSH);
+        CHECK_EQ(flushes[i]->nout + flushes[i]->nin, NINEPDEV_FLUSH_PIECES);
+        CHECK_EQ(field16(flushes[i], NINEP_HEADER), tag_of(requests[i]));
+        CHECK(tag_of(flushes[i]) >= NINEP_TAGS &&
+              (i == 0 || tag_of(flushes[i]) != tag_of(flushes[i - 1])));
+    }
+    for (unsigned i = 0; i < NINEP_TAGS; i++) {
+        server_return(requests[i], 0);
+        server_answer(flushes[i]);
+        CHECK_EQ(call_end(&callers[i]), -EINTR);
+    }
+    check_nothing_is_taken(1);
+}
+
 /* ---- Answers and signals at once -------------------------------------------------------- */
 
 static void interrupt_thread(void *arg)
@@ -346,6 +391,7 @@ static void test(void)
     test_no_memory_to_flush();
     test_killed_before_it_is_sent();
     test_killed_without_a_tag();
+    test_all_killed();
     for (unsigned i = 0; i < NRACES; i++)
         race_once(i % 3 == 0);
     kfree(root);
