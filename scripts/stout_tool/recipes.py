@@ -3,7 +3,7 @@
 
 The knowledge is data, one file each in recipes/: name, extensions, commands (looked for on PATH),
 binary (a pattern of the program's real base name), script ("file" or "folder": what a script
-brings), upwards (names also taken from the folders above), before_script (arguments put before
+brings), package (a file that marks the folder that is brought, if it is above), upwards (names also taken from the folders above), before_script (arguments put before
 it), certificates, patches_code (its threads change code that others run: qemu.take_turns()), users (names of
 this host's passwd that the program looks up), directories (made empty, the first user's), and [[take]] tables:
 path (a glob; {prefix} {release} {version} {venv} {home} are filled in), include or exclude (name patterns, at the
@@ -42,6 +42,7 @@ class Recipe:
         self.commands = data.get("commands", [])
         self.binary = re.compile(data["binary"])
         self.script = data.get("script", "file")
+        self.package = data.get("package")
         self.upwards = data.get("upwards", [])
         self.before_script = data.get("before_script", [])
         self.certificates = data.get("certificates", False)
@@ -196,17 +197,38 @@ def take_script(recipe: Recipe | None, script: str, tree: Tree, on_elf: OnElf, s
     folder = os.path.dirname(script)
     if recipe is None or recipe.script == "file":
         return
-    if is_general_folder(folder):
+    real = os.path.dirname(os.path.realpath(script))  # where interpreters look, if the script is a link
+    folders = [one for one in dict.fromkeys((folder, real)) if not is_general_folder(one)]
+    if not folders:
         say(f"took only {script}: {folder} is not a folder of one program; use --add for more")
-    else:
-        skip = private.below(folder, skip_hidden)
-        files, size = folder_size(folder, skip, FOLDER_SIZE_MAX, FOLDER_FILES_MAX)
-        if files > FOLDER_FILES_MAX or size > FOLDER_SIZE_MAX:
-            say(f"took only {script}: its folder {folder} is large; use --add for what it needs")
-        else:
-            say(f"took the folder {folder} ({files} files, {human_size(size)})")
-            tree.add_folder(folder, skip=skip, on_elf=on_elf)
-    take_upwards(recipe, folder, tree, on_elf, say, private)
+    for one in folders:
+        above = package_folder(recipe, one)
+        if not take_program_folder(above, tree, on_elf, say, private) and (
+                above == one or not take_program_folder(one, tree, on_elf, say, private)):
+            say(f"took only {script}: its folder {one} is large; use --add for what it needs")
+    for one in dict.fromkeys((folder, real)):
+        take_upwards(recipe, one, tree, on_elf, say, private)
+
+
+def package_folder(recipe: Recipe, folder: str) -> str:
+    """The nearest one above the script that is marked as a package's: bin/www needs ../app.js."""
+    at = folder
+    while recipe.package and not is_general_folder(at):
+        if os.path.isfile(os.path.join(at, recipe.package)):
+            return at
+        at = os.path.dirname(at)
+    return folder
+
+
+def take_program_folder(folder: str, tree: Tree, on_elf: OnElf, say: Callable[[str], None], private: SecretFilter) -> bool:
+    """False: it is too large."""
+    skip = private.below(folder, skip_hidden)
+    files, size = folder_size(folder, skip, FOLDER_SIZE_MAX, FOLDER_FILES_MAX)
+    if files > FOLDER_FILES_MAX or size > FOLDER_SIZE_MAX:
+        return False
+    say(f"took the folder {folder} ({files} files, {human_size(size)})")
+    tree.add_folder(folder, skip=skip, on_elf=on_elf)
+    return True
 
 
 def is_general_folder(folder: str) -> bool:

@@ -5,8 +5,9 @@ import subprocess
 import time
 
 import pytest
-from conftest import need
+from conftest import add, need
 from shell import Shell
+from test_languages import TOOLS, compiler
 
 SERVER = """
 const fs = require('fs');
@@ -113,6 +114,10 @@ def test_git_and_make(tmp_path):
         assert "cat source.txt" in vm.sh("make")
         assert vm.sh("git status --short").split() == ["M", "source.txt", "??", "out.txt", "??", "part.txt"]
         vm.sh("git checkout -q -b side && git add . && git commit -qm second && git checkout -q main && git merge -q side")
+        vm.sh("git gc -q && git clone -q . /tmp/copy && git clone -q /repo /repo/copy && git -C /tmp/copy branch new && git -C /tmp/copy push -q origin new")
+        assert vm.sh("git -C /tmp/copy log --format=%s").split() == ["second", "first"]
+        assert vm.sh("git status --short") == "?? copy/" and "main" in vm.sh("git branch -l main new")
+        vm.sh("rm -r copy")
         assert "Read-only file system" in vm.sh("echo no > /fixed/file", status=1)
         assert "Read-only file system" in vm.sh("rm /fixed/file", status=1)
         assert vm.sh("cat /fixed/file") == "stays"
@@ -153,6 +158,28 @@ def test_git_in_a_folder_of_an_ordinary_user(tmp_path):
         vm.stop()
     owners = {name: (info.st_uid, info.st_gid) for name in ("file", "roots", "d", "d/link", ".git/HEAD") for info in [os.lstat(repo / name)]}
     assert owners == {"file": (77, 78), "roots": (0, 0), "d": (1234, 1235), "d/link": (1234, 1235), ".git/HEAD": (1234, 1235)}
+
+
+def test_c_is_built_in_a_folder(run, tmp_path):
+    for name, text in (("Makefile", "CC = gcc\nprog: a.o b.o\n\tgcc -o prog a.o b.o\n"), ("a.c", "int b(void);\nint main(void) { return b(); }\n"),
+                       ("b.c", "int b(void) { return 0; }\n")):
+        (tmp_path / name).write_text(text)
+    need("gcc")
+    result = run(need("sh"), "-c", "make && make && ./prog && echo ran", timeout=200, options=[
+        "-m", "512M", "-v", f"{tmp_path}:/work", "-w", "/work", *TOOLS, *compiler()])
+    assert result.returncode == 0 and result.stdout.endswith("make: 'prog' is up to date.\nran\n"), result.stdout + result.stderr
+    assert "Clock skew" not in result.stderr
+    subprocess.run([tmp_path / "prog"], check=True)
+
+
+def test_npm_runs_a_script_in_a_folder(run, tmp_path):
+    (tmp_path / "node_modules/dep").mkdir(parents=True)
+    (tmp_path / "node_modules/dep/index.js").write_text("module.exports = 'of the dependency';\n")
+    (tmp_path / "build.js").write_text("require('fs').writeFileSync('out.txt', 'built ' + require('dep') + '\\n');\n")
+    (tmp_path / "package.json").write_text('{"name": "app", "version": "1.0.0", "scripts": {"build": "node build.js && cat out.txt"}}')
+    result = run(need("npm"), "run", "build", timeout=200, options=["-v", f"{tmp_path}:/app", "-w", "/app", *add("sh", "cat")])
+    assert result.returncode == 0 and result.stdout.endswith("\nbuilt of the dependency\n"), result.stdout + result.stderr
+    assert (tmp_path / "out.txt").read_text() == "built of the dependency\n"
 
 
 def test_mapping_is_kept_at_the_end(run, site, tmp_path):

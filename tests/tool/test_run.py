@@ -170,6 +170,13 @@ def test_node_script_brings_its_package(stout, tmp_path):
     assert f"{base}/.env" not in files
     records = manifest_of(command)
     assert [r for r in records if r.startswith("arg=")] == ["arg=node", f"arg={app}/server.js", "arg=x"]
+    (app / "bin").mkdir()
+    (app / "bin/www.js").write_text("require('../server')\n")  # as Express's generator lays it out, and npm itself
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links/start.js").symlink_to("../app/bin/www.js")
+    for script in (app / "bin/www.js", tmp_path / "links/start.js"):
+        files = listing(archive_of(dry(stout("run", "--dry-run", str(script)))))
+        assert {f"{base}/{name}" for name in ("bin/www.js", "server.js", "lib/x.js", "node_modules/dep/index.js")} <= set(files)
 
 
 def test_python_script_brings_the_library_with_its_times(stout, tmp_path):
