@@ -16,7 +16,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 STOUT = os.path.join(TOP, "stout")
 ACCEL = os.environ.get("STOUT_TEST_ACCEL", "tcg")
+LOOK_SECONDS = 60
 sys.path[:0] = [HERE, os.path.join(TOP, "tests")]
+
+from insides import Insides  # noqa: E402
 
 
 def free_port():
@@ -56,19 +59,23 @@ class Machine:
     def __init__(self, args, guest_port=None, options=(), timeout=120, stdin=subprocess.DEVNULL, may_end=False):
         self.may_end = may_end
         self.port = free_port() if guest_port else None
-        command = [STOUT, "run", "--accel", ACCEL, *options]
+        self._insides = Insides()
+        command = [STOUT, "run", "--accel", ACCEL, *self._insides.options, *options]
         if guest_port:
             command += ["-p", f"{self.port}:{guest_port}"]
         self.output = tempfile.TemporaryFile()
         self.process = subprocess.Popen([*command, *args], stdin=stdin, stdout=self.output,
                                         stderr=subprocess.STDOUT)
         self.deadline = time.monotonic() + timeout
-        # A machine that hangs must not hang the test.
-        self.watchdog = threading.Timer(timeout, self.process.kill)
+        # A machine that hangs must not hang the test.  There is time to look inside first.
+        self.watchdog = threading.Timer(timeout + LOOK_SECONDS, self.process.kill)
         self.watchdog.start()
 
     def text(self):
         return written(self.output)
+
+    def look_inside(self):
+        return self._insides.text()
 
     def wait_for(self, look, what):
         """Until look() is true; a connection that fails is a no."""
@@ -91,7 +98,7 @@ class Machine:
         if self.process.poll() is not None:
             raise AssertionError(f"ended with {self.process.returncode} before {what}:\n{self.text()}")
         if time.monotonic() > self.deadline - 1:
-            raise AssertionError(f"never saw {what}:\n{self.text()}")
+            raise AssertionError(f"never saw {what}:\n{self.text()}\n{self.look_inside()}")
         time.sleep(0.05)
 
     def get(self, path="/", timeout=20):

@@ -521,8 +521,10 @@ static void slots_look(struct slot *slots, int count)
         if (!slot->pid || now_ns() < slot->until)
             continue;
         if (slot->is_killed) {
-            printf("FAIL child %u of seed %lu does not die\n", slot->number, (unsigned long)seed);
-            exit(1);
+            fprintf(stderr, "child %u of seed %lu, pid %d, does not die\n", slot->number,
+                    (unsigned long)seed, slot->pid);
+            for (;;)
+                pause(); /* whoever runs the test looks inside when its time is over */
         }
         kill(slot->pid, SIGKILL);
         slot->is_killed = true;

@@ -31,6 +31,10 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
+sys.path.append(os.path.join(TOP, "tests"))
+
+from insides import Insides  # noqa: E402
+
 BUILD = os.path.join(TOP, "build", "guest")
 COMPILE = {
     "dynamic": ["gcc"], "static": ["gcc", "-static"], "static-pie": ["gcc", "-static-pie"],
@@ -100,7 +104,8 @@ class Test:
             result = subprocess.run([self.program, *self.words("args")], cwd=folder, env=env, capture_output=True,
                                     check=False, timeout=int(self.settings.get("timeout", 20)),
                                     preexec_fn=usual_priority, **self.stdin())
-        return Outcome(result, 128 - result.returncode if result.returncode < 0 else result.returncode)
+        status = 128 - result.returncode if result.returncode < 0 else result.returncode
+        return Outcome(result.stdout, result.stderr, status)
 
     def can_go(self, road):
         return road not in self.words("not_on") and (road != "musl" or self.variant == "musl")
@@ -127,12 +132,18 @@ class Test:
         for word in ROADS[self.road] if self.road else []:
             command += ["--kernel-option", word]
         timeout = int(self.settings.get("timeout", 20)) + 20
-        try:
-            result = subprocess.run([*command, self.program, *self.words("args")], capture_output=True, check=False,
-                                    timeout=timeout, **self.stdin())
-        except subprocess.TimeoutExpired as expired:
-            return Outcome(expired, f"still running after {timeout} s")
-        return Outcome(result, result.returncode)
+        stdin = self.stdin()
+        pipe = subprocess.PIPE
+        with Insides() as insides, subprocess.Popen(
+                [*command, *insides.options, self.program, *self.words("args")], stdin=stdin.get("stdin", pipe),
+                stdout=pipe, stderr=pipe) as process:
+            try:
+                stdout, stderr = process.communicate(stdin.get("input"), timeout)
+            except subprocess.TimeoutExpired as expired:
+                stderr = (expired.stderr or b"") + insides.text().encode()
+                process.kill()
+                return Outcome(expired.stdout, stderr, f"still running after {timeout} s")
+        return Outcome(stdout, stderr, process.returncode)
 
 
 def usual_priority():
@@ -144,9 +155,9 @@ def usual_priority():
 
 
 class Outcome:
-    def __init__(self, result, status):
-        self.stdout = result.stdout or b""
-        self.stderr = result.stderr or b""
+    def __init__(self, stdout, stderr, status):
+        self.stdout = stdout or b""
+        self.stderr = stderr or b""
         self.status = status
 
 
