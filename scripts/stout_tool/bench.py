@@ -4,6 +4,8 @@
 Both run under QEMU's TCG on q35 with the same flags; runs of the two are interleaved, and the median
 counts.  A figure is a row: measure(bench) -> name, ours, linux, ratio, target, met, unit.
 """
+from __future__ import annotations
+
 import glob
 import json
 import os
@@ -15,6 +17,8 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from . import qemu
 from .backlog import widen
@@ -23,6 +27,9 @@ from .image import Image
 from .kernel import image_path
 from .paths import TOP, build_dir
 from .run import RunOptions, boot_arguments
+
+if TYPE_CHECKING:
+    from .bench_link import Link
 
 MIB = 1 << 20
 HELLO = "#include <unistd.h>\nint main(void) { return write(1, \"hello\\n\", 6) != 6; }\n"
@@ -35,22 +42,25 @@ events {{ worker_connections 256; }}
 http {{ access_log off; sendfile on; server {{ listen 8080; root /srv; }} }}
 """
 
+Answer = Sequence[Any]  # ours, the Linux guest's or None; then more for JSON
+Row = dict[str, Any]
+
 
 class Bench:
     """What the figures share: programs, both kinds of guests, repeated runs."""
 
-    def __init__(self, rounds=5):
+    def __init__(self, rounds: int = 5) -> None:
         self.rounds = rounds
         self.folder = tempfile.TemporaryDirectory(prefix="stout-bench-")
-        self.link = None  # bench_network.link()
-        self._linux = None
-        self._built = {}
-        self._times = {}
+        self.link: Link | None = None  # bench_network.link()
+        self._linux: Any = None
+        self._built: dict[str, str] = {}
+        self._times: dict[tuple[str, int], dict[str, Answer]] = {}
 
-    def path(self, name):
+    def path(self, name: str) -> str:
         return os.path.join(self.folder.name, name)
 
-    def linux(self):
+    def linux(self) -> Any:
         """tests/bench/linux_guest.py as a module."""
         if self._linux is None:
             sys.path.insert(0, os.path.join(TOP, "tests", "bench"))
@@ -58,18 +68,19 @@ class Bench:
             self._linux = linux_guest
         return self._linux
 
-    def hello(self):
+    def hello(self) -> str:
         return self.compile("hello", ["-static", "-O2", "-x", "c", "-"], HELLO)
 
-    def compile(self, name, arguments, text=""):
+    def compile(self, name: str, arguments: Sequence[str], text: str = "") -> str:
         path = self.path(name)
         if name not in self._built:
             subprocess.run(["gcc", "-o", path, *arguments], input=text, text=True, check=True)
             self._built[name] = path
         return path
 
-    def ours(self, program, args=(), machine="q35", memory="1024M", forwards=(), add=(), more=(), net="user", cpus=1,
-             compress=False):
+    def ours(self, program: str, args: Sequence[str] = (), machine: str = "q35", memory: str = "1024M", forwards: Sequence[tuple[int, int]] = (),
+             add: Sequence[str] = (), more: Sequence[str] = (), net: str = "user", cpus: int = 1,
+             compress: bool = False) -> tuple[list[str], str, str]:
         """(QEMU's command, path of the control channel's file, path of stdout's)"""
         options = RunOptions(program=program, args=args, machine=machine, memory=memory, net=net, add=add,
                              publish=[f"{host}:{guest}" for host, guest in forwards], accel="tcg")
@@ -87,7 +98,7 @@ class Bench:
         command = qemu.Machine(options, "tcg").command(boot_arguments(options, kernel, archive), chardevs)
         return command, control, output
 
-    def program_times(self, name, figures, extra=(), cpus=1):
+    def program_times(self, name: str, figures: Sequence[str], extra: Sequence[str] = (), cpus: int = 1) -> dict[str, Answer]:
         """{figure: (ours, the Linux guest's)} in nanoseconds, as tests/bench/NAME.c prints them; one boot of each guest
         measures all, once for all rows."""
         key = (name, cpus)
@@ -107,12 +118,12 @@ class Bench:
                                 for figure in figures}
         return self._times[key]
 
-    def time_to_exit(self, command, timeout=60):
+    def time_to_exit(self, command: list[str], timeout: float = 60) -> float:
         start = time.monotonic()
         self.output(command, timeout)
         return time.monotonic() - start
 
-    def output(self, command, timeout=60):
+    def output(self, command: list[str], timeout: float = 60) -> str:
         """What a machine that ends by itself writes to its serial line."""
         try:
             return subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -121,12 +132,12 @@ class Bench:
             raise StoutError(f"A machine did not end within {timeout} s: {' '.join(command)}") from None
 
 
-def least_rounds(bench):
+def least_rounds(bench: Bench) -> int:
     """For figures whose runs are long."""
     return max(3, bench.rounds - 2)
 
 
-def parse_times(text, figures):
+def parse_times(text: str, figures: Sequence[str]) -> dict[str, int]:
     times = {name: int(ns) for name, ns in re.findall(r"^(\w+) (\d+)\r?$", text, re.MULTILINE) if name in figures}
     if len(times) != len(figures):
         raise StoutError(f"A program of tests/bench did not measure all it should: {text[-500:]!r}")
@@ -136,7 +147,7 @@ def parse_times(text, figures):
 class Server:
     """A QEMU that serves HTTP at a port, from its start to its end."""
 
-    def __init__(self, command, port, timeout=120):
+    def __init__(self, command: list[str], port: int, timeout: float = 120) -> None:
         self.start = time.monotonic()
         self.port = port
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -148,7 +159,7 @@ class Server:
             time.sleep(0.005)
         self.first_answer = time.monotonic() - self.start
 
-    def answers(self):
+    def answers(self) -> bool:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/", timeout=5) as answer:
                 answer.read()
@@ -156,14 +167,13 @@ class Server:
         except OSError:
             return False
 
-    def load(self, seconds, connections):
+    def load(self, seconds: int, connections: int) -> tuple[int, float]:
         """Runs wrk; (requests, requests per second)."""
         result = subprocess.run(["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", f"http://127.0.0.1:{self.port}/"],
                                 stdout=subprocess.PIPE, text=True, check=True)
-        return (int(re.search(r"(\d+) requests in", result.stdout)[1]),
-                float(re.search(r"Requests/sec:\s+([\d.]+)", result.stdout)[1]))
+        return int(figure_in(r"(\d+) requests in", result.stdout)), float(figure_in(r"Requests/sec:\s+([\d.]+)", result.stdout))
 
-    def requests_per_second(self, seconds=5, connections=16, warm_up=10_000, longest=40):
+    def requests_per_second(self, seconds: int = 5, connections: int = 16, warm_up: int = 10_000, longest: float = 40) -> float:
         """After warm_up requests, or `longest` seconds, of the same load: before, an emulator mostly translates code that it
         sees first, and the program compiles its own.  Counted in requests, so that a slow host measures the same."""
         widen(self.process.pid, [self.port])  # for both kinds of guests
@@ -172,39 +182,54 @@ class Server:
             warm_up -= self.load(3, connections)[0]
         return self.load(seconds, connections)[1]
 
-    def stop(self):
+    def stop(self) -> None:
         self.process.kill()
         self.process.wait()
 
 
-def free_port():
+def free_port() -> int:
     import socket
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
-def node():
-    path = shutil.which("node")
+def figure_in(pattern: str, text: str) -> str:
+    """What the pattern's group matches in the output of a client, which has to have it."""
+    match = re.search(pattern, text)
+    if match is None:
+        raise StoutError(f"A client said nothing like {pattern!r}: {text[-300:]!r}")
+    return match[1]
+
+
+def need(name: str) -> str:
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin")
     if path is None:
-        raise StoutError("node is not on PATH; run scripts/setup.")
+        raise StoutError(f"{name} is not installed; run scripts/setup --tests.")
     return path
 
 
-def server_js():
+def node() -> str:
+    return need("node")
+
+
+def server_js() -> str:
     return os.path.join(TOP, "examples", "node-hello", "server.js")
 
 
+Measure = Callable[[Bench], Answer]
+
+
 class Figure:
-    def __init__(self, name, unit, target, higher=False, slow=False):
+    def __init__(self, name: str, unit: str, target: float, higher: bool = False, slow: bool = False) -> None:
         self.name, self.unit, self.target, self.higher, self.slow = name, unit, target, higher, slow
 
-    def __call__(self, function):
-        self.function = function
+    def __call__(self, function: Measure) -> Measure:
+        self.function: Measure = function
         FIGURES.append(self)
         return function
 
-    def measure(self, bench):
+    def measure(self, bench: Bench) -> Row:
         """Targets are ratios to Linux where there is a Linux figure, else bounds of our own."""
         ours, linux, *more = self.function(bench)
         ratio = ours / linux if linux else None
@@ -219,20 +244,20 @@ class Figure:
         return row
 
 
-FIGURES: list["Figure"] = []
+FIGURES: list[Figure] = []
 
 
 @Figure("start to exit of a static hello, q35", "s", 1 / 20)
-def hello_q35(bench):
+def hello_q35(bench: Bench) -> Answer:
     return hello_times(bench, "q35")
 
 
 @Figure("start to exit of a static hello, microvm (Linux: q35)", "s", 1 / 40)
-def hello_microvm(bench):
+def hello_microvm(bench: Bench) -> Answer:
     return hello_times(bench, "microvm")
 
 
-def hello_times(bench, machine):
+def hello_times(bench: Bench, machine: str) -> Answer:
     linux = bench.linux()
     initramfs = linux.make_initramfs(bench.path("hello.cpio"), [bench.hello()])
     ours, theirs = [], []
@@ -245,7 +270,7 @@ def hello_times(bench, machine):
     return statistics.median(ours), statistics.median(theirs)
 
 
-def check_exit(control):
+def check_exit(control: str) -> None:
     with open(control, encoding="ascii", errors="replace") as file:
         text = file.read()
     if "exit 0" not in text:
@@ -253,7 +278,7 @@ def check_exit(control):
 
 
 @Figure("guest instructions, entry point to the program's first", "", 2_000_000)
-def instructions(bench):
+def instructions(bench: Bench) -> Answer:
     """With -icount the guest's time stamp counter counts instructions (and idle time, of which there should be none)."""
     first = bench.compile("first", ["-nostdlib", "-static", os.path.join(TOP, "tests/bench/first.S")])
     empty = bench.compile("empty", ["-nostdlib", "-static", "-Wl,-Ttext=0x100000", "-Wl,--build-id=none", "-Wl,-e,start",
@@ -274,12 +299,12 @@ def instructions(bench):
     return end - begin, None
 
 
-def node_servers(bench):
+def node_servers(bench: Bench) -> Callable[[str], Server]:
     """Starts a server of one kind at a time: ("linux" | "ours") -> Server"""
     linux = bench.linux()
     initramfs = linux.make_initramfs(bench.path("node.cpio"), [node(), server_js()], extra=[server_js()])
 
-    def start(kind):
+    def start(kind: str) -> Server:
         port = free_port()
         if kind == "linux":
             return Server(linux.qemu_command(initramfs, forwards=[(port, 8083)]), port)
@@ -289,8 +314,9 @@ def node_servers(bench):
 
 
 @Figure("start to Node's first HTTP answer", "s", 0.2)
-def node_start(bench):
-    start, times = node_servers(bench), {"linux": [], "ours": []}
+def node_start(bench: Bench) -> Answer:
+    start = node_servers(bench)
+    times: dict[str, list[float]] = {"linux": [], "ours": []}
     for _ in range(least_rounds(bench)):
         for kind in ("linux", "ours"):
             server = start(kind)
@@ -300,24 +326,22 @@ def node_start(bench):
 
 
 @Figure("Node requests per second, 16 connections", "/s", 3.5, higher=True)
-def node_requests(bench):
+def node_requests(bench: Bench) -> Answer:
     return request_rates(bench, node_servers(bench))
 
 
 @Figure("nginx requests per second, 612 bytes, 16 connections", "/s", 3.5, higher=True)
-def nginx_requests(bench):
+def nginx_requests(bench: Bench) -> Answer:
     return nginx_rates(bench, "master_process off;", 1)
 
 
 @Figure("nginx requests per second, two workers on two processors", "/s", 1, higher=True, slow=True)
-def nginx_workers(bench):
+def nginx_workers(bench: Bench) -> Answer:
     return nginx_rates(bench, "worker_processes 2;", 2)
 
 
-def nginx_rates(bench, processes, cpus):
-    path = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if path is None:
-        raise StoutError("nginx is not installed; run scripts/setup --tests.")
+def nginx_rates(bench: Bench, processes: str, cpus: int) -> Answer:
+    path = need("nginx")
     linux = bench.linux()
     for name in ("srv", "conf", "var"):
         os.makedirs(bench.path(name), exist_ok=True)
@@ -330,7 +354,7 @@ def nginx_rates(bench, processes, cpus):
                (bench.path("var"), "/var/log/nginx")]
     initramfs = linux.make_initramfs(bench.path("nginx.cpio"), [path, *arguments], folders=folders)
 
-    def start(kind):
+    def start(kind: str) -> Server:
         port = free_port()
         if kind == "linux":
             return Server(linux.qemu_command(initramfs, cpus=cpus, forwards=[(port, 8080)]), port)
@@ -340,8 +364,8 @@ def nginx_rates(bench, processes, cpus):
     return request_rates(bench, start)
 
 
-def request_rates(bench, start):
-    rates = {"linux": [], "ours": []}
+def request_rates(bench: Bench, start: Callable[[str], Server]) -> Answer:
+    rates: dict[str, list[float]] = {"linux": [], "ours": []}
     for _ in range(least_rounds(bench) + 2):  # two equal runs differ by up to a quarter
         for kind in ("linux", "ours"):
             server = start(kind)
@@ -353,8 +377,8 @@ def request_rates(bench, start):
 
 
 @Figure("least memory: static hello", "MiB", 4)
-def least_hello(bench):
-    def runs(size):
+def least_hello(bench: Bench) -> Answer:
+    def runs(size: int) -> bool:
         command, control, output = bench.ours(bench.hello(), machine="microvm", memory=f"{size}M")
         try:
             bench.time_to_exit(command, 20)
@@ -367,7 +391,7 @@ def least_hello(bench):
     return least_memory(runs, 3, 4, 64), None
 
 
-def serves_web(command, timeout):
+def serves_web(command: Callable[[int], list[str]], timeout: float) -> bool:
     """Whether the machine of command(port) answers for two seconds."""
     port = free_port()
     try:
@@ -383,14 +407,14 @@ def serves_web(command, timeout):
 
 
 @Figure("least memory: Node serving", "MiB", 144)
-def least_node(bench):
-    def runs(size):
+def least_node(bench: Bench) -> Answer:
+    def runs(size: int) -> bool:
         return serves_web(lambda port: bench.ours(server_js(), machine="microvm", memory=f"{size}M", forwards=[(port, 8083)])[0], 30)
 
     return least_memory(runs, 104, 144, 512, 8), None
 
 
-def least_memory(runs, low, guess, high, step=1):
+def least_memory(runs: Callable[[int], bool], low: int, guess: int, high: int, step: int = 1) -> float:
     """The least size in MiB that runs; starts from the target, so that the common case is short."""
     if runs(guess):
         high = guess
@@ -408,7 +432,7 @@ def least_memory(runs, low, guess, high, step=1):
 
 
 @Figure("kernel image, stripped", "bytes", MIB)
-def kernel_size(_bench):
+def kernel_size(_bench: Bench) -> Answer:
     path = image_path(RunOptions(program="true"))
     return os.stat(path).st_size, None
 
@@ -440,14 +464,14 @@ def run_bench(as_json: bool = False, everything: bool = False, pattern: str | No
     return 0
 
 
-def set_up():
+def set_up() -> None:
     if not os.path.exists(os.path.join(TOP, "build", ".setup-tests")):
         subprocess.run([os.path.join(TOP, "scripts", "setup"), "--tests"], check=True)
     if not glob.glob(os.path.join(build_dir("release"), "stout.elf*")):
         image_path(RunOptions(program="true"))
 
 
-def number(value, unit):
+def number(value: float | None, unit: str) -> str:
     if value is None:
         return "-"
     if unit == "s":
@@ -461,7 +485,7 @@ def number(value, unit):
     return f"{value:,.0f} {unit}".strip()
 
 
-def target_text(row):
+def target_text(row: Row) -> str:
     if row["linux"] is None and row["unit"] in ("", "MiB", "bytes", "times", "%"):
         return f"at {'least' if row['higher'] else 'most'} {number(row['target'], row['unit'])}"
     if row["higher"]:
@@ -469,7 +493,7 @@ def target_text(row):
     return f"at most {row['target']:.3f}"
 
 
-def make_table(rows):
+def make_table(rows: Sequence[Row]) -> str:
     lines = ["| figure | ours | Linux guest | ratio | target | met |", "|---|---|---|---|---|---|"]
     for row in rows:
         ratio = "-" if row["ratio"] is None else f"{row['ratio']:.3f}"
@@ -478,7 +502,7 @@ def make_table(rows):
     return "\n".join(lines)
 
 
-def write_page(path, rows):
+def write_page(path: str, rows: Sequence[Row]) -> None:
     """Replaces what stands between the marks of docs/benchmarks.md; the rest is written by people."""
     begin, end = "<!-- measured -->", "<!-- end -->"
     with open(path, encoding="utf-8") as file:
@@ -491,6 +515,6 @@ def write_page(path, rows):
         file.write(head + body + tail)
 
 
-def qemu_version():
+def qemu_version() -> str:
     text = subprocess.run(["qemu-system-x86_64", "--version"], capture_output=True, text=True, check=False).stdout
     return text.splitlines()[0].split("(")[0].strip() if text else "QEMU"

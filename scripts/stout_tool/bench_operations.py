@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The figures of `stout bench --all` for single operations: system calls, threads, memory (tests/bench/operations.c)."""
-from .bench import Figure
+from __future__ import annotations
+
+from .bench import Answer, Bench, Figure, Measure
 
 # (name in the program, row, target as a share of the Linux guest's time, processors)
 OPERATIONS = (
@@ -25,9 +27,9 @@ OPERATIONS = (
 NAMES = tuple(dict.fromkeys(name for name, *_ in OPERATIONS))
 
 
-def add(name, row, target, cpus):
+def add(name: str, row: str, target: float, cpus: int) -> Measure:
     @Figure(row, "ns", target, slow=True)
-    def measure(bench):
+    def measure(bench: Bench) -> Answer:
         return bench.program_times("operations", NAMES, cpus=cpus)[name]
 
     return measure

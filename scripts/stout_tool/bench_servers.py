@@ -1,42 +1,41 @@
 # SPDX-License-Identifier: MIT
 """The figures of `stout bench --all` about servers: nginx, Redis, memcached, Go's net/http; requests per second and p99."""
+from __future__ import annotations
+
 import csv
 import os
 import re
-import shutil
 import subprocess
+from collections.abc import Callable
+from typing import Any
 
-from .bench import NGINX, Figure, node, server_js
-from .bench_network import Guests, cached, instructions_of, program
+from .bench import NGINX, Answer, Bench, Figure, figure_in, need, node, server_js
+from .bench_link import Link
+from .bench_network import Counts, Guests, Medians, cached, instructions_of, program
 from .errors import StoutError
 from .paths import TOP
 
 CONNECTIONS = 16
 WARM_UP, SECONDS = 3, 4
 MEMCACHED_VALUE = 100
+Costs = tuple[Counts, Counts]  # ours, the Linux guest's
 UNITS = {"us": 1, "ms": 1000, "s": 1_000_000}
 
 
-def need(name):
-    path = shutil.which(name) or shutil.which(name, path="/usr/sbin")
-    if path is None:
-        raise StoutError(f"{name} is not installed; run scripts/setup --tests.")
-    return path
-
-
-def wrk(the_link, port, path, seconds):
+def wrk(the_link: Link, port: int, path: str, seconds: int) -> tuple[float, float]:
     """(requests per second, the 99th percentile in microseconds)"""
     host, port = the_link.address(port)
     text = the_link.run("wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "20s", "--latency", f"http://{host}:{port}{path}")
     failed = re.search(r"Socket errors.*|Non-2xx.*", text)
     if failed:
         raise StoutError(f"wrk: {failed[0]}")
-    p99, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", text).groups()
-    return float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1]), float(p99) * UNITS[unit]
+    p99 = figure_in(r"99%\s+([\d.]+(?:us|ms|s))", text)
+    number = p99.rstrip("mus")
+    return float(figure_in(r"Requests/sec:\s+([\d.]+)", text)), float(number) * UNITS[p99[len(number):]]
 
 
-def web_load(port, path):
-    def measure(the_link):
+def web_load(port: int, path: str) -> Callable[[Link], dict[Any, float]]:
+    def measure(the_link: Link) -> dict[Any, float]:
         wrk(the_link, port, path, WARM_UP)
         rate, p99 = wrk(the_link, port, path, SECONDS)
         return {"rate": rate, "p99": p99}
@@ -46,7 +45,7 @@ def web_load(port, path):
 
 # ---- nginx, Go ---------------------------------------------------------------------------------------
 
-def nginx(bench, processes="master_process off;"):
+def nginx(bench: Bench, processes: str = "master_process off;") -> Guests:
     for name in ("www", "www-conf", "www-var"):
         os.makedirs(bench.path(name), exist_ok=True)
     for name, size in (("1k", 1 << 10), ("1m", 1 << 20)):
@@ -60,16 +59,16 @@ def nginx(bench, processes="master_process off;"):
 
 
 @cached
-def nginx_small(bench):
+def nginx_small(bench: Bench) -> Medians:
     return nginx(bench).medians(web_load(8080, "/1k"))
 
 
 @cached
-def nginx_large(bench):
+def nginx_large(bench: Bench) -> Medians:
     return nginx(bench).medians(web_load(8080, "/1m"))
 
 
-def go_guests(bench):
+def go_guests(bench: Bench) -> Guests:
     path = bench.path("go-server")
     env = dict(os.environ, CGO_ENABLED="0", GO111MODULE="off", GOFLAGS="", GOCACHE=os.path.join(TOP, "build", "go-cache"))
     subprocess.run([need("go"), "build", "-o", path, os.path.join(TOP, "tests/apps/go/server.go")], check=True, env=env)
@@ -77,17 +76,17 @@ def go_guests(bench):
 
 
 @cached
-def go(bench):
+def go(bench: Bench) -> Medians:
     return go_guests(bench).medians(web_load(8080, "/"))
 
 
 # ---- Redis, memcached -----------------------------------------------------------------------------------
 
-def redis_guests(bench):
+def redis_guests(bench: Bench) -> Guests:
     return Guests(bench, "redis", [need("redis-server"), "--protected-mode", "no", "--save", "", "--port", "6379"], [6379])
 
 
-def redis_load(the_link, depth, count):
+def redis_load(the_link: Link, depth: int, count: int) -> dict[str, tuple[float, float]]:
     """{test: (per second, p99 in microseconds)}"""
     host, port = the_link.address(6379)
     text = the_link.run(need("redis-benchmark"), "-h", host, "-p", port, "-c", CONNECTIONS, "-P", depth, "-n", count,
@@ -97,9 +96,9 @@ def redis_load(the_link, depth, count):
 
 
 @cached
-def redis(bench):
-    def measure(the_link):
-        found = {}
+def redis(bench: Bench) -> Medians:
+    def measure(the_link: Link) -> dict[Any, float]:
+        found: dict[Any, float] = {}
         for depth, count in ((1, 20_000), (16, 100_000)):
             redis_load(the_link, depth, count // 2)
             for test, numbers in redis_load(the_link, depth, count).items():
@@ -109,15 +108,15 @@ def redis(bench):
     return redis_guests(bench).medians(measure)
 
 
-def memcached_guests(bench):
+def memcached_guests(bench: Bench) -> Guests:
     return Guests(bench, "memcached", [need("memcached"), "-u", "root"], [11211])
 
 
-def memcached_get(bench, the_link, seconds):
+def memcached_get(bench: Bench, the_link: Link, seconds: int) -> dict[str, int]:
     """What tests/bench/network.c says of a load of gets, whose value is set first."""
     host, port = the_link.address(11211)
 
-    def load(time, connections, request, answer):
+    def load(time: int, connections: int, request: str, answer: int) -> dict[str, int]:
         text = the_link.run(program(bench), "load", host, port, time, connections, request, answer)
         return {name: int(value) for name, value in re.findall(r"^load_(\w+) (\d+)$", text, re.MULTILINE)}
 
@@ -127,8 +126,8 @@ def memcached_get(bench, the_link, seconds):
 
 
 @cached
-def memcached(bench):
-    def measure(the_link):
+def memcached(bench: Bench) -> Medians:
+    def measure(the_link: Link) -> dict[Any, float]:
         memcached_get(bench, the_link, WARM_UP)
         found = memcached_get(bench, the_link, SECONDS)
         return {"rate": found["rate"], "p99": found["p99"] / 1000}
@@ -138,17 +137,17 @@ def memcached(bench):
 
 # ---- Rows ---------------------------------------------------------------------------------------------
 
-def add(row, target, measure, *key):
+def add(row: str, target: float, measure: Callable[[Bench], Medians], *key: object) -> None:
     """Two rows: how many a second, and how long all but one in a hundred wait at most."""
-    def find(bench, what):
+    def find(bench: Bench, what: str) -> Answer:
         return measure(bench)[(*key, what) if key else what]
 
     @Figure(f"{row}, {CONNECTIONS} connections", "/s", target, higher=True, slow=True)
-    def rate(bench):
+    def rate(bench: Bench) -> Answer:
         return find(bench, "rate")
 
     @Figure(f"{row}, 99th percentile", "us", 1, slow=True)
-    def p99(bench):
+    def p99(bench: Bench) -> Answer:
         return find(bench, "p99")
 
 
@@ -163,18 +162,18 @@ add("servers: memcached get", 2.5, memcached)
 
 # ---- Instructions of a request ----------------------------------------------------------------------------
 
-def web_work(port, path):
+def web_work(port: int, path: str) -> Callable[[Link], float]:
     """For Guests.counts(): requests answered."""
-    def work(the_link):
+    def work(the_link: Link) -> float:
         host, guest_port = the_link.address(port)
         text = the_link.run("wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--timeout", "20s", f"http://{host}:{guest_port}{path}")
-        return int(re.search(r"(\d+) requests in", text)[1])
+        return int(figure_in(r"(\d+) requests in", text))
 
     return work
 
 
-def redis_work(depth):
-    def work(the_link):
+def redis_work(depth: int) -> Callable[[Link], float]:
+    def work(the_link: Link) -> float:
         count = 30_000 * depth
         host, port = the_link.address(6379)
         the_link.run(need("redis-benchmark"), "-h", host, "-p", port, "-c", CONNECTIONS, "-P", depth, "-n", count, "-t", "get", "-q")
@@ -184,39 +183,39 @@ def redis_work(depth):
 
 
 @cached
-def node_costs(bench):
+def node_costs(bench: Bench) -> Costs:
     guests = Guests(bench, "node-web", [node(), server_js()], [8083], extra=[server_js()])
     return guests.counts(web_work(8083, "/"), 10_000)
 
 
 @cached
-def nginx_costs(bench):
+def nginx_costs(bench: Bench) -> Costs:
     return nginx(bench).counts(web_work(8080, "/1k"))
 
 
 @cached
-def redis_costs(bench):
+def redis_costs(bench: Bench) -> Costs:
     return redis_guests(bench).counts(redis_work(1))
 
 
 @cached
-def redis_pipelined_costs(bench):
+def redis_pipelined_costs(bench: Bench) -> Costs:
     return redis_guests(bench).counts(redis_work(16))
 
 
 @cached
-def memcached_costs(bench):
+def memcached_costs(bench: Bench) -> Costs:
     return memcached_guests(bench).counts(lambda the_link: memcached_get(bench, the_link, SECONDS)["count"])
 
 
 @cached
-def go_costs(bench):
+def go_costs(bench: Bench) -> Costs:
     return go_guests(bench).counts(web_work(8080, "/"))
 
 
-def add_cost(name, costs, target):
+def add_cost(name: str, costs: Callable[[Bench], Costs], target: float) -> None:
     @Figure(f"servers: instructions for a request, {name}", "", 1 / target, slow=True)
-    def measure(bench):
+    def measure(bench: Bench) -> Answer:
         found = costs(bench)
         parts = {name: {"program": cost[0], "kernel": cost[2]} for name, cost in zip(("ours_parts", "linux_parts"), found)}
         return *instructions_of(found), parts
@@ -231,7 +230,7 @@ add_cost("memcached get", memcached_costs, 2.5)
 
 
 @Figure("servers: the program's own part of these instructions, Node hello", "%", 90, higher=True, slow=True)
-def node_share(bench):
+def node_share(bench: Bench) -> Answer:
     """Node's own instructions bound what any kernel can reach: this is how near to that bound ours is."""
     program_part, _, kernel_part, _ = node_costs(bench)[0]
     return 100 * program_part / (program_part + kernel_part), None

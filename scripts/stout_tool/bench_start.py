@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: MIT
 """The figures of `stout bench` about beginning and about least memory: Python, nginx, Redis, the JVM."""
+from __future__ import annotations
+
 import os
 import shutil
 import socket
 import statistics
 import subprocess
 import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from .bench import NGINX, Figure, Server, free_port, least_memory, least_rounds, serves_web
-from .bench_servers import need
+from .bench import NGINX, Answer, Bench, Figure, Server, free_port, least_memory, least_rounds, need, serves_web
 from .errors import StoutError
 from .image import Image
 from .paths import TOP
@@ -20,13 +23,13 @@ PORT = 8080
 class Program:
     """A server on PORT: its command and what --add brings."""
 
-    def __init__(self, program, args=(), add=()):
+    def __init__(self, program: str, args: Sequence[str] = (), add: Sequence[str] = ()) -> None:
         self.program, self.args, self.add = program, list(args), list(add)
 
-    def ours(self, bench, port, **more):
+    def ours(self, bench: Bench, port: int, **more: Any) -> list[str]:
         return bench.ours(self.program, self.args, forwards=[(port, PORT)], add=self.add, **more)[0]
 
-    def linux(self, bench, name):
+    def linux(self, bench: Bench, name: str) -> Any:
         """(initramfs, command) of the same files."""
         image = Image(RunOptions(program=self.program, args=self.args, add=self.add, accel="tcg"), lambda text: None)
         image.gather()
@@ -34,13 +37,13 @@ class Program:
         return linux.make_initramfs(bench.path(f"{name}.cpio"), [self.program, *self.args], tree=image.tree)
 
 
-def python(bench):
+def python(bench: Bench) -> Program:
     os.makedirs(bench.path("pages"), exist_ok=True)
     program = shutil.which("python3", path="/usr/bin:/bin") or need("python3")
     return Program(program, ["-m", "http.server", str(PORT), "--directory", "/srv"], [f"{bench.path('pages')}:/srv"])
 
 
-def nginx(bench):
+def nginx(bench: Bench) -> Program:
     for name in ("page", "page-conf", "page-var"):
         os.makedirs(bench.path(name), exist_ok=True)
     with open(bench.path("page/index.html"), "w", encoding="ascii") as file:
@@ -51,20 +54,20 @@ def nginx(bench):
     return Program(need("nginx"), ["-c", "/etc/nginx/nginx.conf"], [f"{bench.path(name)}:{guest}" for name, guest in places])
 
 
-def jvm(bench):
+def jvm(bench: Bench) -> Program:
     classes = bench.path("classes")
     if not os.path.exists(classes):
         subprocess.run([need("javac"), "-d", classes, os.path.join(TOP, "tests/apps/java/Machine.java")], check=True)
     return Program(need("java"), ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx64m", "-cp", classes, "Machine", "serve"], [classes])
 
 
-def redis(bench):
+def redis(bench: Bench) -> Program:
     return Program(need("redis-server"), ["--protected-mode", "no", "--save", "", "--port", str(PORT)])
 
 
-def first_answer(bench, name, program):
+def first_answer(bench: Bench, name: str, program: Program) -> Answer:
     initramfs = program.linux(bench, name)
-    times = {"linux": [], "ours": []}
+    times: dict[str, list[float]] = {"linux": [], "ours": []}
     for _ in range(least_rounds(bench)):
         for kind in ("linux", "ours"):
             port = free_port()
@@ -75,9 +78,9 @@ def first_answer(bench, name, program):
     return statistics.median(times["ours"]), statistics.median(times["linux"])
 
 
-def add_start(name, make, what):
+def add_start(name: str, make: Callable[[Bench], Program], what: str) -> None:
     @Figure(f"start to {name}'s first HTTP answer", "s", 0.25, slow=True)
-    def start(bench):
+    def start(bench: Bench) -> Answer:
         return first_answer(bench, what, make(bench))
 
 
@@ -85,12 +88,12 @@ for make, name, what in ((python, "Python", "start-python"), (nginx, "nginx", "s
     add_start(name, make, what)
 
 
-def serves_in(bench, program, size, **more):
+def serves_in(bench: Bench, program: Program, size: int, **more: Any) -> bool:
     """That much memory, MiB."""
     return serves_web(lambda port: program.ours(bench, port, machine="microvm", memory=f"{size}M", **more), 60)
 
 
-def answers_ping(port):
+def answers_ping(port: int) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1) as sock:
             sock.sendall(b"PING\r\n")
@@ -99,7 +102,7 @@ def answers_ping(port):
         return False
 
 
-def serves_redis(bench, program, size, **more):
+def serves_redis(bench: Bench, program: Program, size: int, **more: Any) -> bool:
     port = free_port()
     load = [need("redis-benchmark"), "-p", str(port), "-n", "2000", "-c", "16", "-t", "set,get", "-q"]
     try:
@@ -121,30 +124,30 @@ def serves_redis(bench, program, size, **more):
 
 
 @Figure("least memory: nginx serving", "MiB", 10, slow=True)
-def least_nginx(bench):
+def least_nginx(bench: Bench) -> Answer:
     program = nginx(bench)
     return least_memory(lambda size: serves_in(bench, program, size), 5, 10, 64), None
 
 
 @Figure("least memory: Redis serving", "MiB", 12, slow=True)
-def least_redis(bench):
+def least_redis(bench: Bench) -> Answer:
     program = redis(bench)
     return least_memory(lambda size: serves_redis(bench, program, size), 6, 12, 64), None
 
 
 @Figure("least memory: nginx serving, --compress", "MiB", 10, slow=True)
-def least_nginx_compressed(bench):
+def least_nginx_compressed(bench: Bench) -> Answer:
     program = nginx(bench)
     return least_memory(lambda size: serves_in(bench, program, size, compress=True), 5, 10, 64), None
 
 
 @Figure("least memory: Redis serving, --compress", "MiB", 12, slow=True)
-def least_redis_compressed(bench):
+def least_redis_compressed(bench: Bench) -> Answer:
     program = redis(bench)
     return least_memory(lambda size: serves_redis(bench, program, size, compress=True), 6, 12, 64), None
 
 
 @Figure("least memory: the JVM serving", "MiB", 256, slow=True)
-def least_jvm(bench):
+def least_jvm(bench: Bench) -> Answer:
     program = jvm(bench)
     return least_memory(lambda size: serves_in(bench, program, size), 160, 256, 1024, 8), None
