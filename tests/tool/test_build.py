@@ -3,6 +3,7 @@
 import filecmp
 import hashlib
 import io
+import json
 import os
 import re
 import signal
@@ -214,6 +215,24 @@ def test_several_at_once_make_the_same(build, tmp_path):
     makers = [subprocess.Popen(words, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(3)]
     assert [(*maker.communicate(timeout=60), maker.returncode) for maker in makers] == [(f"{target}\n".encode(), b"", 0)] * 3
     assert os.listdir(target.parent) == ["a.iso"] and len(os.listdir(tmp_path / "cache/images")) == 1
+
+
+def test_different_ones_at_once(build, tmp_path):
+    """One archive for all, and each as it is alone; other programs at the same time are packed beside it."""
+    kinds = ("vmdk", "iso", "qcow2")
+    environment = dict(os.environ, PYTHONPATH=os.path.join(TOP, "scripts"), STOUT_CACHE=str(tmp_path / "cache"), STOUT_HOME=str(tmp_path / "home"))
+    (tmp_path / "out").mkdir()
+    makers = {name: subprocess.Popen([*TOOL, "build", "-t", name, "--kernel", "/bin/true", "-o", tmp_path / "out" / name, program], env=environment,
+                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+              for name, program in (*((kind, build.program) for kind in kinds), ("raw", "/bin/true"))}
+    assert {name: (*maker.communicate(timeout=60), maker.returncode) for name, maker in makers.items()} == {
+        name: (f"{tmp_path}/out/{name}\n".encode(), b"", 0) for name in makers}
+    assert sorted(os.listdir(tmp_path / "out")) == sorted(makers) and len(os.listdir(tmp_path / "cache/images")) == 2
+    for kind in kinds:
+        alone = tmp_path / "alone"
+        subprocess.run([*TOOL, "build", "-t", kind, "--kernel", "/bin/true", "-o", alone, build.program], env=environment, check=True, stdout=subprocess.DEVNULL)
+        assert filecmp.cmp(alone, tmp_path / "out" / kind, shallow=False), kind
+    assert len(json.loads(subprocess.check_output([*TOOL, "image", "list", "--json"], env=environment))) == len(makers) + 1
 
 
 @pytest.mark.parametrize("number, status", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
