@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """stout instance without machines: a fake QEMU that speaks QMP takes their place."""
+import hashlib
 import json
 import os
 import re
@@ -390,6 +391,16 @@ def test_attach(tool):
     assert (out, err, process.returncode) == ("b'hello'", "", 9)
     tool.refused("attach", "x", words=["x is not running"])
     tool.refused("attach", "nothere", words=["no instance nothere"])
+
+
+def test_attach_loses_nothing(tool):
+    """A program that reads after a while, and writes as it reads: more than all buffers hold goes there and back."""
+    script = ("time.sleep(2)\nimport hashlib\nsum = hashlib.sha256()\n"
+              "while data := channel['stdin'].recv(100000):\n    sum.update(data)\n    say('x' * len(data))\nsay(sum.hexdigest())\nend(0)")
+    tool.create("x", script, "-i")
+    sent = "0123456789abcdef" * 200_000
+    out, err = tool.popen("attach", "x", stdin=subprocess.PIPE).communicate(sent, timeout=60)
+    assert (err, out[:-64]) == ("", "x" * len(sent)) and out[-64:] == hashlib.sha256(sent.encode()).hexdigest()
 
 
 def test_interrupted_attach_leaves_the_instance(tool):

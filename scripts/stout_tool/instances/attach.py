@@ -6,6 +6,7 @@ without one Ctrl-C does.  When the instance ends for good, its exit status becom
 """
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -43,6 +44,7 @@ class Attachment:
         self.is_tty = bool(answer["tty"]) and os.isatty(0)
         self.takes_input = bool(answer["stdin"])
         self._keys = b""
+        self._outgoing = b""  # frames that the supervisor has not taken yet
 
     def run(self) -> int:
         if not self.is_tty:
@@ -60,21 +62,26 @@ class Attachment:
         return ours
 
     def _tell_window(self) -> None:
-        self.sock.sendall(frames.window(*window_size(0)))
+        self._outgoing += frames.window(*window_size(0))
 
     def _pump(self, window: socket.socket | None) -> int:
-        watched: list[Any] = [self.sock] + [0] * self.takes_input + [window] * (window is not None)
+        others: list[Any] = [self.sock] + [window] * (window is not None)
         while True:
             found, self.buffer = frames.split(self.buffer)
             for kind, data in found:
                 if kind == frames.END:
                     return self._end(json.loads(data))
                 self._show(kind, data)
-            ready, _, _ = select.select(watched, [], [])
+            # What the program does not take is not read, but what it writes is shown meanwhile.
+            is_reading = self.takes_input and not self._outgoing
+            ready, writable, _ = select.select(others + [0] * is_reading, [self.sock] if self._outgoing else [], [])
+            if writable:
+                with contextlib.suppress(BlockingIOError):
+                    self._outgoing = self._outgoing[self.sock.send(self._outgoing, socket.MSG_DONTWAIT):]
             if window in ready and window is not None:
                 window.recv(100)
                 self._tell_window()
-            if 0 in ready and not self._read_keys(watched):
+            if 0 in ready and not self._read_keys():
                 return 0
             if self.sock in ready:
                 data = self.sock.recv(1 << 16)
@@ -82,24 +89,18 @@ class Attachment:
                     raise StoutError(f"The supervisor of {self.name} went away; stout instance list says more.")
                 self.buffer += data
 
-    def _read_keys(self, watched: list[Any]) -> bool:
+    def _read_keys(self) -> bool:
         """False: leave."""
         data = os.read(0, CHUNK)
-        if not data:
-            watched.remove(0)
-            self.sock.sendall(frames.frame(frames.STDIN, b""))
-            return True
-        if self.is_tty:
+        self.takes_input = bool(data)  # after its end nothing comes
+        if self.is_tty and data:
             self._keys = (self._keys + data)[-len(DETACH):]
             if self._keys == DETACH:
                 return False
-        self.sock.sendall(frames.frame(frames.STDIN, data))
+        self._outgoing += frames.frame(frames.STDIN, data)
         return True
 
     def _show(self, kind: int, data: bytes) -> None:
-        if kind == frames.NOTICE:
-            sys.stderr.write(f"stout: {data.decode('utf-8', 'replace')}\n")
-            return
         view = memoryview(data)
         while view:
             view = view[write_all(1 if kind == frames.STDOUT else 2, view):]

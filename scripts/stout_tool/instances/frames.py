@@ -2,7 +2,7 @@
 """The frames between a supervisor and `stout instance attach`: a kind, a length, the bytes."""
 import struct
 
-STDIN, STDOUT, STDERR, WINDOW, END, NOTICE = range(6)
+STDIN, STDOUT, STDERR, WINDOW, END = range(5)
 KINDS = {"stdout": STDOUT, "stderr": STDERR}
 HEAD = struct.Struct("!BI")
 

@@ -24,6 +24,7 @@ from typing import Any
 
 from . import frames
 from ..errors import StoutError
+from ..relay import GuestInput
 from .guest import Guest
 from .log import Appender, LogWriter, now
 from .network import Network, ports_of
@@ -47,6 +48,7 @@ class Client:
         self.sock = sock
         self.buffer = b""
         self.is_attached = False
+        self.is_held = False  # not read until the program has read what came before
         self.waits_for_end = False
         self.is_profiler = False
         self.stats_until: float | None = None  # when it is answered without the guest
@@ -64,6 +66,7 @@ class Supervisor:
         self.selector = selectors.DefaultSelector()
         self.clients: list[Client] = []
         self.guest: Guest | None = None
+        self.input: GuestInput | None = None  # its standard input
         self.switches: list[Switch] = []
         self.figures: dict[str, int] = {}  # of the guest, as it last said
         self.is_over = False
@@ -171,6 +174,8 @@ class Supervisor:
 
     def _start_qemu(self) -> None:
         guest = self.guest = Guest(self.config["command"], self.config["stdin"], self)
+        if "stdin" in guest.sockets:
+            self.input = GuestInput(self.selector, guest.sockets["stdin"], self._input_drained)
         for name in guest.channels():
             self._watch(guest.sockets[name], functools.partial(self._read_guest, name))
         self._watch(guest.pidfd, self._guest_ended)
@@ -187,6 +192,10 @@ class Supervisor:
     def _end_guest(self) -> dict[str, Any]:
         guest = self.guest
         assert guest is not None
+        if self.input:
+            self.input.stop()
+            self.input = None
+            self._input_drained()
         for sock in guest.sockets.values():
             with contextlib.suppress(KeyError):
                 self.selector.unregister(sock)
@@ -279,7 +288,8 @@ class Supervisor:
     def _close(self, client: Client) -> None:
         if client in self.clients:
             self.clients.remove(client)
-            self.selector.unregister(client.sock)
+            if not client.is_held:
+                self.selector.unregister(client.sock)
             client.sock.close()
             if client.is_profiler and self.guest:
                 self.guest.tell("profile 0")
@@ -377,19 +387,22 @@ class Supervisor:
                 self._write_stdin(client, data)
 
     def _write_stdin(self, client: Client, data: bytes) -> None:
-        sock = self.guest.sockets.get("stdin") if self.guest else None
-        if sock is None:
+        """A program that does not read stops its writer, as a pipe does."""
+        if self.input is None:
             return
-        try:
-            if not data:  # the end of the client's input
-                sock.shutdown(socket.SHUT_WR)
-                return
-            sock.settimeout(1)
-            sock.sendall(data)
-        except TimeoutError:
-            self._send(client, frames.frame(frames.NOTICE, b"the program does not read its input; some of it is lost"))
-        except OSError:
-            pass
+        if not data:  # the end of the client's input
+            self.input.end()
+            return
+        self.input.give(data)
+        if not client.is_held:
+            client.is_held = True
+            self.selector.unregister(client.sock)
+
+    def _input_drained(self) -> None:
+        for client in self.clients:
+            if client.is_held:
+                client.is_held = False
+                self._watch(client.sock, functools.partial(self._read_client, client))
 
 
 def main() -> None:
