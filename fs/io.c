@@ -42,10 +42,10 @@ void io_init_kernel(struct io *io, const void *base, size_t len)
 /* Lengths are ssize_t by contract; more than the maximum in all is cut off at the end. */
 static int check_pieces(struct io *io)
 {
+    const struct abi_iovec *end = io->piece + io->npieces;
     size_t total = 0;
 
-    for (unsigned i = 0; i < io->npieces; i++) {
-        struct abi_iovec *piece = &io->piece[i];
+    for (struct abi_iovec *piece = io->piece; piece < end; piece++) {
         if (piece->len > INT64_MAX)
             return -EINVAL;
         if (!app_range_ok((void __app *)(uintptr_t)piece->base, piece->len))
@@ -153,52 +153,76 @@ static __always_inline size_t copy_front(const struct io *io, void *front, void 
     return len;
 }
 
-/* At most so many bytes of the piece at the front. */
-static __always_inline size_t move_front(struct io *io, char *kernel, size_t len,
-                                         enum direction direction)
+static __always_inline long finish(struct io *io, size_t done, size_t len)
 {
-    struct abi_iovec *piece = io->piece;
-    size_t copied = copy_front(io, (void *)(uintptr_t)piece->base, kernel, len, direction);
-    piece->base += copied;
-    piece->len -= copied;
-    io->remaining -= copied;
-    return copied;
+    io->remaining -= done;
+    return unlikely(done == 0) && len > 0 ? -EFAULT : (long)done;
 }
 
-static __attribute__((noinline)) long move_pieces(struct io *io, char *kernel, size_t len,
-                                                  enum direction direction)
+/* Inlined for each direction, so that the way is not asked for at each piece. */
+static __always_inline long move_pieces(struct io *io, char *kernel, size_t len,
+                                        enum direction direction)
 {
+    struct abi_iovec *piece = io->piece, *last = piece + io->npieces - 1;
     size_t done = 0;
 
     while (done < len) {
-        skip_empty(io);
-        size_t want = MIN((size_t)io->piece->len, len - done);
-        size_t copied = move_front(io, kernel ? kernel + done : NULL, want, direction);
+        while (piece->len == 0 && piece < last)
+            piece++;
+        size_t want = MIN((size_t)piece->len, len - done);
+        char *at = direction == ZERO_IO ? NULL : kernel + done;
+        void *front = (void *)(uintptr_t)piece->base;
+        size_t copied;
+        if (direction == FROM_IO && done > 0 && io->is_app) /* check_pieces() has seen it */
+            copied = want - copy_from_app_checked(at, (void __app *)front, want);
+        else
+            copied = copy_front(io, front, at, want, direction);
+        piece->base += copied;
+        piece->len -= copied;
         done += copied;
         if (copied < want)
             break;
     }
-    return done < len && done == 0 ? -EFAULT : (long)done;
+    io->npieces = (unsigned)(last - piece) + 1;
+    io->piece = piece;
+    return finish(io, done, len);
 }
 
-static __always_inline long io_move(struct io *io, char *kernel, size_t len,
-                                    enum direction direction)
+static __always_inline long move_one(struct io *io, char *kernel, size_t len,
+                                     enum direction direction)
 {
-    len = MIN(len, io->remaining);
-    if (unlikely(io->npieces != 1))
-        return move_pieces(io, kernel, len, direction);
-    size_t done = move_front(io, kernel, len, direction);
-    return unlikely(done == 0) && len > 0 ? -EFAULT : (long)done;
+    struct abi_iovec *piece = io->piece;
+    size_t done = copy_front(io, (void *)(uintptr_t)piece->base, kernel, len, direction);
+
+    piece->base += done;
+    piece->len -= done;
+    return finish(io, done, len);
+}
+
+static __attribute__((noinline)) long write_pieces(struct io *io, const void *from, size_t len)
+{
+    return move_pieces(io, (char *)(uintptr_t)from, len, TO_IO);
+}
+
+static __attribute__((noinline)) long read_pieces(struct io *io, void *to, size_t len)
+{
+    return move_pieces(io, to, len, FROM_IO);
 }
 
 long io_write_to(struct io *io, const void *from, size_t len)
 {
-    return io_move(io, (char *)(uintptr_t)from, len, TO_IO);
+    len = MIN(len, io->remaining);
+    if (unlikely(io->npieces != 1))
+        return write_pieces(io, from, len);
+    return move_one(io, (char *)(uintptr_t)from, len, TO_IO);
 }
 
 long io_read_from(struct io *io, void *to, size_t len)
 {
-    return io_move(io, to, len, FROM_IO);
+    len = MIN(len, io->remaining);
+    if (unlikely(io->npieces != 1))
+        return read_pieces(io, to, len);
+    return move_one(io, to, len, FROM_IO);
 }
 
 long io_peek_from(const struct io *io, void *to, size_t len)
@@ -220,5 +244,5 @@ long io_peek_from(const struct io *io, void *to, size_t len)
 
 long io_zero(struct io *io, size_t len)
 {
-    return io_move(io, NULL, len, ZERO_IO);
+    return move_pieces(io, NULL, MIN(len, io->remaining), ZERO_IO);
 }

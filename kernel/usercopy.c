@@ -64,6 +64,11 @@ size_t copy_from_app_partial(void *to, const void __app *from, size_t n)
     return arch_app_copy(to, (const void *)(uintptr_t)from, n);
 }
 
+size_t copy_from_app_checked(void *to, const void __app *from, size_t n)
+{
+    return arch_app_copy(to, (const void *)(uintptr_t)from, n);
+}
+
 size_t copy_to_app_partial(void __app *to, const void *from, size_t n)
 {
     if (unlikely(!is_ours(to, n)))

@@ -14,6 +14,8 @@ int zero_app(void __app *to, size_t n) __must_check;
 /* As far as it goes: the number of bytes that could not be copied. */
 size_t copy_from_app_partial(void *to, const void __app *from, size_t n) __must_check;
 size_t copy_to_app_partial(void __app *to, const void *from, size_t n) __must_check;
+/* The same where app_range_ok() has been asked, and the thread has copied from its memory before. */
+size_t copy_from_app_checked(void *to, const void __app *from, size_t n) __must_check;
 /* A NUL-terminated string into buf: its length, -EFAULT, or -ENAMETOOLONG if size is too small. */
 long string_from_app(char *buf, const char __app *from, size_t size) __must_check;
 /* strlen up to max (max: no NUL there), or -EFAULT. */
