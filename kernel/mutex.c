@@ -100,7 +100,7 @@ static bool waiter_try(struct mutex *mutex, struct mutex_waiter *waiter)
     return true;
 }
 
-static void lock_slowly(struct mutex *mutex, struct thread *self)
+static void sleep_for(struct mutex *mutex, struct thread *self)
 {
     struct mutex_waiter waiter = { .thread = self };
     unsigned long flags = spin_lock_irq(&mutex->lock);
@@ -116,14 +116,19 @@ static void lock_slowly(struct mutex *mutex, struct thread *self)
     spin_unlock_irq(&mutex->lock, flags);
 }
 
+static __attribute__((noinline)) void lock_slowly(struct mutex *mutex, struct thread *self)
+{
+    if (!take_soon(mutex, self))
+        sleep_for(mutex, self);
+}
+
 void mutex_lock(struct mutex *mutex)
 {
     struct thread *self = thread_current();
 
     lockcheck_sleeping(mutex, mutex->rank, false);
-    if (likely(take_free(mutex, self)) || take_soon(mutex, self))
-        return;
-    lock_slowly(mutex, self);
+    if (unlikely(!take_free(mutex, self)))
+        lock_slowly(mutex, self);
 }
 
 bool mutex_try_lock(struct mutex *mutex)

@@ -233,7 +233,8 @@ static struct magazine *magazine_here(struct slab_cache *cache)
     return *magazine;
 }
 
-void *slab_alloc(struct slab_cache *cache, unsigned flags)
+/* What a magazine that is there and not empty need not do; out of line, so that the others save no registers for it. */
+static __attribute__((noinline)) void *alloc_without(struct slab_cache *cache, unsigned flags)
 {
     void *object = NULL;
     unsigned long irq = arch_irq_save();
@@ -253,11 +254,22 @@ void *slab_alloc(struct slab_cache *cache, unsigned flags)
     return object;
 }
 
-void slab_free(struct slab_cache *cache, void *object)
+void *slab_alloc(struct slab_cache *cache, unsigned flags)
 {
-    if (!object)
-        return;
-    debug_assert(slab_of(object)->slab == cache);
+    unsigned long irq = arch_irq_save();
+    struct magazine *magazine = cache->magazine[cpu_current()];
+
+    if (unlikely(!magazine || magazine->count == 0)) {
+        arch_irq_restore(irq);
+        return alloc_without(cache, flags);
+    }
+    void *object = magazine->object[--magazine->count];
+    arch_irq_restore(irq);
+    return flags & ALLOC_ZERO ? memset(object, 0, cache->size) : object;
+}
+
+static __attribute__((noinline)) void free_without(struct slab_cache *cache, void *object)
+{
     unsigned long irq = arch_irq_save();
     struct magazine *magazine = magazine_here(cache);
 
@@ -270,6 +282,23 @@ void slab_free(struct slab_cache *cache, void *object)
     arch_irq_restore(irq);
     if (object)
         cache_free_slow(cache, object);
+}
+
+void slab_free(struct slab_cache *cache, void *object)
+{
+    if (!object)
+        return;
+    debug_assert(slab_of(object)->slab == cache);
+    unsigned long irq = arch_irq_save();
+    struct magazine *magazine = cache->magazine[cpu_current()];
+
+    if (unlikely(!magazine || magazine->count == cache->depth)) {
+        arch_irq_restore(irq);
+        free_without(cache, object);
+        return;
+    }
+    magazine->object[magazine->count++] = object;
+    arch_irq_restore(irq);
 }
 
 struct slab_cache *slab_cache_create(const char *name, size_t size, size_t align)
