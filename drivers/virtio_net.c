@@ -96,6 +96,8 @@ struct virtio_net {
 
 static void receive_refill(struct virtio_net *net)
 {
+    if (net->nposted >= net->receive_goal)
+        return;
     while (net->nposted < net->receive_goal) {
         struct net_buffer *buffer = net_buffer_alloc(&net->pool);
         if (!buffer)
@@ -136,10 +138,9 @@ static struct net_buffer *receive_pop(struct virtio_net *net)
 static bool take_header(struct virtio_net *net, struct netdev_buffer *first,
                         struct net_header *header)
 {
-    memset(header, 0, sizeof(*header));
     if (first->len <= net->header_size)
         return false;
-    memcpy(header, first->data, net->header_size);
+    memcpy(header, first->data, sizeof(*header)); /* the buffer is longer than either size */
     first->data = (char *)first->data + net->header_size;
     first->len -= net->header_size;
     if (!net->is_mergeable)

@@ -129,18 +129,35 @@ static void fill_indirect(struct vring *ring, uint16_t head, const struct vring_
 static void fill_direct(struct vring *ring, uint16_t head, const struct vring_piece *piece,
                         unsigned nout, unsigned n)
 {
-    uint16_t at = head, last = head;
-    for (unsigned i = 0; i < n; i++) {
-        ring->descriptors[at] =
-            (struct vring_descriptor){ piece[i].address, piece[i].len, piece_flags(i, n, nout),
-                                       ring->slots[at].next };
-        last = at;
-        at = ring->slots[at].next;
-    }
-    ring->free_head = at;
-    ring->slots[last].next = CHAIN_END;
-    ring->slots[head].ndescriptors = (uint16_t)n;
+    struct vring_descriptor *const descriptors = ring->descriptors;
+    struct vring_slot *const slots = ring->slots;
+    unsigned at = head, last;
+
     ring->nfree = (uint16_t)(ring->nfree - n);
+    slots[head].ndescriptors = (uint16_t)n;
+    for (;; piece++) {
+        last = at;
+        at = slots[last].next;
+        unsigned flags = nout ? 0 : DESCRIPTOR_WRITE;
+        flags |= n > 1 ? DESCRIPTOR_NEXT : 0;
+        descriptors[last] =
+            (struct vring_descriptor){ piece->address, piece->len, (uint16_t)flags, (uint16_t)at };
+        if (--n == 0)
+            break;
+        nout -= nout ? 1 : 0;
+    }
+    ring->free_head = (uint16_t)at;
+    slots[last].next = CHAIN_END;
+}
+
+/* What the device may write. */
+static uint32_t capacity_of(const struct vring_piece *piece, const struct vring_piece *end)
+{
+    uint32_t capacity = 0;
+
+    while (piece < end)
+        capacity += piece++->len;
+    return capacity;
 }
 
 int vring_push(struct vring *ring, const struct vring_piece *piece, unsigned nout, unsigned nin,
@@ -152,23 +169,21 @@ int vring_push(struct vring *ring, const struct vring_piece *piece, unsigned nou
     if (n == 0 || ring->nfree == 0)
         return -ENOSPC;
     uint16_t head = ring->free_head;
+    struct vring_slot *slot = &ring->slots[head];
+    slot->capacity = capacity_of(piece + nout, piece + n);
     bool is_scarce = ring->nfree < n || (n > 1 && ring->nfree < ring->size / 2);
-    if (is_scarce && indirect_table(ring, head, n))
+    if (unlikely(is_scarce) && indirect_table(ring, head, n))
         fill_indirect(ring, head, piece, nout, n);
-    else if (ring->nfree >= n)
+    else if (likely(ring->nfree >= n))
         fill_direct(ring, head, piece, nout, n);
     else
         return -ENOSPC;
 
-    uint32_t capacity = 0;
-    for (unsigned i = nout; i < n; i++)
-        capacity += piece[i].len;
-    ring->slots[head].capacity = capacity;
-    ring->slots[head].cookie = cookie;
+    slot->cookie = cookie;
     ring->nchains++;
-    ring->avail->ring[ring->avail_index & (ring->size - 1)] = head;
-    ring->avail_index++;
-    __atomic_store_n(&ring->avail->index, ring->avail_index, __ATOMIC_RELEASE);
+    unsigned index = ring->avail_index++;
+    ring->avail->ring[index & (ring->size - 1U)] = head;
+    __atomic_store_n(&ring->avail->index, (uint16_t)(index + 1), __ATOMIC_RELEASE);
     return 0;
 }
 
