@@ -21,7 +21,6 @@
  */
 #include "net/net.h"
 
-#include "kernel/clock.h"
 #include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/sched.h"
@@ -52,6 +51,7 @@ struct mutex net_lock = MUTEX_INIT(net_lock, RANK_NET);
 static struct wait_queue net_queue = WAIT_QUEUE_INIT(net_queue);
 static bool net_has_work;                     /* [a] */
 static nsec_t sleeping_until = DEADLINE_NONE; /* [n] when the thread wakes by itself */
+static nsec_t section_time;                   /* [n] net_now(); 0: nobody has asked */
 
 /* Packets that a device has not been told of: how many, and how long a sender lets the first one wait. */
 #define DEFER_MAX 16
@@ -82,6 +82,15 @@ void net_timers_changed(void)
 void net_begin(void)
 {
     mutex_lock(&net_lock);
+    section_time = 0;
+}
+
+nsec_t net_now(void)
+{
+    assert_held(&net_lock);
+    if (section_time == 0)
+        section_time = clock_monotonic();
+    return section_time;
 }
 
 /* ---- Polled mode and deferred notifications -------------------------------------------- */
@@ -115,7 +124,7 @@ static void watch(void)
     __atomic_thread_fence(
         __ATOMIC_SEQ_CST); /* or both this and watch_timer_fire() miss what the other did */
     if (!timer_is_armed(&watch_timer))
-        timer_set(&watch_timer, clock_monotonic() + LATEST_NS);
+        timer_set(&watch_timer, net_now() + LATEST_NS);
 }
 
 /* The end of polled mode, if nothing came.  True: packets came, or may come without an interrupt. */
@@ -123,7 +132,7 @@ static bool poll_devices(void)
 {
     bool is_busy = netdev_poll(false);
 
-    WRITE_ONCE(last_poll, clock_monotonic());
+    WRITE_ONCE(last_poll, net_now());
     if (!is_busy)
         WRITE_ONCE(is_polled, false);
     return is_busy;
@@ -132,7 +141,7 @@ static bool poll_devices(void)
 /* In a section: that nothing came since the last look says nothing about the next one. */
 static void poll_now_and_then(void)
 {
-    nsec_t now = clock_monotonic();
+    nsec_t now = net_now();
 
     if (now - last_poll <= POLL_EVERY_NS)
         return;
@@ -147,7 +156,7 @@ static bool may_defer(bool has_answered)
 
     if (thread->nevents_left == 0 || ndeferred + 1 >= DEFER_MAX)
         return false;
-    nsec_t now = clock_monotonic();
+    nsec_t now = net_now();
     if (ndeferred == 0)
         WRITE_ONCE(deferred_since, now);
     if (has_answered) {
@@ -206,6 +215,7 @@ static void poll_before_sleep(const bool *is_woken)
     }
     bool is_busy;
     do {
+        section_time = 0;
         is_busy = READ_ONCE(is_polled) && poll_devices();
         finish_section(false);
     } while (is_busy && !READ_ONCE(*is_woken) && !sched_is_contended());
@@ -225,10 +235,11 @@ static bool take_work(void)
 bool net_round(nsec_t *deadline)
 {
     net_begin();
-    if (timers_deadline() <= clock_monotonic())
+    if (timers_deadline() <= net_now())
         netdev_poll_soon();
     bool is_busy = poll_devices();
-    timers_run(clock_monotonic());
+    section_time = 0; /* that may have taken long */
+    timers_run(net_now());
     finish_section(false);
     if (is_busy && sched_is_contended()) {
         WRITE_ONCE(is_polled, true);

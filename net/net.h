@@ -8,6 +8,7 @@
  * net_end(), which also finishes what the section has begun: packets to ourselves are
  * delivered, devices are told of new packets once, sleepers on sockets are woken once.
  */
+#include "kernel/clock.h"
 #include "kernel/mutex.h"
 #include "lib/compiler.h"
 
@@ -26,6 +27,8 @@ bool net_round(nsec_t *deadline);
 
 void net_begin(void);
 void net_end(void);
+/* The time, in a section: read when it is first asked for. */
+nsec_t net_now(void);
 /* The network thread has work to do: any context. */
 void net_wake(void);
 /* net_lock is held: a timer may be due earlier than the network thread expects. */

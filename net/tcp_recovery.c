@@ -19,7 +19,6 @@
 
 #include <string.h>
 
-#include "kernel/clock.h"
 #include "lwip/inet_chksum.h"
 #include "lwip/ip.h"
 #include "lwip/priv/tcp_priv.h"
@@ -201,7 +200,7 @@ static void take_block(struct tcp_pcb *pcb, uint32_t left, uint32_t right)
         TCP_SEQ_GT(right, pcb->snd_nxt))
         return; /* one that was received twice (RFC 2883), or nonsense */
     if (timer->rtt_begin && TCP_SEQ_GEQ(timer->rtt_seq, left) && TCP_SEQ_LT(timer->rtt_seq, right))
-        tcp_rto_sample(timer, clock_monotonic());
+        tcp_rto_sample(timer, net_now());
     tcp_scoreboard_add(&pcb->recovery.board, left, right);
 }
 
@@ -259,7 +258,7 @@ static void on_acknowledged(struct tcp_pcb *pcb)
     struct tcp_recovery *recovery = &pcb->recovery;
     struct tcp_timer *timer = &recovery->timer;
     uint32_t n = pcb->lastack - recovery->last_una;
-    nsec_t now = clock_monotonic();
+    nsec_t now = net_now();
 
     if (timer->rtt_begin && TCP_SEQ_GT(pcb->lastack, timer->rtt_seq))
         tcp_rto_sample(timer, now);
@@ -294,7 +293,7 @@ static void recover(struct tcp_pcb *pcb)
         tcp_set_flags(pcb, TF_INFR);
         note_partial(pcb);
         judge(pcb);
-        tcp_rto_start(pcb, clock_monotonic());
+        tcp_rto_start(pcb, net_now());
         is_new = true;
     }
     fill_holes(pcb, is_new);
@@ -316,7 +315,7 @@ void tcp_recovery_end(struct tcp_pcb *pcb)
     }
     recover(pcb);
     if (recovery->board.nholes && !(pcb->flags & (TF_INFR | TF_RTO)))
-        tcp_rto_wait_for_holes(pcb, clock_monotonic());
+        tcp_rto_wait_for_holes(pcb, net_now());
     else
         recovery->timer.overdue = 0;
 }
@@ -385,7 +384,7 @@ void tcp_recovery_timeout(struct tcp_pcb *pcb)
         give_up_holes(pcb);
         return;
     }
-    pcb->recovery.timer.started = clock_monotonic();
+    pcb->recovery.timer.started = net_now();
     pcb->recovery.timer.rtt_begin = 0;
     if (pcb->state == TIME_WAIT || (!pcb->unacked && !has_unsent)) {
         pcb->recovery.timer.started = 0;

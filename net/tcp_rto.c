@@ -7,7 +7,6 @@
  * start is noted then: in the tree a timer may stand too early, and one that is found there before it is due goes back
  * to its place, or leaves if nothing is under way.
  */
-#include "kernel/clock.h"
 #include "lwip/priv/tcp_priv.h"
 #include "net/net.h"
 #include "net/tcp_recovery.h"
@@ -175,7 +174,7 @@ void tcp_rto_sent(struct tcp_pcb *pcb, const struct tcp_seg *seg)
         probe_in_time(pcb, seqno + seg->len);
         return;
     }
-    nsec_t now = clock_monotonic();
+    nsec_t now = net_now();
     if (is_measured) {
         timer->rtt_begin = now;
         timer->rtt_seq = seqno;

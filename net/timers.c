@@ -12,7 +12,6 @@
  */
 #include "net/timers.h"
 
-#include "kernel/clock.h"
 #include "lib/compiler.h"
 #include "lwip/dhcp.h"
 #include "lwip/etharp.h"
@@ -41,6 +40,7 @@ struct cyclic {
 static nsec_t slow_due = DEADLINE_NONE;
 static nsec_t slow_last;
 static unsigned slow_quiet_ticks;
+static nsec_t next_due = DEADLINE_NONE; /* the earliest of slow_due and the cyclic timers' */
 
 /* ---- TCP -------------------------------------------------------------------- */
 
@@ -148,13 +148,14 @@ void timers_note_activity(void)
 {
     assert_held(&net_lock);
     if (slow_due == DEADLINE_NONE)
-        slow_last = clock_monotonic();
+        slow_last = net_now();
     else if (slow_quiet_ticks < SLOW_QUIET_TICKS) {
         slow_quiet_ticks = 0;
         return;
     }
     slow_quiet_ticks = 0;
     slow_due = slow_last + SLOW_INTERVAL;
+    next_due = MIN(next_due, slow_due);
 }
 
 /* ---- Running ------------------------------------------------------------------------ */
@@ -169,11 +170,14 @@ static void look(struct cyclic *cyclic, nsec_t now)
 
 void timers_look_again(void)
 {
-    nsec_t now = clock_monotonic();
+    nsec_t now = net_now();
 
     assert_held(&net_lock);
-    for (size_t i = 0; i < ARRAY_SIZE(cyclics); i++)
+    next_due = slow_due;
+    for (size_t i = 0; i < ARRAY_SIZE(cyclics); i++) {
         look(&cyclics[i], now);
+        next_due = MIN(next_due, cyclics[i].due);
+    }
 }
 
 void timers_run(nsec_t now)
@@ -189,17 +193,13 @@ void timers_run(nsec_t now)
             /* From the time it was due, unless that is long past. */
             cyclic->due = MAX(cyclic->due + cyclic->interval, now + cyclic->interval / 2);
         }
-        look(cyclic, now);
     }
+    timers_look_again();
 }
 
 nsec_t timers_deadline(void)
 {
-    nsec_t earliest = MIN(slow_due, tcp_rto_deadline());
-
-    for (size_t i = 0; i < ARRAY_SIZE(cyclics); i++)
-        earliest = MIN(earliest, cyclics[i].due);
-    return earliest;
+    return MIN(next_due, tcp_rto_deadline());
 }
 
 /* ---- What lwIP calls ------------------------------------------------------------------ */
@@ -208,7 +208,8 @@ nsec_t timers_deadline(void)
 void tcp_timer_needed(void)
 {
     if (cyclics[0].due == DEADLINE_NONE)
-        cyclics[0].due = clock_monotonic() + cyclics[0].interval;
+        cyclics[0].due = net_now() + cyclics[0].interval;
+    next_due = MIN(next_due, cyclics[0].due);
 }
 
 void sys_timeouts_init(void)
