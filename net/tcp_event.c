@@ -33,17 +33,22 @@ static size_t send_limit(const struct tcp_socket *tcp)
     return MIN(MAX(SEND_BUFFER_FIRST, 2 * MIN(pcb->cwnd, pcb->snd_wnd_max)), TCP_SND_BUF);
 }
 
-/* The size of segments up to limit bytes.  Not more than half of what may be under way: it would have to be cut. */
-static uint16_t segment_size(const struct tcp_socket *tcp, const struct tcp_pcb *pcb, unsigned mss,
-                             unsigned limit)
+/* What tcp_send.c makes segments of: the packets' size, and how many bytes a segment for the device to cut may have. */
+static void update_sizes(struct tcp_socket *tcp, const struct tcp_pcb *pcb)
 {
-    unsigned cwnd = tcp->has_sent ? pcb->cwnd : MAX(pcb->cwnd, INITIAL_WINDOW * mss);
-    unsigned most = MIN(limit, MIN(cwnd, pcb->snd_wnd_max) / 2) / mss;
+    tcpwnd_size_t largest = pcb->snd_wnd_max, cwnd = pcb->cwnd;
+    /* Not more than half of the largest window seen: the peer could never take it whole. */
+    unsigned mss = MIN(pcb->mss, TCPWND_MIN16(largest / 2));
 
-    return (uint16_t)(tcp->is_cut_later && mss == pcb->mss && most > 1 ? most * mss : mss);
+    if (!tcp->has_sent)
+        cwnd = MAX(cwnd, INITIAL_WINDOW * pcb->mss);
+    WRITE_ONCE(tcp->mss, (uint16_t)(mss ? mss : pcb->mss));
+    /* Not more than half of what may be under way: it would have to be cut. */
+    WRITE_ONCE(tcp->segment_limit,
+               tcp->is_cut_later && mss == pcb->mss ? MIN(cwnd, largest) / 2 : 0);
 }
 
-void tcp_event_update_room(struct tcp_socket *tcp)
+void tcp_event_update_queued(struct tcp_socket *tcp)
 {
     struct tcp_pcb *pcb = tcp->pcb;
     size_t room = 0;
@@ -55,15 +60,16 @@ void tcp_event_update_room(struct tcp_socket *tcp)
         size_t limit = tcp_memory_limit(send_limit(tcp));
         if (in_flight < limit && pcb->snd_queuelen < TCP_SND_QUEUELEN - 64 && !tcp->is_starved)
             room = limit - in_flight;
-        /* Not more than half of the largest window seen: the peer could never take it whole. */
-        unsigned segment = MIN(pcb->mss, TCPWND_MIN16(pcb->snd_wnd_max / 2));
-        unsigned mss = segment ? segment : pcb->mss;
-        WRITE_ONCE(tcp->mss, (uint16_t)mss);
-        WRITE_ONCE(tcp->segment_size, segment_size(tcp, pcb, mss, TCP_GSO_MAX));
-        WRITE_ONCE(tcp->pages_segment_size, segment_size(tcp, pcb, mss, TCP_GSO_PAGES_MAX));
     }
     WRITE_ONCE(tcp->in_flight, in_flight);
     __atomic_store_n(&tcp->room, room, __ATOMIC_SEQ_CST);
+}
+
+void tcp_event_update_room(struct tcp_socket *tcp)
+{
+    if (tcp->pcb)
+        update_sizes(tcp, tcp->pcb);
+    tcp_event_update_queued(tcp);
 }
 
 void tcp_event_starve(struct tcp_socket *tcp)

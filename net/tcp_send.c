@@ -90,6 +90,14 @@ static bool wants_spare(const struct tcp_socket *tcp, bool is_held)
     return is_held || (!READ_ONCE(tcp->nodelay) && READ_ONCE(tcp->in_flight));
 }
 
+/* The size of segments for len bytes, of at most limit. */
+static size_t segment_size(const struct tcp_socket *tcp, size_t len, size_t mss, unsigned limit)
+{
+    if (len <= mss)
+        return mss;
+    return MAX(MIN(limit, READ_ONCE(tcp->segment_limit)) / mss, 1U) * mss;
+}
+
 /* What of len bytes goes into the next segment.  A packet that is not full waits (wants_spare()) in one of its own. */
 static size_t next_part(size_t len, size_t mss, size_t segment, bool has_spare)
 {
@@ -103,7 +111,7 @@ static int fill_chunk(struct tcp_socket *tcp, struct io *io, size_t len, bool is
 {
     bool is_pages = io->is_pages && len >= REFERENCE_MIN && READ_ONCE(tcp->is_cut_later);
     size_t mss = READ_ONCE(tcp->mss);
-    size_t segment = is_pages ? READ_ONCE(tcp->pages_segment_size) : READ_ONCE(tcp->segment_size);
+    size_t segment = segment_size(tcp, len, mss, is_pages ? TCP_GSO_PAGES_MAX : TCP_GSO_MAX);
     int err = 0;
 
     while (chunk->len < CHUNK_MAX && len && !err) {
@@ -203,7 +211,7 @@ static void fill_last(const struct tcp_socket *tcp, struct tcp_seg *last, struct
     if (!last || last->len == 0)
         return;
     if (seg->p->next)
-        extend(tcp->pcb, last, seg, tcp->pages_segment_size);
+        extend(tcp->pcb, last, seg, segment_size(tcp, SIZE_MAX, tcp->mss, TCP_GSO_PAGES_MAX));
     else if (tcp->pcb->unsent_oversize)
         fill_spare(tcp->pcb, last, seg);
 }
@@ -297,7 +305,7 @@ static int submit(struct tcp_socket *tcp, struct chunk *chunk, bool is_held, boo
     } else if (!tcp_batch_add(tcp)) {
         tcp_output(pcb);
     }
-    tcp_event_update_room(tcp);
+    tcp_event_update_queued(tcp);
     return 0;
 }
 

@@ -53,16 +53,16 @@ struct tcp_socket {
     uint64_t urgent;        /* [a] net/tcp_urgent.c: where urgent data is, and its state */
     uint8_t urgent_byte;    /* [n] */
 
-    size_t room;                 /* [a] bytes that may be queued for sending */
-    size_t in_flight;            /* [a] queued or sent, not acknowledged */
-    bool wants_room;             /* [a] somebody found room too small */
-    uint16_t mss;                /* [a] what goes in one packet */
-    uint16_t segment_size;       /* [a] the most to put into one segment of lwIP's queue */
-    uint16_t pages_segment_size; /* [a] the same of one that refers to pages */
-    bool is_cut_later;           /* [a] the device makes packets of longer segments */
-    bool is_held;                /* [n] data waits for more (TCP_CORK, MSG_MORE) */
-    bool has_sent;               /* [n] */
-    bool is_starved;             /* [n] there was no memory for what was to be queued */
+    size_t room;      /* [a] bytes that may be queued for sending */
+    size_t in_flight; /* [a] queued or sent, not acknowledged */
+    bool wants_room;  /* [a] somebody found room too small */
+    uint16_t mss;     /* [a] what goes in one packet */
+    uint32_t
+        segment_limit; /* [a] bytes that longer segments of lwIP's queue may have; 0: none are */
+    bool is_cut_later; /* [a] the device makes packets of longer segments */
+    bool is_held;      /* [n] data waits for more (TCP_CORK, MSG_MORE) */
+    bool has_sent;     /* [n] */
+    bool is_starved;   /* [n] there was no memory for what was to be queued */
 
     struct list batch_node;        /* [n] net/tcp_batch.c; by itself: nothing waits */
     struct tcp_listener *listener; /* [n] listening */
@@ -107,7 +107,9 @@ err_t tcp_event_connected(void *arg, struct tcp_pcb *pcb, err_t err);
 void tcp_event_unreachable(struct tcp_pcb *pcb, int error);
 /* There is no memory to send with: no room until something is acknowledged, or half a second has passed. */
 void tcp_event_starve(struct tcp_socket *tcp);
-/* Recomputes room, in_flight and segment_size. */
+/* Recomputes room and in_flight: something was queued. */
+void tcp_event_update_queued(struct tcp_socket *tcp);
+/* The same, and mss and segment_limit: the windows may be others. */
 void tcp_event_update_room(struct tcp_socket *tcp);
 
 /* tcp_listen.c */
