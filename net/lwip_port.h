@@ -30,6 +30,8 @@ void tcp_listen_half_open(struct tcp_pcb *pcb);
 /* Sees every segment that a connection matches; ERR_OK: go on. */
 err_t lwip_port_tcp_packet(struct tcp_pcb *pcb, struct tcp_hdr *header, u16_t optlen, u16_t opt1len,
                            const u8_t *opt2, struct pbuf *p);
+/* net/raw_socket.c: without any, no packet is shown to them. */
+extern unsigned raw_socket_count;
 /* See every packet before the IP layer does; 0: go on. */
 int lwip_port_ip4_input(struct pbuf *p, struct netif *netif);
 int lwip_port_ip6_input(struct pbuf *p, struct netif *netif);

@@ -31,6 +31,7 @@
 #include "lwip/prot/ip.h"
 #include "lwip/prot/ip4.h"
 #include "lwip/prot/ip6.h"
+#include "lwip/stats.h"
 #include "net/lwip_port.h"
 #include "net/net.h"
 #include "net/packet_tap.h"
@@ -527,22 +528,20 @@ static void poll_looped(struct netif *netif)
     netif->chksum_flags = checks;
 }
 
+/* The packets that lwIP counts as sent on a link are those that it loops; the devices have counts of their own. */
 void netdev_poll_loopback(void)
 {
+    static STAT_COUNTER nlooped; /* [n] */
     struct netif *netif;
-    bool again;
 
     assert_held(&net_lock);
-    do {
-        again = false;
+    while (unlikely(lwip_stats.link.xmit != nlooped)) {
+        nlooped = lwip_stats.link.xmit;
         NETIF_FOREACH(netif)
         {
-            if (netif->loop_first) {
-                poll_looped(netif);
-                again = true;
-            }
+            poll_looped(netif);
         }
-    } while (again);
+    }
 }
 
 /* ---- Registration --------------------------------------------------------------------------- */

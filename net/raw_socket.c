@@ -23,6 +23,7 @@
 #include "net/address.h"
 #include "net/datagram.h"
 #include "net/interface.h"
+#include "net/lwip_port.h"
 #include "net/message.h"
 #include "net/net.h"
 #include "net/ports.h"
@@ -35,6 +36,8 @@ struct raw_socket {
     struct datagram_queue queue;
     bool is_ping; /* [i] */
 };
+
+unsigned raw_socket_count; /* [n] */
 
 static struct raw_socket *raw_of(struct socket *sock)
 {
@@ -310,6 +313,7 @@ static void raw_socket_close(struct socket *sock)
 
     net_begin();
     raw_remove(raw->pcb);
+    raw_socket_count--;
     raw->pcb = NULL;
     datagram_queue_clear(&raw->queue);
     inet_close(&raw->inet);
@@ -346,6 +350,7 @@ static int open_pcb(struct raw_socket *raw)
     raw->pcb = raw_new_ip_type(type, (u8_t)sock->protocol);
     if (!raw->pcb)
         return -ENOBUFS;
+    raw_socket_count++;
     if (sock->family == ABI_AF_INET6 && sock->protocol == ABI_IPPROTO_ICMPV6) {
         raw->pcb->chksum_reqd = 1; /* RFC 3542, 3.1 */
         raw->pcb->chksum_offset = 2;

@@ -135,4 +135,6 @@
 #define LWIP_HOOK_TCP_WINDOW(pcb)                    tcp_recovery_window(pcb)
 #define LWIP_HOOK_TCP_SENT(pcb, seg)                 tcp_rto_sent(pcb, seg)
 #define LWIP_HOOK_TCP_DONE(pcb)                      tcp_recovery_end(pcb)
+#define LWIP_HOOK_TCP_HAS_OUTPUT(pcb)                ((pcb)->unsent || ((pcb)->flags & TF_ACK_NOW))
+#define LWIP_HOOK_RAW_INPUT(p, netif)                (raw_socket_count ? raw_input(p, netif) : RAW_INPUT_NONE)
 #define LWIP_HOOK_IS_CUT_LATER(p)                    ((p)->flags & TCP_GSO_FLAG)

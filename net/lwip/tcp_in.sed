@@ -10,7 +10,7 @@ s/^              if (pcb->dupacks > 3) {/              if (0) {/
 s/^              if (pcb->dupacks >= 3) {/              if (0) {/
 s/^      if (pcb->flags & TF_INFR) {/      if (0) {/
 s/^      if (pcb->state >= ESTABLISHED) {/      if (!(pcb->flags \& TF_INFR)) {/
-s/^        \/\* Try to send something out. \*\//        LWIP_HOOK_TCP_DONE(pcb);\n&/
+s/^        \/\* Try to send something out. \*\//        LWIP_HOOK_TCP_DONE(pcb);\n        if (LWIP_HOOK_TCP_HAS_OUTPUT(pcb))/
 # Slow start adds what was acknowledged, as Linux does: one acknowledgement may be for all packets of a large segment.
 # (After a timeout it may be for what the peer had long before.)
 s/^          increase = LWIP_MIN(acked, (tcpwnd_size_t)(num_seg \* pcb->mss));/          increase = num_seg == 1 ? LWIP_MIN(acked, pcb->mss) : acked;/
