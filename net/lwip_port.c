@@ -66,6 +66,14 @@ void sys_init(void)
 {
 }
 
+static inline uint32_t word32(const uint8_t *p)
+{
+    uint32_t word;
+
+    memcpy(&word, p, 4);
+    return word;
+}
+
 static inline uint64_t sum_word(uint64_t sum, const uint8_t *p)
 {
     uint64_t word;
@@ -82,9 +90,7 @@ static inline uint64_t sum_rest(const uint8_t *p, unsigned len)
     unsigned at = 0;
 
     if (len & 4) {
-        uint32_t part;
-        memcpy(&part, p, 4);
-        rest = part;
+        rest = word32(p);
         at = 4;
     }
     if (len & 2) {
@@ -113,18 +119,24 @@ uint16_t lwip_port_checksum(const void *data, int len)
         sum = sum_word(sum, p + 16);
         sum = sum_word(sum, p + 24);
     }
-    for (; len >= 8; len -= 8, p += 8)
+    if (len & 16) {
         sum = sum_word(sum, p);
-    if (len > 0) {
-        uint64_t rest = sum_rest(p, (unsigned)len);
+        sum = sum_word(sum, p + 8);
+        p += 16;
+    }
+    if (len & 8) {
+        sum = sum_word(sum, p);
+        p += 8;
+    }
+    if (len & 7) {
+        uint64_t rest = len & 3 ? sum_rest(p, (unsigned)len & 7) : word32(p);
         sum += rest;
         sum += sum < rest;
     }
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffffffff) + (sum >> 32);
-    sum = (sum & 0xffff) + (sum >> 16);
-    sum = (sum & 0xffff) + (sum >> 16);
-    return (uint16_t)sum;
+    uint32_t half = (uint32_t)sum + (uint32_t)(sum >> 32);
+    half += half < (uint32_t)sum;
+    return (uint16_t)((half + (half << 16 | half >> 16)) >>
+                      16); /* the sum of both halves carries into the upper */
 }
 
 /* ---- Sequence numbers ----------------------------------------------------- */
@@ -280,7 +292,8 @@ err_t lwip_port_tcp_packet(struct tcp_pcb *pcb, struct tcp_hdr *header, u16_t op
         return ERR_VAL; /* dropped */
     if (TCPH_FLAGS(header) & TCP_URG)
         tcp_urgent_announced(pcb, header);
-    memcpy(option, header + 1, opt1len);
+    if (optlen)
+        memcpy(option, header + 1, opt1len);
     if (opt1len < optlen)
         memcpy(option + opt1len, opt2, optlen - opt1len);
     tcp_recovery_begin(pcb, header, option, optlen);
