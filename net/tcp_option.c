@@ -327,7 +327,7 @@ static int get_number(struct tcp_socket *tcp, int name, int *value)
         *value = tcp->defer_accept;
         return 0;
     case ABI_TCP_WINDOW_CLAMP:
-        *value = tcp->window_clamp ? tcp->window_clamp : TCP_WND;
+        *value = tcp->window_clamp ? tcp->window_clamp : LWIP_TCP_WND_FIRST;
         return 0;
     case ABI_TCP_QUICKACK:
         *value = !tcp->no_quick_ack;

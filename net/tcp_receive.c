@@ -8,6 +8,10 @@
  *
  * A pbuf may keep much more memory than its bytes (a 2 KiB device buffer for 300 bytes).  When the
  * queue's memory grows beyond twice the window, small arrivals are copied to blocks of their size.
+ *
+ * The window begins with what a gigabit a second over some milliseconds needs. Each time a whole one has been read by a
+ * program that keeps up it is doubled, as Linux does where it knows no better measure of the round trip
+ * (tcp_rcv_space_adjust()): a line that is faster or longer is filled after a few of them.
  */
 #include "abi/errno.h"
 #include "lwip/priv/tcp_priv.h"
@@ -17,8 +21,6 @@
 #include "net/tcp_memory.h"
 #include "net/tcp_socket.h"
 #include "net/tcp_urgent.h"
-
-#define TRUE_SIZE_LIMIT (2UL * TCP_WND)
 
 /* ---- The queue ------------------------------------------------------------------- */
 
@@ -38,7 +40,7 @@ void tcp_receive_append(struct tcp_socket *tcp, struct pbuf *p)
 
     assert_held(&net_lock);
     tcp_urgent_arrived(tcp, p);
-    if (tcp->true_size > TRUE_SIZE_LIMIT && (p->flags & PBUF_FLAG_IS_CUSTOM))
+    if (tcp->true_size > 2UL * tcp->window && (p->flags & PBUF_FLAG_IS_CUSTOM))
         p = compact(p);
     struct pbuf *last = p;
     for (;;) {
@@ -96,6 +98,22 @@ static void open_window(struct tcp_pcb *pcb, size_t n)
     }
 }
 
+/* Something has been read. */
+static void widen_window(struct tcp_socket *tcp)
+{
+    struct tcp_pcb *pcb = tcp->pcb;
+    unsigned wider = 2 * tcp->window;
+
+    if (tcp->read_position - tcp->window_begin < tcp->window || wider > TCP_WND)
+        return;
+    tcp->window_begin = tcp->read_position;
+    if (!(pcb->flags & TF_WND_SCALE) || tcp->received > tcp->window / 2 ||
+        tcp->inet.base.receive_buffer != RECEIVE_BUFFER_DEFAULT || tcp_memory_limit(wider) < wider)
+        return;
+    pcb->rcv_wnd += tcp->window;
+    tcp->window = wider;
+}
+
 /* The first n bytes have been read. */
 static void consume(struct tcp_socket *tcp, size_t n)
 {
@@ -111,8 +129,10 @@ static void consume(struct tcp_socket *tcp, size_t n)
     }
     __atomic_fetch_sub(&tcp->received, n, __ATOMIC_RELEASE);
     tcp_urgent_consumed(tcp, n);
-    if (tcp->pcb)
+    if (tcp->pcb) {
+        widen_window(tcp);
         open_window(tcp->pcb, n);
+    }
     net_end();
 }
 

@@ -47,6 +47,8 @@ struct tcp_socket {
     uint16_t head_consumed; /* [r] bytes of head that have been read */
     size_t received;        /* [a] unread bytes */
     size_t true_size;       /* [n] memory they keep */
+    unsigned window;        /* [n] how many of them there may be */
+    uint64_t window_begin;  /* [n] read_position when it was looked at last */
     bool got_fin;           /* [a] nothing follows */
 
     uint64_t read_position; /* [a] bytes read since the connection began */

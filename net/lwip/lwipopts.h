@@ -78,15 +78,16 @@
 #define TCP_OVERSIZE                      1460
 #define PBUF_POOL_BUFSIZE                 1600
 #define LWIP_WND_SCALE                    1
-#define TCP_RCV_SCALE                     4
-#define TCP_WND                           (512 * 1024)
+#define TCP_RCV_SCALE                     7
+#define TCP_WND                           (4 * 1024 * 1024) /* the most; Linux's tcp_rmem[2] allows as much */
+#define LWIP_TCP_WND_FIRST                (512 * 1024) /* net/tcp_receive.c widens it */
 #define TCP_WND_UPDATE_THRESHOLD          (8 * 1460)
 #define TCP_SND_BUF                       (4 * 1024 * 1024) /* Linux's tcp_wmem[2]; net/tcp_event.c begins with less */
 #define TCP_SND_QUEUELEN                  4096
 #define TCP_SNDLOWAT                      256 /* of lwIP's own API; ours is in net/tcp_send.c */
 #define TCP_SNDQUEUELOWAT                 (TCP_SND_QUEUELEN / 2)
 #define TCP_QUEUE_OOSEQ                   1
-#define TCP_OOSEQ_MAX_BYTES               TCP_WND
+#define TCP_OOSEQ_MAX_BYTES               (1024 * 1024)
 #define TCP_OOSEQ_MAX_PBUFS               1024
 #define LWIP_TCP_SACK_OUT                 1
 #define LWIP_TCP_TIMESTAMPS               0

@@ -3,6 +3,8 @@ s/^  for (pcb = tcp_active_pcbs; pcb != NULL; pcb = pcb->next) {/  for (pcb = LW
 s/^    for (pcb = tcp_tw_pcbs; pcb != NULL; pcb = pcb->next) {/    for (pcb = LWIP_HOOK_TCP_FIND_PCB(tcphdr, 1); pcb != NULL; pcb = NULL) {/
 # A connection that arrives joins it.
 s/^    TCP_REG_ACTIVE(npcb);/&\n    LWIP_HOOK_TCP_REGISTERED(npcb);\n    LWIP_HOOK_TCP_HALF_OPEN(npcb);/
+# A connection begins with less than the widest window.
+s/pcb->rcv_wnd = pcb->rcv_ann_wnd = TCP_WND;/pcb->rcv_wnd = pcb->rcv_ann_wnd = LWIP_TCP_WND_FIRST;/
 # When a listener has too many handshakes the oldest makes room (net/tcp_listen.c).
 s/^    if (pcb->accepts_pending >= pcb->backlog) {/    if (LWIP_HOOK_TCP_LISTEN_IS_FULL(pcb)) {/
 # Duplicate acknowledgements are only counted, the window does not grow during recovery, and net/tcp_recovery.c ends it.

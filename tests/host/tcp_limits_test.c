@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * A listener with many handshakes, and under a flood of SYNs from senders who never answer; more data than there is
- * memory; a send buffer that grows.
+ * memory; a send buffer and a receive window that grow.
  */
 #include <string.h>
 
@@ -240,6 +240,56 @@ static void test_send_buffer(void)
         ;
 }
 
+/* How far the acknowledgements let the peer send; scale: of the window. */
+static uint32_t take_window(uint32_t window, unsigned scale)
+{
+    static struct net_segment segment;
+
+    while (net_world_next_segment(&segment))
+        window = (uint32_t)lwip_ntohs(segment.tcp.wnd) << scale;
+    return window;
+}
+
+/* What a peer may send to a program that reads ten MiB. */
+static uint32_t window_of(int listening, unsigned remote, bool has_scale, bool keeps_up)
+{
+    enum { LEN = 1000, TURN = 100, NTURNS = 100 };
+    static uint8_t buffer[TURN * LEN];
+    static struct net_segment segment;
+    uint32_t seq = SEQ + 1, window = 0;
+    unsigned turn = has_scale ? TURN : UINT16_MAX / LEN;
+
+    send_data(SEQ, 0, TCP_SYN, remote, has_scale ? sizeof(options) : 0);
+    CHECK(net_world_next_segment(&segment));
+    uint32_t ack = lwip_ntohl(segment.tcp.seqno) + 1;
+    send_segment(seq, ack, TCP_ACK, remote);
+    int fd = take(listening);
+    for (unsigned i = 0; i < NTURNS; i++) {
+        for (unsigned k = 0; k < turn; k++, seq += LEN)
+            send_data(seq, ack, TCP_ACK, remote, LEN);
+        if (keeps_up || i > 3) /* 400,000 bytes always wait */
+            CHECK_EQ(sys_recvfrom(fd, buffer, turn * LEN, 0, NULL, NULL), turn * LEN);
+        window = take_window(window, has_scale ? 7 : 0);
+    }
+    send_segment(seq, 0, TCP_RST, remote);
+    sys_close(fd);
+    return window;
+}
+
+static void test_window(void)
+{
+    int listening = listener(10), size = 400000;
+
+    net_world_answer_arp(); /* five minutes have passed */
+    CHECK(window_of(listening, 50000, true, true) > 3900U << 10);
+    CHECK(window_of(listening, 50001, false, true) <= UINT16_MAX);
+    CHECK(window_of(listening, 50002, true, false) <= 512 << 10);
+    CHECK_EQ(sys_setsockopt(listening, ABI_SOL_SOCKET, ABI_SO_RCVBUF, &size, sizeof(size)), 0);
+    CHECK(window_of(listening, 50003, true, true) <= 400000);
+    sys_close(listening);
+    net_world_advance(NSEC_PER_SEC);
+}
+
 int main(void)
 {
     net_world_init();
@@ -250,5 +300,6 @@ int main(void)
     test_received();
     test_received_later();
     test_send_buffer();
+    test_window();
     return 0;
 }
