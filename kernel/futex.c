@@ -12,8 +12,9 @@
  * A waker changes the word first and then calls us.  If it counted before our check, we read the word again; if it
  * comes later, it finds us queued.  What compares a word before it requeues does the same.
  *
- * A waiter stands on its thread's stack.  It is woken under the bucket's lock, and takes that lock before it
- * returns, so whoever looks at it never outlives it.
+ * A waiter stands on its thread's stack.  It is taken off its list under the bucket's lock, and takes that lock before
+ * it returns, so whoever looks at it never outlives it.  FUTEX_WAKE wakes its thread only when it has given the lock
+ * back: on another CPU the thread would else wait for the lock at once, for as long as an interrupt takes to be sent.
  */
 #include "kernel/futex.h"
 
@@ -26,7 +27,8 @@
 #include "kernel/usercopy.h"
 #include "lib/hash.h"
 
-#define NBUCKETS 256
+#define NBUCKETS       256
+#define WAKE_LATER_MAX 16
 
 static struct futex_bucket buckets[NBUCKETS] = {
     [0 ... NBUCKETS - 1] = { .lock = SPINLOCK_INIT(RANK_FUTEX) },
@@ -164,6 +166,32 @@ int futex_sleep(bool (*is_over)(void *arg), void *arg, unsigned flags, nsec_t de
     return sleep_until(is_over, arg, flags & FUTEX_REALTIME, deadline);
 }
 
+/* Threads to be woken without the lock, with references. */
+struct wake_list {
+    struct thread *thread[WAKE_LATER_MAX];
+    unsigned n;
+};
+
+/* Bucket locked; afterwards the waiter is not ours to look at.  What finds no room is woken at once. */
+static void waiter_wake_later(struct futex_waiter *waiter, struct wake_list *list)
+{
+    if (list->n == WAKE_LATER_MAX) {
+        futex_waiter_wake(waiter);
+        return;
+    }
+    list->thread[list->n++] = thread_get(waiter->thread);
+    list_remove(&waiter->node);
+    __atomic_store_n(&waiter->is_queued, false, __ATOMIC_SEQ_CST);
+}
+
+static void wake_list_run(struct wake_list *list)
+{
+    for (unsigned i = 0; i < list->n; i++) {
+        thread_wake(list->thread[i]);
+        thread_put(list->thread[i]);
+    }
+}
+
 static bool waiter_is_woken(void *arg)
 {
     const struct futex_waiter *waiter = arg;
@@ -194,7 +222,7 @@ long futex_wait(uintptr_t address, unsigned flags, uint32_t expected, nsec_t dea
 
 /* Bucket locked.  -EINVAL: somebody waits there for a PI lock. */
 static long bucket_wake(struct futex_bucket *bucket, const struct futex_key *key, int count,
-                        uint32_t bitset)
+                        uint32_t bitset, struct wake_list *list)
 {
     struct futex_waiter *waiter, *following;
     long woken = 0;
@@ -204,7 +232,7 @@ static long bucket_wake(struct futex_bucket *bucket, const struct futex_key *key
             continue;
         if (waiter->pi_key)
             return -EINVAL;
-        futex_waiter_wake(waiter);
+        waiter_wake_later(waiter, list);
         if (++woken >= count)
             break;
     }
@@ -214,16 +242,19 @@ static long bucket_wake(struct futex_bucket *bucket, const struct futex_key *key
 long futex_wake(uintptr_t address, unsigned flags, int count, uint32_t bitset)
 {
     struct futex_key key;
+    struct wake_list list;
     int err = futex_key_get(address, flags, &key);
     if (err)
         return err;
 
     struct futex_bucket *bucket = futex_bucket_of(&key);
+    list.n = 0;
     bucket_changed(bucket);
     /* Who queued before the count is in the list by now or finds the count changed. */
     spin_lock(&bucket->lock);
-    long woken = bucket_wake(bucket, &key, count, bitset);
+    long woken = bucket_wake(bucket, &key, count, bitset, &list);
     spin_unlock(&bucket->lock);
+    wake_list_run(&list);
     futex_key_put(&key);
     return woken;
 }
@@ -405,6 +436,7 @@ long futex_wake_op(uintptr_t address, uintptr_t address2, unsigned flags, int nw
                    uint32_t operation)
 {
     struct futex_key key, key2;
+    struct wake_list list;
     int err = futex_key_get(address, flags, &key);
     if (err)
         return err;
@@ -417,15 +449,17 @@ long futex_wake_op(uintptr_t address, uintptr_t address2, unsigned flags, int nw
         goto put_key2;
 
     struct futex_bucket *bucket = futex_bucket_of(&key), *bucket2 = futex_bucket_of(&key2);
+    list.n = 0;
     bucket_changed(bucket);
     bucket_changed(bucket2);
     bucket_lock_two(bucket, bucket2);
-    result = bucket_wake(bucket, &key, nwake, FUTEX_BITSET_ANY);
+    result = bucket_wake(bucket, &key, nwake, FUTEX_BITSET_ANY, &list);
     if (passes && result >= 0) {
-        long more = bucket_wake(bucket2, &key2, nwake2, FUTEX_BITSET_ANY);
+        long more = bucket_wake(bucket2, &key2, nwake2, FUTEX_BITSET_ANY, &list);
         result = more < 0 ? more : result + more;
     }
     bucket_unlock_two(bucket, bucket2);
+    wake_list_run(&list);
 put_key2:
     futex_key_put(&key2);
 put_key:

@@ -37,7 +37,7 @@
 #define REAP_AT        16
 #define POLL_FIRST_NS  (10 * NSEC_PER_USEC)
 #define POLL_MAX_NS    (50 * NSEC_PER_USEC)
-#define POLL_LOOKS     16 /* at the flag, between two looks at the clock */
+#define POLL_LOOKS     64 /* at the flag, between two looks at the clock */
 
 extern struct thread thread_boot;
 
@@ -525,8 +525,9 @@ static void idle_poll(struct percpu *percpu)
     __atomic_store_n(&percpu->is_polling, true, __ATOMIC_SEQ_CST);
     arch_irq_enable();
     do {
+        arch_pause(); /* seldom, as in kernel/spinlock.c */
         for (int i = 0; i < POLL_LOOKS && !READ_ONCE(percpu->need_resched); i++)
-            arch_pause();
+            continue;
     } while (!READ_ONCE(percpu->need_resched) && arch_clock_ns() < end);
     arch_irq_disable();
     /* Before the last look at need_resched: whoever sets it later interrupts. */

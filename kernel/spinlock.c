@@ -2,11 +2,16 @@
 /*
  * Test-and-test-and-set locks.  Waiters read until the lock looks free, so that the line is
  * not torn between caches; there is no queue, for the critical sections are short and CPUs few.
+ *
+ * They pause seldom: for a pause an emulator leaves its loop and takes a lock of its own, which the holder of ours
+ * needs to get anything from a device.
  */
 #include "kernel/spinlock.h"
 
 #include "kernel/lockcheck.h"
 #include "kernel/percpu.h"
+
+#define LOOKS 32 /* between two pauses */
 
 static bool take(struct spinlock *lock)
 {
@@ -35,9 +40,12 @@ void spin_unlock(struct spinlock *lock)
 
 void spin_wait(struct spinlock *lock)
 {
+    unsigned nlooks = 0;
+
     while (unlikely(!take(lock)))
         while (__atomic_load_n(&lock->held, __ATOMIC_RELAXED))
-            arch_pause();
+            if (++nlooks % LOOKS == 0)
+                arch_pause();
 }
 
 bool spin_try_lock(struct spinlock *lock)
