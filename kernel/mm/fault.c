@@ -187,7 +187,7 @@ static bool block_is_empty(struct vmspace *vm, uintptr_t page)
 {
     uintptr_t block = ALIGN_DOWN(page, LARGE_PAGE_SIZE);
 
-    return vmspace_resident_in(vm, block, block + LARGE_PAGE_SIZE) == 0;
+    return !vmspace_has_resident(vm, block, block + LARGE_PAGE_SIZE);
 }
 
 /* 0: there is a large page now; else not, whatever the reason. */

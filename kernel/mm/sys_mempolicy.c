@@ -173,7 +173,7 @@ static int page_status(struct vmspace *vm, uintptr_t address)
     if (address >= APP_MAX || !is_mapped(vm, address, address + 1))
         return -EFAULT;
     uintptr_t page = ALIGN_DOWN(address, PAGE_SIZE);
-    return vmspace_resident_in(vm, page, page + PAGE_SIZE) ? 0 : -ENOENT;
+    return vmspace_has_resident(vm, page, page + PAGE_SIZE) ? 0 : -ENOENT;
 }
 
 long sys_move_pages(int pid, unsigned long count, const void __app *pages, const void __app *nodes,

@@ -369,7 +369,7 @@ static int residency(struct vmspace *vm, uintptr_t start, size_t npages, unsigne
             uint64_t index = mapping_page(mapping, page);
             out[i] = pagecache_next_present(mapping->cache, index) == index;
         } else {
-            out[i] = vmspace_resident_in(vm, page, page + PAGE_SIZE) != 0;
+            out[i] = vmspace_has_resident(vm, page, page + PAGE_SIZE);
         }
     }
     read_unlock(&vm->lock);

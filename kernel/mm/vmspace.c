@@ -472,14 +472,12 @@ unsigned vmspace_look(struct vmspace *vm, uintptr_t *address, uintptr_t end,
     return n;
 }
 
-uint64_t vmspace_resident_in(struct vmspace *vm, uintptr_t start, uintptr_t end)
+bool vmspace_has_resident(struct vmspace *vm, uintptr_t start, uintptr_t end)
 {
     struct arch_pt_page page;
-    uint64_t npages = 0;
 
     mutex_lock(&vm->table_lock);
-    while (arch_pt_scan(&vm->table, &start, end, PT_SCAN_LOOK, &page, 1))
-        npages += (MIN(start, end) - page.address) >> PAGE_SHIFT;
+    unsigned n = arch_pt_scan(&vm->table, &start, end, PT_SCAN_LOOK, &page, 1);
     mutex_unlock(&vm->table_lock);
-    return npages;
+    return n > 0;
 }

@@ -165,5 +165,5 @@ struct vmspace_page {
 };
 unsigned vmspace_look(struct vmspace *vm, uintptr_t *address, uintptr_t end,
                       struct vmspace_page *pages, unsigned max);
-/* How many there are. */
-uint64_t vmspace_resident_in(struct vmspace *vm, uintptr_t start, uintptr_t end);
+/* Whether there are any. */
+bool vmspace_has_resident(struct vmspace *vm, uintptr_t start, uintptr_t end);
