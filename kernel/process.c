@@ -395,10 +395,11 @@ bool process_is_capable(int capability)
     return !process || (READ_ONCE(process->creds.cap_effective) >> capability & 1);
 }
 
-bool process_is_randomized(void)
+bool process_is_randomized(bool is_secure)
 {
     const struct process *process = process_current();
-    return option_bool("aslr", true) && !(process && process->personality & ABI_ADDR_NO_RANDOMIZE);
+    bool is_off = !is_secure && process && process->personality & ABI_ADDR_NO_RANDOMIZE;
+    return option_bool("aslr", true) && !is_off;
 }
 
 nsec_t process_cpu_time(struct process *process)

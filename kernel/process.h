@@ -155,8 +155,9 @@ unsigned long long process_total_created(void); /* processes and threads since b
 void process_set_comm(struct process *process, const char *name);
 /* Whether the running process has CAP_number in its effective set; true in kernel threads. */
 bool process_is_capable(int capability);
-/* Whether the places of what it maps vary: not with personality(2)'s ADDR_NO_RANDOMIZE, nor the option aslr=off. */
-bool process_is_randomized(void);
+/* Whether the places of what a program has mapped vary: not with personality(2)'s ADDR_NO_RANDOMIZE, which does not
+ * count for a set-user-id program, nor with the option aslr=off. */
+bool process_is_randomized(bool is_secure);
 /* Whether group is one of creds' supplementary groups or own, its effective or file-system group. */
 static inline bool creds_is_in_group(const struct credentials *creds, uint32_t own, uint32_t group)
 {

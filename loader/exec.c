@@ -73,8 +73,6 @@ static void identity_choose(struct exec *exec)
     /* A program that was already running under other ids is no less trusted than before. */
     if (exec->euid == creds->euid && exec->egid == creds->egid)
         exec->is_secure = creds->uid != creds->euid || creds->gid != creds->egid;
-    if (exec->is_secure)
-        process_current()->personality &= ~ABI_ADDR_NO_RANDOMIZE;
 }
 
 /* capabilities(7): "Transformation of capabilities during execve()", without file capabilities. */
@@ -116,9 +114,10 @@ int exec_prepare(struct exec *exec)
     if (err)
         return err;
     identity_choose(exec);
+    exec->is_randomized = process_is_randomized(exec->is_secure);
     err = strings_add_name(&exec->strings, exec->path);
     if (!err)
-        err = vmspace_create(&exec->vm);
+        err = vmspace_create(exec->is_randomized, &exec->vm);
     if (!err)
         err = image_map(exec);
     if (exec->interpreter.file)
@@ -200,8 +199,10 @@ static void description_set(struct exec *exec, struct process *process)
     process->env_end = exec->env_end;
     memcpy(process->auxv, exec->auxv, sizeof(process->auxv));
     process->is_dumpable = !exec->is_secure;
-    if (exec->is_secure)
+    if (exec->is_secure) {
         process->pdeath_signal = 0;
+        process->personality &= ~ABI_ADDR_NO_RANDOMIZE;
+    }
     mutex_unlock(&process->lock);
     if (old_exe)
         file_put(old_exe);

@@ -30,6 +30,7 @@ struct exec {
     uintptr_t arg_start, arg_end, env_start, env_end;
     uintptr_t auxv[2 * 32];
     bool is_secure;      /* a set-user-id program: AT_SECURE */
+    bool is_randomized;  /* the places of what is mapped vary */
     uint32_t euid, egid; /* that the program will have */
     char problem[256];   /* the sentence for people, when it cannot be started */
 };
@@ -56,7 +57,7 @@ int stack_build(struct exec *exec, uintptr_t vdso) __must_check;
  * ELF header, or 0 if there is none. */
 void vdso_init(void);
 int vdso_map(struct vmspace *vm, uintptr_t *base) __must_check;
-/* A random number of pages below 1 << bits, in bytes; 0 if nothing is random: process_is_randomized(). */
-uintptr_t random_pages(unsigned bits);
+/* A random number of pages below 1 << bits, in bytes; 0 if nothing is random: exec->is_randomized. */
+uintptr_t random_pages(const struct exec *exec, unsigned bits);
 /* Notes why exec fails, once, and returns err. */
 int exec_fail(struct exec *exec, int err, const char *format, ...) __printf(3, 4);

@@ -19,9 +19,9 @@
 #define PIE_RANDOM_BITS 28
 #define BRK_RANDOM_BITS 13 /* 32 MiB */
 
-uintptr_t random_pages(unsigned bits)
+uintptr_t random_pages(const struct exec *exec, unsigned bits)
 {
-    if (!process_is_randomized())
+    if (!exec->is_randomized)
         return 0;
     return (random64() & ((1UL << bits) - 1)) << PAGE_SHIFT;
 }
@@ -136,14 +136,14 @@ static int program_map(struct vmspace *vm, struct program *program, uintptr_t wa
 static void brk_set(struct exec *exec)
 {
     const struct program *program = &exec->program;
-    uintptr_t brk = program->image.high + program->bias + random_pages(BRK_RANDOM_BITS);
+    uintptr_t brk = program->image.high + program->bias + random_pages(exec, BRK_RANDOM_BITS);
     exec->vm->brk_start = brk;
     exec->vm->brk_end = brk;
 }
 
 int image_map(struct exec *exec)
 {
-    uintptr_t wanted = PIE_BASE + random_pages(PIE_RANDOM_BITS);
+    uintptr_t wanted = PIE_BASE + random_pages(exec, PIE_RANDOM_BITS);
     int err = program_map(exec->vm, &exec->program, wanted);
     if (!err && exec->interpreter.file)
         err = program_map(exec->vm, &exec->interpreter, 0);

@@ -157,7 +157,7 @@ int stack_build(struct exec *exec, uintptr_t vdso)
     static const char platform[] = "x86_64";
     uint8_t seed[16];
     size_t argc = strings_argc(&exec->strings);
-    uintptr_t top = APP_MAX - random_pages(STACK_RANDOM_BITS);
+    uintptr_t top = APP_MAX - random_pages(exec, STACK_RANDOM_BITS);
     size_t strings = strings_size(&exec->strings);
 
     exec->arg_start = top - 8 - strings;

@@ -33,13 +33,13 @@
 /* ---- Life ------------------------------------------------------------------------- */
 
 /* Below the stack, whatever its limit, and a random number of pages further down. */
-static uintptr_t choose_mmap_top(void)
+static uintptr_t choose_mmap_top(bool is_randomized)
 {
     uint64_t gap = rlimit_current(LIMIT_STACK), pad = STACK_GUARD_SIZE, random = 0;
 
     if (gap == LIMIT_INFINITY)
         gap = 0;
-    if (process_is_randomized()) {
+    if (is_randomized) {
         random = random64() & ((1UL << MMAP_RANDOM_BITS) - 1);
         pad += STACK_RANDOM_SIZE;
     }
@@ -48,7 +48,7 @@ static uintptr_t choose_mmap_top(void)
     return ALIGN_DOWN(APP_MAX - gap - (random << PAGE_SHIFT), PAGE_SIZE);
 }
 
-int vmspace_create(struct vmspace **out)
+int vmspace_create(bool is_randomized, struct vmspace **out)
 {
     struct vmspace *vm = kzalloc(sizeof(*vm), ALLOC_WAIT);
 
@@ -62,7 +62,7 @@ int vmspace_create(struct vmspace **out)
     vm->refcount = 1;
     rwlock_init(&vm->lock, RANK_VMSPACE);
     mutex_init(&vm->table_lock, RANK_VMSPACE_TABLE);
-    vm->mmap_top = choose_mmap_top();
+    vm->mmap_top = choose_mmap_top(is_randomized);
     vm->search_from = vm->mmap_top;
     *out = vm;
     return 0;

@@ -76,7 +76,8 @@ struct vmspace {
     struct arch_vmspace arch;       /* [v] */
 };
 
-int vmspace_create(struct vmspace **out) __must_check; /* random mmap_top (ASLR) */
+/* is_randomized: a random mmap_top (ASLR). */
+int vmspace_create(bool is_randomized, struct vmspace **out) __must_check;
 /* fork: copy-on-write of everything but MAPPING_DONTFORK. */
 int vmspace_fork(struct vmspace *from, struct vmspace **out) __must_check;
 struct vmspace *vmspace_get(struct vmspace *vm);

@@ -217,7 +217,7 @@ int vmspace_fork(struct vmspace *from, struct vmspace **out)
 {
     struct vmspace *child;
     bool was_writable = false;
-    int err = vmspace_create(&child);
+    int err = vmspace_create(false, &child);
 
     if (err)
         return err;

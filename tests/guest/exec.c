@@ -5,6 +5,7 @@
  */
 #include "check.h"
 
+#include <elf.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -76,6 +77,8 @@ static int child_main(int argc, char **argv)
         printf("%#lx %p %p %p\n", getauxval(AT_PHDR) & ~0xfffUL, map, sbrk(0), (void *)&map);
         return 0;
     }
+    if (!strcmp(what, "personality"))
+        return personality(0xffffffff) & ADDR_NO_RANDOMIZE ? 1 : 0;
     if (!strcmp(what, "single")) { /* the only thread, and its number is the process's */
         return !(getpid() == syscall(SYS_gettid) && getpid() == atoi(argv[2]));
     }
@@ -390,6 +393,59 @@ static void test_places(void)
     printf("program at %s\n", first);
 }
 
+/* The path of the interpreter in a program's file; NULL: it has none. */
+static char *find_interpreter(char *bytes)
+{
+    const Elf64_Ehdr *header = (const void *)bytes;
+    const Elf64_Phdr *segment = (const void *)(bytes + header->e_phoff);
+
+    for (int i = 0; i < header->e_phnum; i++) {
+        if (segment[i].p_type == PT_INTERP)
+            return bytes + segment[i].p_offset;
+    }
+    return NULL;
+}
+
+/* A copy of this program that belongs to somebody else, who it runs as; perhaps without its interpreter. */
+static bool copy_self(const char *name, bool is_broken)
+{
+    int in = open(self, O_RDONLY), out = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0700);
+    struct stat info;
+
+    NEED(in >= 0 && out >= 0 && fstat(in, &info) == 0);
+    char *bytes = malloc((size_t)info.st_size);
+    NEED(bytes && read(in, bytes, (size_t)info.st_size) == info.st_size);
+    char *interpreter = find_interpreter(bytes);
+    if (is_broken && interpreter)
+        strcpy(interpreter, "/none");
+    NEED(write(out, bytes, (size_t)info.st_size) == info.st_size);
+    NEED(fchown(out, 1000, 1000) == 0 && fchmod(out, 04755) == 0);
+    free(bytes);
+    close(in);
+    close(out);
+    return interpreter;
+}
+
+/* A set-user-ID program is randomized, and only when it has really begun. */
+static void test_set_user_id(void)
+{
+    copy_self("other", false);
+    bool is_dynamic = copy_self("broken", true);
+    CHECK(personality(ADDR_NO_RANDOMIZE) == 0);
+    CHECK(RUN("personality") == 1);
+    if (is_dynamic)
+        CHECK_ERRNO(execl("./broken", "broken", "child", "personality", NULL), ENOENT);
+    CHECK(personality(0xffffffff) == ADDR_NO_RANDOMIZE);
+    pid_t pid = fork();
+    if (pid == 0) {
+        execl("./other", "other", "child", "personality", NULL);
+        _exit(98);
+    }
+    CHECK(status_of(pid) == 0);
+    CHECK(personality(0) == ADDR_NO_RANDOMIZE);
+    CHECK(unlink("other") == 0 && unlink("broken") == 0);
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 1 && !strcmp(argv[0], "copy"))
@@ -407,5 +463,6 @@ int main(int argc, char **argv)
     test_spawn();
     test_busy();
     test_places();
+    test_set_user_id();
     return check_end();
 }

@@ -348,8 +348,9 @@ void sched_yield(void)
 {
 }
 
-bool process_is_randomized(void)
+bool process_is_randomized(bool is_secure)
 {
+    (void)is_secure;
     return true;
 }
 

@@ -134,7 +134,7 @@ static void test_disk(void)
     CHECK_EQ(pagecache_read(cache, 5 * PAGE_SIZE + 9, &value, 1, false), 1);
     CHECK_EQ(value, 35);
 
-    CHECK_EQ(vmspace_create(&vm), 0);
+    CHECK_EQ(vmspace_create(true, &vm), 0);
     machine_use(vm);
     struct vmspace_map_args args = {
         .length = sizeof(disk) * PAGE_SIZE,

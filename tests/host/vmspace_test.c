@@ -401,7 +401,7 @@ static void test_random(unsigned seed, unsigned rounds)
     memset(contents, 0, sizeof(contents));
     frame_get_stats(&before);
     unsigned tables = host_page_tables();
-    CHECK_EQ(vmspace_create(&vm), 0);
+    CHECK_EQ(vmspace_create(true, &vm), 0);
     machine_use(vm);
     for (unsigned i = 0; i < NFILES; i++) {
         CHECK_EQ(pagecache_create(NULL, NULL, &files[i]), 0);
@@ -661,7 +661,7 @@ static void failing_script(void)
     struct vmspace *child = NULL;
     uintptr_t place = WINDOW;
 
-    if (vmspace_create(&vm))
+    if (vmspace_create(true, &vm))
         return;
     machine_use(vm);
     int err = pagecache_create(NULL, NULL, &cache);
@@ -730,7 +730,7 @@ static void test_failing(void)
 
 static void test_cases(void (*test)(void))
 {
-    CHECK_EQ(vmspace_create(&vm), 0);
+    CHECK_EQ(vmspace_create(true, &vm), 0);
     machine_use(vm);
     test();
     machine_use(NULL);
