@@ -264,6 +264,7 @@ static long enable(struct uring *ring, uint64_t arg, unsigned count)
         return -EINVAL;
     if (!(ring->flags & ABI_URING_SETUP_R_DISABLED))
         return -EBADFD;
+    uring_choose_submitter(ring);
     ring->is_restricted = ring->has_restrictions;
     __atomic_fetch_and(&ring->flags, ~ABI_URING_SETUP_R_DISABLED, __ATOMIC_SEQ_CST);
     wake_all(&ring->sq_wait);
@@ -441,6 +442,8 @@ long uring_register(struct uring *ring, unsigned opcode, uint64_t arg, unsigned 
 {
     if (opcode >= ARRAY_SIZE(handler))
         return -EINVAL;
+    if (uring_check_submitter(ring))
+        return -EEXIST;
     if (ring->is_restricted && !(ring->allowed_registers >> opcode & 1))
         return -EACCES;
     mutex_lock(&ring->submit_lock);

@@ -50,6 +50,8 @@ void uring_put(struct uring *ring)
     if (ring->eventfd)
         file_put(ring->eventfd);
     poll_head_fini(&ring->poll);
+    if (ring->submitter)
+        thread_put(ring->submitter);
     if (ring->rings_cache)
         pagecache_put(ring->rings_cache);
     if (ring->sqes_cache)
@@ -259,6 +261,19 @@ static void ring_init(struct uring *ring, const struct abi_uring_params *params)
     list_init(&ring->groups);
 }
 
+void uring_choose_submitter(struct uring *ring)
+{
+    if (ring->flags & ABI_URING_SETUP_SINGLE_ISSUER && !ring->submitter)
+        ring->submitter = thread_get(thread_current());
+}
+
+int uring_check_submitter(const struct uring *ring)
+{
+    const struct thread *submitter = READ_ONCE(ring->submitter);
+
+    return submitter && submitter != thread_current() ? -EEXIST : 0;
+}
+
 int uring_create(unsigned entries, struct abi_uring_params *params, struct file **out)
 {
     int err = check_flags(params);
@@ -269,6 +284,8 @@ int uring_create(unsigned entries, struct abi_uring_params *params, struct file 
     if (!ring)
         return -ENOMEM;
     ring_init(ring, params);
+    if (!(params->flags & ABI_URING_SETUP_R_DISABLED))
+        uring_choose_submitter(ring);
     err = choose_sizes(ring, entries, params);
     if (!err)
         err = memory_create(ring);

@@ -191,6 +191,8 @@ static long wait_events(struct uring *ring, struct uring_pool *pool, unsigned mi
     struct wait_args args;
     int err = wait_args_load(&args, flags, arg, size);
 
+    if (!err && ring->flags & ABI_URING_SETUP_DEFER_TASKRUN)
+        err = uring_check_submitter(ring);
     if (!err)
         err = signal_mask_begin(args.mask, args.mask_size);
     if (err)
@@ -234,6 +236,9 @@ static long enter(struct uring *ring, unsigned count, unsigned min, unsigned fla
         if (submitted < 0)
             return submitted;
     } else if (count) {
+        err = uring_check_submitter(ring);
+        if (err)
+            return err;
         mutex_lock(&ring->submit_lock);
         submitted = uring_submit(ring, pool, count);
         mutex_unlock(&ring->submit_lock);

@@ -135,6 +135,8 @@ struct uring {
     unsigned sq_entries, cq_entries;            /* [i] */
     unsigned sqe_shift, cqe_shift;              /* [i] */
 
+    struct thread
+        *submitter; /* [s] with a reference: who alone may submit and register; NULL: everybody */
     struct mutex submit_lock; /* RANK_URING_SUBMIT; also while something is registered */
     unsigned sq_head;         /* [s] */
     bool drain_next;          /* [s] a chain drained in its middle: so does what follows */
@@ -176,6 +178,10 @@ struct uring *uring_of(const struct file *file); /* NULL: it is none */
 int uring_create(unsigned entries, struct abi_uring_params *params, struct file **out) __must_check;
 struct uring *uring_get(struct uring *ring);
 void uring_put(struct uring *ring);
+/* IORING_SETUP_SINGLE_ISSUER: the running thread becomes the one that submits, unless there is one. */
+void uring_choose_submitter(struct uring *ring);
+/* Whether it is: 0 or -EEXIST. */
+int uring_check_submitter(const struct uring *ring) __must_check;
 int uring_start_sqpoll(struct uring *ring) __must_check;
 /* Takes up to count entries; how many were taken, or -errno.  submit_lock held. */
 long uring_submit(struct uring *ring, struct uring_pool *pool, unsigned count);
