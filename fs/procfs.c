@@ -278,7 +278,7 @@ static const struct pseudo_entry root_entries[] = {
     SHOW("softirqs", proc_softirqs),
     SHOW("stat", show_stat),
     FIXED("swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
-    { .name = "sys", .mode = PROC_DIR, .entries = proc_sys_entries },
+    { .name = "sys", .mode = PROC_DIR, .entries = proc_sys_entries, .is_sealed = true },
     { .name = "sysvipc", .mode = PROC_DIR, .entries = proc_sysvipc_entries },
     { .name = "thread-self", .mode = PROC_LINK, .show = show_thread_self },
     SHOW("uptime", show_uptime),

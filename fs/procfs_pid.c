@@ -334,7 +334,7 @@ static const struct pseudo_entry pid_entries[] = {
     { .name = "mem", .mode = ABI_S_IFREG | 0600, .ops = &proc_pid_mem_ops },
     { .name = "mountinfo", .mode = PROC_FILE, .show = proc_mountinfo },
     { .name = "mounts", .mode = PROC_FILE, .show = proc_mounts },
-    { .name = "net", .mode = PROC_DIR, .entries = proc_net_table },
+    { .name = "net", .mode = PROC_DIR, .entries = proc_net_table, .is_sealed = true },
     { .name = "ns", .mode = ABI_S_IFDIR | 0511, .entries = namespace_entries },
     { .name = "oom_score", .mode = PROC_FILE, .show = pid_oom_score },
     { .name = "oom_score_adj",

@@ -12,6 +12,7 @@
 #include "kernel/entropy.h"
 #include "kernel/mm/frame.h"
 #include "kernel/process.h"
+#include "kernel/seccomp.h"
 #include "kernel/system.h"
 #include "kernel/thread.h"
 
@@ -119,6 +120,12 @@ static const struct pseudo_entry random_entries[] = {
     { 0 },
 };
 
+static const struct pseudo_entry seccomp_entries[] = {
+    FIXED("actions_avail", SECCOMP_LOGGED " allow\n"),
+    FIXED("actions_logged", SECCOMP_LOGGED "\n"),
+    { 0 },
+};
+
 static const struct pseudo_entry kernel_entries[] = {
     FIXED("cap_last_cap", "40\n"),
     FIXED("core_pattern", "core\n"),
@@ -149,6 +156,7 @@ static const struct pseudo_entry kernel_entries[] = {
     FIXED("sched_child_runs_first", "0\n"),
     FIXED("sched_rt_period_us", "1000000\n"),
     FIXED("sched_rt_runtime_us", "950000\n"),
+    DIRECTORY("seccomp", seccomp_entries),
     LIMIT("sem", PROC_SEM),
     LIMIT("shmall", PROC_SHMALL),
     LIMIT("shmmax", PROC_SHMMAX),

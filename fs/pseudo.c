@@ -143,7 +143,7 @@ static int child_find(const struct pseudo_ref *dir, const char *name, size_t len
     if (entry) {
         *child = (struct pseudo_ref){ .entry = entry,
                                       .process = dir->process ? process_get(dir->process) : NULL,
-                                      .number = dir->number };
+                                      .number = entry->is_numbered ? entry->value : dir->number };
         return 0;
     }
     return dir->entry->find ? dir->entry->find(dir, name, len, child) : -ENOENT;
@@ -156,6 +156,7 @@ static int pseudo_lookup(struct inode *dir, struct dentry *dentry)
     int err = child_find(pseudo_ref_of(dir), dentry->name, dentry->name_len, &child);
     if (err)
         return err == -ENOENT ? 0 : err; /* the name stays negative */
+    child.is_sealed = pseudo_ref_of(dir)->is_sealed || child.entry->is_sealed;
     err = node_create(dir->sb, dir->ino, &child, &inode);
     if (!err)
         dentry_attach(dentry, inode);
@@ -282,8 +283,10 @@ struct pseudo_file {
 
 static int pseudo_open(struct inode *inode, struct file *file)
 {
-    if (!pseudo_ref_of(inode)->entry->show && file_can_read(file))
-        return -EACCES; /* as Linux's sysctl, even to root */
+    const struct pseudo_ref *ref = pseudo_ref_of(inode);
+    bool is_refused = ref->is_sealed && !ref->entry->store && file_can_write(file);
+    if (is_refused || (!ref->entry->show && file_can_read(file)))
+        return -EACCES; /* as Linux's sysctl and sysfs, even to root */
     struct pseudo_file *open = kzalloc(sizeof(*open), ALLOC_WAIT);
     if (!open)
         return -ENOMEM;
@@ -297,6 +300,11 @@ static int dir_open(struct inode *inode, struct file *file)
 {
     file->position_lock.rank = RANK_PSEUDO_POSITION;
     return 0;
+}
+
+static long dir_read(struct file *file, struct io *io, int64_t *pos)
+{
+    return -EISDIR;
 }
 
 static void pseudo_release(struct file *file)
@@ -403,6 +411,7 @@ static const struct inode_ops jump_ops = {
 
 static const struct file_ops dir_file_ops = {
     .open = dir_open,
+    .read = dir_read,
     .iterate = pseudo_iterate,
     .seek = dir_seek,
     .kind = "pseudo directory",
@@ -440,7 +449,7 @@ int pseudo_mount(const struct file_system *type, const struct pseudo_entry *entr
     if (err)
         return err;
     sb->private = (void *)(uintptr_t)magic;
-    struct pseudo_ref ref = { .entry = entry };
+    struct pseudo_ref ref = { .entry = entry, .is_sealed = entry->is_sealed };
     err = node_create(sb, sb->device, &ref, &root);
     if (!err) {
         root->ino = 1;

@@ -19,6 +19,7 @@ struct pseudo_ref {
     struct process *process; /* with a reference, or NULL: not about one */
     long number; /* thread, descriptor, CPU, terminal: what the entry's functions know */
     long thread; /* of a descriptor: the number of the directory that it is in */
+    bool is_sealed;
 };
 
 struct pseudo_entry {
@@ -37,8 +38,11 @@ struct pseudo_entry {
     /* The smallest number not less than from that is a name in dir, and the entry it has; -1: none. */
     long (*next)(const struct pseudo_ref *dir, long from, const struct pseudo_entry **entry);
     const struct file_ops
-        *ops;   /* a file that is not a text: its operations; private is the inode */
-    long value; /* for functions that serve several entries */
+        *ops;         /* a file that is not a text: its operations; private is the inode */
+    long value;       /* for functions that serve several entries */
+    bool is_numbered; /* a directory: value is the number of what is below */
+    bool
+        is_sealed; /* a directory: what is below without store() is opened for writing by nobody, not even root */
     const void *data;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * /sys: the CPUs, the one memory node and large pages, as glibc, libuv, Go and the JVM read them.
+ * /sys: the CPUs, the one memory node, large pages and interfaces, as glibc, libuv, Go and the JVM read them.
  *
  * Each CPU shows as a core of its own in one package, with caches of its own below level 3: the machine's true
  * topology is the host's affair.
@@ -9,29 +9,28 @@
 
 #include <string.h>
 
+#include "abi/errno.h"
 #include "arch/arch.h"
-#include "fs/pseudo.h"
 #include "kernel/mm/frame.h"
 #include "kernel/smp.h"
+#include "lib/format.h"
 
 #define SYSFS_MAGIC 0x62656572
 
-#define DIR_MODE  (ABI_S_IFDIR | 0755)
-#define FILE_MODE (ABI_S_IFREG | 0444)
 #define FIXED(name_, text_)                                                                        \
     {                                                                                              \
-        .name = (name_), .mode = FILE_MODE, .show = show_fixed, .data = (text_)                    \
+        .name = (name_), .mode = SYSFS_FILE, .show = sysfs_show_fixed, .data = (text_)             \
     }
 #define SHOW(name_, function_)                                                                     \
     {                                                                                              \
-        .name = (name_), .mode = FILE_MODE, .show = (function_)                                    \
+        .name = (name_), .mode = SYSFS_FILE, .show = (function_)                                   \
     }
 #define DIRECTORY(name_, entries_)                                                                 \
     {                                                                                              \
-        .name = (name_), .mode = DIR_MODE, .entries = (entries_)                                   \
+        .name = (name_), .mode = SYSFS_DIRECTORY, .entries = (entries_)                            \
     }
 
-static int show_fixed(const struct pseudo_ref *ref, struct text *text)
+int sysfs_show_fixed(const struct pseudo_ref *ref, struct text *text)
 {
     const char *fixed = ref->entry->data;
     text_append(text, fixed, strlen(fixed));
@@ -175,7 +174,7 @@ static int show_cache_id(const struct pseudo_ref *ref, struct text *text)
 
 #define CACHE(name_, value_)                                                                       \
     {                                                                                              \
-        .name = (name_), .mode = FILE_MODE, .show = show_cache_value, .value = (value_)            \
+        .name = (name_), .mode = SYSFS_FILE, .show = show_cache_value, .value = (value_)           \
     }
 
 static const struct pseudo_entry cache_entries[] = {
@@ -193,7 +192,7 @@ static const struct pseudo_entry cache_entries[] = {
 };
 
 static const struct pseudo_entry cache_entry = { .name = "index",
-                                                 .mode = DIR_MODE,
+                                                 .mode = SYSFS_DIRECTORY,
                                                  .entries = cache_entries };
 
 static bool cache_exists(long index)
@@ -222,14 +221,14 @@ static long cache_next(const struct pseudo_ref *dir, long from, const struct pse
 }
 
 static const struct pseudo_entry one_cpu_entries[] = {
-    { .name = "cache", .mode = DIR_MODE, .find = cache_find, .next = cache_next },
+    { .name = "cache", .mode = SYSFS_DIRECTORY, .find = cache_find, .next = cache_next },
     FIXED("online", "1\n"),
     DIRECTORY("topology", topology_entries),
     { 0 },
 };
 
 static const struct pseudo_entry cpu_entry = { .name = "cpu",
-                                               .mode = DIR_MODE,
+                                               .mode = SYSFS_DIRECTORY,
                                                .entries = one_cpu_entries };
 
 static int cpu_find(const struct pseudo_ref *dir, const char *name, size_t len,
@@ -307,18 +306,77 @@ static const struct pseudo_entry hugepage_entries[] = {
     { 0 },
 };
 
+/* ---- Interfaces ---------------------------------------------------------------------------------- */
+
+#define NET_MAX 33 /* loopback and as many devices as net knows */
+
+/* Filled at boot; the arrays end with an empty entry. */
+static struct interface {
+    char name[16];
+    char target[48];
+} interfaces[NET_MAX];
+static unsigned ninterfaces;
+static struct pseudo_entry class_net_entries[NET_MAX + 1];
+static struct pseudo_entry device_net_entries[NET_MAX + 1];
+static struct pseudo_entry virtual_net_entries[NET_MAX + 1];
+
+static struct pseudo_entry *end_of(struct pseudo_entry *entry)
+{
+    while (entry->name)
+        entry++;
+    return entry;
+}
+
+int sysfs_net_register(const char *name, int index, bool is_device,
+                       const struct pseudo_entry *files)
+{
+    if (ninterfaces == NET_MAX)
+        return -ENOSPC;
+    struct interface *interface = &interfaces[ninterfaces++];
+    (void)format_string(interface->name, sizeof(interface->name), "%s", name);
+    (void)format_string(interface->target, sizeof(interface->target), "../../devices/%s/net/%s",
+                        is_device ? "platform" : "virtual", name);
+    *end_of(is_device ? device_net_entries : virtual_net_entries) =
+        (struct pseudo_entry){ .name = interface->name,
+                               .mode = SYSFS_DIRECTORY,
+                               .entries = files,
+                               .value = index,
+                               .is_numbered = true };
+    *end_of(class_net_entries) = (struct pseudo_entry){ .name = interface->name,
+                                                        .mode = SYSFS_LINK,
+                                                        .show = sysfs_show_fixed,
+                                                        .data = interface->target };
+    return 0;
+}
+
 /* ---- The tree ------------------------------------------------------------------------------------ */
 
 static const struct pseudo_entry no_entries[] = { { 0 } };
 
 static const struct pseudo_entry system_entries[] = {
-    { .name = "cpu", .mode = DIR_MODE, .entries = cpu_entries, .find = cpu_find, .next = cpu_next },
+    { .name = "cpu",
+      .mode = SYSFS_DIRECTORY,
+      .entries = cpu_entries,
+      .find = cpu_find,
+      .next = cpu_next },
     DIRECTORY("node", nodes_entries),
     { 0 },
 };
 
+static const struct pseudo_entry platform_entries[] = {
+    DIRECTORY("net", device_net_entries),
+    { 0 },
+};
+
+static const struct pseudo_entry virtual_entries[] = {
+    DIRECTORY("net", virtual_net_entries),
+    { 0 },
+};
+
 static const struct pseudo_entry devices_entries[] = {
+    DIRECTORY("platform", platform_entries),
     DIRECTORY("system", system_entries),
+    DIRECTORY("virtual", virtual_entries),
     { 0 },
 };
 
@@ -339,7 +397,7 @@ static const struct pseudo_entry fs_entries[] = {
 
 static const struct pseudo_entry class_entries[] = {
     DIRECTORY("block", no_entries),
-    DIRECTORY("net", no_entries),
+    DIRECTORY("net", class_net_entries),
     { 0 },
 };
 
@@ -351,7 +409,9 @@ static const struct pseudo_entry root_entries[] = {
     DIRECTORY("module", no_entries),       { 0 },
 };
 
-static const struct pseudo_entry root = { .mode = DIR_MODE, .entries = root_entries };
+static const struct pseudo_entry root = { .mode = SYSFS_DIRECTORY,
+                                          .entries = root_entries,
+                                          .is_sealed = true };
 
 static int sysfs_mount(const struct file_system *type, const char *source, unsigned long flags,
                        const char *data, struct superblock **out)

@@ -7,6 +7,9 @@
 
 #include "lib/compiler.h"
 
+/* What a filter may answer besides allow, as /proc/sys/kernel/seccomp names it; SECCOMP_FILTER_FLAG_LOG logs it all. */
+#define SECCOMP_LOGGED "kill_process kill_thread trap errno trace log"
+
 struct process;
 struct seccomp_filter;
 struct thread;

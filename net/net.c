@@ -287,5 +287,6 @@ void net_init(void)
 void net_configure(const struct manifest *manifest)
 {
     proc_net_init();
+    sys_class_net_init();
     config_apply(manifest);
 }

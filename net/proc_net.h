@@ -5,5 +5,7 @@ struct text;
 
 /* Registers the files of /proc/net; at boot. */
 void proc_net_init(void);
+/* sys_class_net.c: the interfaces under /sys/class/net; at boot. */
+void sys_class_net_init(void);
 /* proc_unix.c */
 int proc_net_show_unix(struct text *text);

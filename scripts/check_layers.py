@@ -22,7 +22,7 @@ LAYERS = {
     "drivers": ["abi/", "lib/", "arch/arch.h", "kernel/", "drivers/"],
     "fs": ["abi/", "lib/", "arch/arch.h", "kernel/", "fs/"],
     "net": ["abi/", "lib/", "arch/arch.h", "kernel/", "fs/file.h", "fs/inode.h", "fs/dcache.h",
-            "fs/procfs.h", "fs/text.h", "net/", "lwip/", "netif/"],
+            "fs/procfs.h", "fs/sysfs.h", "fs/text.h", "net/", "lwip/", "netif/"],
     "loader": ["abi/", "lib/", "arch/arch.h", "kernel/", "fs/", "loader/"],
 }
 ROOTS = {"kernel/main.c", "drivers/drivers.c"}
