@@ -23,7 +23,7 @@ from .output import fresh_folder, scratch_folder
 from .grub import run_tool
 from .host import missing
 from .packages.store import home_dir
-from .paths import human_size
+from .paths import from_top, human_size
 from .tables import print_json, print_names, print_table
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def need(archive: Archive, path: str) -> Member:
     member = archive.find(path)
     if member is None:
         import difflib
-        near = difflib.get_close_matches(os.path.normpath("/" + path), archive.members, 1)
+        near = difflib.get_close_matches(from_top(path), archive.members, 1)
         raise not_found(f"{path} is not in {archive.name}; " + (f"did you mean {near[0]}?" if near else "stout image tree shows what is."))
     return member
 

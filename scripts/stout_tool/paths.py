@@ -30,6 +30,11 @@ def cache_dir() -> str:
     return base
 
 
+def from_top(path: str) -> str:
+    """A path of the guest without `.`, `..` and doubled slashes, which normpath() keeps at the front."""
+    return os.path.normpath("/" + path.lstrip("/"))
+
+
 def human_size(size: float) -> str:
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if size < 1024 or unit == "GiB":

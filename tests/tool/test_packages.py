@@ -47,12 +47,23 @@ def test_from_dir_list_describe_contents_remove(stout, made):
     text = stout("pkg", "describe", "app").stdout.decode()
     assert "/bin/server --quiet" in text and "MODE=a b" in text
     assert json.loads(stout("pkg", "describe", "app", "--json").stdout)["digest"] == (made / "digest").read_text().strip()
-    assert stout("pkg", "contents", "app", "/etc/*").stdout.decode().split() == ["-0640", "0:0", "6", "/etc/conf"]
+    assert stout("pkg", "contents", "app", "/etc/*").stdout.decode().split() == ["-rw-r-----", "0:0", "6", "/etc/conf"]
     paths = [entry["path"] for entry in json.loads(stout("pkg", "contents", "app", "--json").stdout)]
     assert paths == sorted(manifest["files"])
     assert json.loads(stout("pkg", "remove", "app", "--json").stdout) == [{"name": "app"}]
     assert not made.exists() and json.loads(stout("pkg", "list", "--json").stdout) == []
     refused(stout("pkg", "remove", "app"), 127, "no package app")
+
+
+def test_which_program(stout, home, folder):
+    """The only one, at the top or where programs are; as it is named, with one slash before it."""
+    words = ("pkg", "from-dir", str(folder), "--force", "--json")
+    assert json.loads(stout(*words).stdout)["program"] == "/bin/server"
+    for name in ("server", "bin/server", "/bin/server", "//bin//server"):
+        assert json.loads(stout(*words, "--program", name).stdout)["program"] == "/bin/server", name
+    (folder / "other").write_text("#!/bin/server\n")
+    (folder / "other").chmod(0o755)
+    refused(stout(*words), 2, "Which program", "--program")
 
 
 def test_load(stout, made, tmp_path):
@@ -312,6 +323,11 @@ def test_add_refuses_what_leaves_the_folder(stout, home, tmp_path):
             member.size = 1
             tar.addfile(member, io.BytesIO(b"x"))
         refused(stout("pkg", "add", str(tmp_path / "bad.tar"), "--program", "x"), 126, "refused")
+    with tarfile.open(tmp_path / "bad.tar", "w") as tar:
+        disk = tarfile.TarInfo("dev/sda")
+        disk.type, disk.devmajor, disk.devminor = tarfile.BLKTYPE, 8, 0
+        tar.addfile(disk)
+    refused(stout("pkg", "add", str(tmp_path / "bad.tar"), "--program", "x"), 126, "dev/sda")
 
 
 def test_terminated_while_removing(home):

@@ -16,6 +16,7 @@ from typing import Any, Iterator
 
 from ..errors import StoutError, cannot_run, not_found, usage
 from ..output import scratch_folder, unwinding
+from ..paths import from_top
 from ..progress import progress
 from . import manifest as manifests
 from .commands import tell_made
@@ -103,7 +104,7 @@ def add_ops(folder: str, name: str | None, force: bool, as_json: bool) -> int:
         raise cannot_run(f"{folder}/{OPS} is not the manifest of an ops package: it must be JSON with a Program.") from None
     base = os.path.basename(folder)
     version = f"_{document['Version']}" if document.get("Version") and "_" not in base else ""
-    manifest = Manifest(check_name(name or base + version), program=os.path.normpath("/" + program), args=args[1:], env=env,
+    manifest = Manifest(check_name(name or base + version), program=from_top(program), args=args[1:], env=env,
                         origin=f"ops package {base}", created=int(time.time()))
     with Store().making(manifest.name, force) as place:
         writer = PackageWriter(place, manifest)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import shlex
+import stat
 import sys
 from typing import Any
 
@@ -72,9 +73,9 @@ def contents(name: str, pattern: str | None, as_json: bool) -> int:
         print_json([{"path": path, **dataclasses.asdict(entry)} for path, entry in chosen.items()])
         return 0
     for path, entry in chosen.items():
-        kind = {DIRECTORY: "d", LINK: "l"}.get(entry.type, "-")
+        kind = {DIRECTORY: stat.S_IFDIR, LINK: stat.S_IFLNK}.get(entry.type, stat.S_IFREG)
         arrow = f" -> {entry.target}" if entry.type == LINK else ""
-        print(f"{kind}{entry.mode:04o} {entry.uid:>5}:{entry.gid:<5} {entry.size:>11} {path}{arrow}")
+        print(f"{stat.filemode(kind | entry.mode)} {entry.uid:>5}:{entry.gid:<5} {entry.size:>11} {path}{arrow}")
     return 0
 
 

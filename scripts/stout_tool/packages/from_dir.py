@@ -12,6 +12,7 @@ from typing import Any
 from ..elf import is_linked
 from ..errors import StoutError, not_found, usage
 from ..libraries import Resolver, Root
+from ..paths import from_top
 from ..private import SecretFilter
 from ..progress import progress
 from .commands import tell_made
@@ -50,14 +51,20 @@ def find_program(folder: str, program: str | None) -> str:
     if program:
         candidates = [program] if "/" in program else [f"{place}/{program}" for place in ("", *FOLDERS)]
         for path in candidates:
-            path = os.path.normpath(f"/{path}")
+            path = from_top(path)
             if root.is_file(path):
                 return path
         raise not_found(f"{program} is not in {folder}; give --program a path in the folder.")
-    found = [item.name for item in os.scandir(folder) if item.is_file() and os.access(item.path, os.X_OK) and ".so" not in item.name]
+    found = {root.real(from_top(f"{place}/{name}")) for place in ("", *FOLDERS) for name in programs_in(root, place)}
     if len(found) == 1:
-        return f"/{found[0]}"
+        return found.pop()
     raise usage(f"Which program of {folder} is to run?  Name it with --program, for example --program /bin/server.")
+
+
+def programs_in(root: Root, folder: str) -> list[str]:
+    place = root.host(from_top(folder))
+    return [name for name in (os.listdir(place) if os.path.isdir(place) else ())
+            if ".so" not in name and os.path.isfile(path := root.host(from_top(f"{folder}/{name}"))) and os.access(path, os.X_OK)]
 
 
 def bring_libraries(writer: PackageWriter) -> None:

@@ -9,7 +9,7 @@ import sys
 import time
 
 from ..errors import StoutError, cannot_run
-from ..paths import cache_dir, human_size
+from ..paths import cache_dir, from_top, human_size
 from ..progress import progress
 from .commands import tell_made
 from .layers import DamagedArchive, Layer
@@ -42,7 +42,7 @@ def describe(image: ContainerImage, name: str, reference: str) -> Manifest:
     try:
         env = dict(text.split("=", 1) for text in settings.get("Env") or () if "=" in text)
         manifest = Manifest(
-            name, env=env, workdir=os.path.normpath("/" + (settings.get("WorkingDir") or "").lstrip("/")), user=settings.get("User") or None,
+            name, env=env, workdir=from_top(settings.get("WorkingDir") or ""), user=settings.get("User") or None,
             ports=[port.removesuffix("/tcp") for port in settings.get("ExposedPorts") or {}], volumes=list(settings.get("Volumes") or {}),
             default_args=list(settings.get("Cmd") or ()), origin=f"image {os.path.basename(reference)}", created=int(time.time()),
             description=str((settings.get("Labels") or {}).get("org.opencontainers.image.description", "")))
