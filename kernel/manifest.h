@@ -9,7 +9,8 @@
  * dhcp, none), stdio (per descriptor 0-2: tty, stream or null; "tty,stream,stream"),
  * groups (supplementary ones: 10,20), rlimit (RESOURCE:SOFT:HARD, numbers of getrlimit(2)),
  * trace (class list), mount (type:source:ro|rw[,OPTIONS]:place; any number, in order; the type
- * "remount" changes the mount that is there).  Unknown keys are an error that names them.
+ * "remount" changes the mount that is there, "bind" shows the file source of the image at place).  Unknown keys are an
+ * error that names them.
  */
 #include "kernel/process.h"
 #include "lib/compiler.h"

@@ -84,11 +84,11 @@ class Tree:
         parent = self.make_directory(parent) if parent != "/" else ""
         return f"{parent}/{name}"
 
-    def add_bytes(self, path: str, data: bytes | str, mode: int = 0o644) -> None:
+    def add_bytes(self, path: str, data: bytes | str, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:
         path = self.locate(path)
         if isinstance(data, str):
             data = os.fsencode(data)
-        self.put(path, Entry(BYTES, mode, data=data, size=len(data)))
+        self.put(path, Entry(BYTES, mode, uid=uid, gid=gid, data=data, size=len(data)))
 
     def add_symlink(self, path: str, target: str) -> None:
         path = self.locate(path)

@@ -252,17 +252,20 @@ def test_mounts(container, tmp_path):
     (tmp_path / "ro/file").write_text("from the host\n")
     (tmp_path / "hosts").write_text("10.1.2.3 other\n")
     program = tmp_path / "app/run"
-    program.write_text("#!/bin/sh\ncat /ro/file /etc/hosts; echo made >/rw/new; echo no 2>/dev/null >/ro/new || echo kept; ls -A /etc/empty; "
+    (tmp_path / "rw/there").write_text("the folder's\n")
+    program.write_text("#!/bin/sh\ncat /ro/file /etc/hosts /rw/there /rw/deep/in/it; echo x >/rw/empty/x; echo made >/rw/new; echo no 2>/dev/null >/ro/new || echo kept; ls -A /etc/empty; "
                        "echo x >/etc/empty/x && echo writable\n")
     program.chmod(0o755)
     binds = [{"destination": f"/{name}", "source": str(tmp_path / name), "type": "bind", "options": ["rbind", name if name != "app" else "ro"]}
              for name in ("rw", "ro", "app")]
     box = container("/app/run", mounts=[
         {"destination": "/proc", "type": "proc", "source": "proc"}, *binds, {"destination": "/etc/empty", "type": "tmpfs", "source": "tmpfs"},
-        {"destination": "/etc/hosts", "source": str(tmp_path / "hosts"), "options": ["bind", "ro"]}])
+        {"destination": "/rw/empty", "type": "tmpfs", "source": "tmpfs"},  # these are in a folder of the host
+        *({"destination": f"/{place}", "source": str(tmp_path / "hosts"), "options": ["bind", "ro"]} for place in ("etc/hosts", "rw/there", "rw/deep/in/it"))])
     box.create().start()
-    assert box.wait() == "from the host\n10.1.2.3 other\nkept\nwritable\n"
+    assert box.wait() == "from the host\n" + 3 * "10.1.2.3 other\n" + "kept\nwritable\n"
     assert (tmp_path / "rw/new").read_text() == "made\n" and not (tmp_path / "ro/new").exists()
+    assert (tmp_path / "rw/there").read_text() == "the folder's\n" and not os.listdir(tmp_path / "rw/empty")
 
 
 def test_read_only_root(container):

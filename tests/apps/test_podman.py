@@ -119,6 +119,28 @@ def test_limits_volumes_and_a_read_only_root(podman, tmp_path):
     assert out == "line\nline\n"
 
 
+def test_secrets(podman, tmp_path):
+    (tmp_path / "word").write_text("open sesame\n")
+    for name in ("word", "other"):
+        podman("secret", "create", name, tmp_path / "word")
+    out = podman("run", "--rm", "--network", "none", "--secret", "word", "--secret", "other,target=mine,uid=1000,mode=0400", "--secret",
+                 "word,type=env,target=WORD", "-u", "web", "musl", "sh", "-c", "cd /run/secrets; ls; cat mine; echo $WORD; stat -c '%u %a' word mine")
+    assert out == "mine\nword\nopen sesame\nopen sesame\n0 444\n1000 400\n"
+
+
+def test_control_groups(podman):
+    """Where podman makes them there is something to look at and to freeze."""
+    if not os.access("/sys/fs/cgroup", os.W_OK):
+        pytest.skip("no control groups here")
+    podman("run", "-d", "--name", "grouped", "--network", "none", "--cgroups", "enabled", "-m", "128m", "musl", "sh", "-c", "while :; do :; done")
+    used = podman("stats", "--no-stream", "--format", "{{.MemUsage}} {{.PIDs}}", "grouped")
+    assert "MB / " in used and int(used.split()[-1]) > 1, used
+    podman("pause", "grouped")
+    assert podman("inspect", "--format", "{{.State.Status}}", "grouped") == "paused\n"
+    podman("unpause", "grouped")
+    podman("rm", "-f", "-t", "0", "grouped")
+
+
 def test_a_server(podman, tmp_path):
     """Published ports, other containers, logs, stop with its signal, start again."""
     (tmp_path / "index.html").write_text("page\n")
@@ -191,3 +213,23 @@ def test_a_signal_reaches_the_program(podman):
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=60)[0] == "bye\n" and process.returncode == 9
+    names = ["HUP", "USR1", "USR2", "QUIT", "WINCH", "CONT", "ALRM"]
+    podman("run", "-d", "--name", "sig", "--stop-signal", "USR2", "--network", "none", "musl", "sh", "-c",
+           f"for name in {' '.join(names)}; do trap \"echo $name\" $name; done; echo ready; while :; do sleep 0.05; done")
+
+    def wait_for(text):
+        for _ in range(200):
+            if podman("logs", "sig") == text:
+                return
+            time.sleep(0.1)
+        assert podman("logs", "sig") == text
+
+    said = "ready\n"
+    wait_for(said)
+    for name in names:
+        podman("kill", "-s", name, "sig")
+        said += name + "\n"
+        wait_for(said)
+    podman("stop", "-t", "1", "sig")
+    wait_for(said + "USR2\n")  # its own signal came first
+    podman("rm", "sig")

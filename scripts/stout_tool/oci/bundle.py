@@ -152,7 +152,7 @@ class Bundle:
             if mount.kind == "tmpfs":
                 hide(tree, mount.place, mount.mode())
             elif mount.kind == "file":
-                add_file(tree, mount)
+                add_file(tree, mount, self._beside(mount) or resolve(tree, mount.place))
             elif mount.kind not in (*KERNELS_OWN, "folder"):
                 raise cannot_run(f"The mount at {mount.place} has the type {mount.kind}, which a machine does not have; use bind or tmpfs.")
 
@@ -178,10 +178,21 @@ class Bundle:
 
     def order_mounts(self, folders: list[str]) -> list[str]:
         """The manifest's: with a read-only root, what stays writable comes first, and then the root."""
+        inner = [f"tmpfs:tmpfs:rw:{mount.place}" for mount in self.mounts if mount.kind == "tmpfs" and self._is_in_folder(mount)]
+        inner += [f"bind:{source}:rw:{mount.place}" for mount in self.mounts if (source := self._beside(mount))]
         if not self.is_read_only:
-            return folders
-        places = [mount.place for mount in self.mounts if mount.kind == "tmpfs" and mount.place not in ("/dev", "/dev/shm")]
-        return [*(f"tmpfs:tmpfs:rw:{place}" for place in places), *folders, "remount:root:ro:/"]
+            return [*folders, *inner]
+        places = [mount.place for mount in self.mounts if mount.kind == "tmpfs" and mount.place not in ("/dev", "/dev/shm")
+                  and not self._is_in_folder(mount)]
+        return [*(f"tmpfs:tmpfs:rw:{place}" for place in places), *folders, *inner, "remount:root:ro:/"]
+
+    def _is_in_folder(self, mount: Mount) -> bool:
+        """Of the host, so that what the image has at its place is not seen."""
+        return any(other.kind == "folder" and other.place != "/dev/shm" and mount.place.startswith(other.place + "/") for other in self.mounts)
+
+    def _beside(self, mount: Mount) -> str | None:
+        """Where the image has a file that the kernel is to show in a folder of the host."""
+        return f"/.stout/files/{self.mounts.index(mount)}" if mount.kind == "file" and self._is_in_folder(mount) else None
 
 
 def read_config(path: str) -> dict[str, Any]:
@@ -207,13 +218,14 @@ def hide(tree: Tree, place: str, mode: int) -> None:
     tree.make_directory(place, mode)
 
 
-def add_file(tree: Tree, mount: Mount) -> None:
+def add_file(tree: Tree, mount: Mount, place: str) -> None:
     size = os.stat(mount.source).st_size
     if size > FILE_LIMIT:
         raise StoutError(f"The mount at {mount.place} is a file of {size // MIB} MiB, which would be copied; mount the folder it is in.")
     with open(mount.source, "rb") as file:
-        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-        tree.add_bytes(resolve(tree, mount.place), file.read(), mode)
+        info = os.fstat(file.fileno())
+        uid, gid = (0 if number == own else number for number, own in ((info.st_uid, os.geteuid()), (info.st_gid, os.getegid())))
+        tree.add_bytes(place, file.read(), stat.S_IMODE(info.st_mode), uid, gid)
 
 
 def resolve(tree: Tree, place: str) -> str:
