@@ -6,8 +6,8 @@
  *
  * The fault may come from a system call that copies under locks, perhaps one that the victim waits for.  So a thread
  * of its own chooses, which holds none, and who waits for the memory does so for PATIENCE at most and is killed then.
- * While a victim is on its way no other is chosen; one that does not go in time is passed over.  If nobody may be
- * killed, who faulted is (Linux panics).
+ * While a victim is on its way no other is chosen, until its memory is free: it has left its address space before.
+ * One that does not go in time is passed over.  If nobody may be killed, who faulted is (Linux panics).
  */
 #include "kernel/mm/oom.h"
 
@@ -34,6 +34,9 @@ static bool is_requested;  /* [a] */
 static unsigned nwaiting;  /* [a] */
 static unsigned nfreed;    /* [a] how often memory came back while somebody waited */
 static unsigned nhopeless; /* [a] how often there was nobody to kill */
+
+static const struct vmspace *victim_vm; /* [a] the last victim's, until its memory is back */
+static nsec_t victim_killed_at;         /* the oom thread's */
 
 static unsigned long long mib(uint64_t npages)
 {
@@ -135,6 +138,8 @@ static void kill_victim(struct process *victim)
     if (!vm)
         return; /* it has ended by itself */
     report(victim, vm);
+    victim_killed_at = clock_monotonic();
+    __atomic_store_n(&victim_vm, vm, __ATOMIC_SEQ_CST);
     process_for_each(kill_sharer, vm);
     vmspace_put(vm);
 }
@@ -158,9 +163,16 @@ static bool memory_is_back(void)
     return count == ENOUGH;
 }
 
+static bool victim_is_under_way(void)
+{
+    return __atomic_load_n(&victim_vm, __ATOMIC_SEQ_CST) &&
+           clock_monotonic() - victim_killed_at < VICTIM_TIME;
+}
+
 static void relieve(void)
 {
-    struct choice choice = { .total = total_pages() };
+    /* First: its memory may come back from here on. */
+    struct choice choice = { .total = total_pages(), .is_under_way = victim_is_under_way() };
 
     if (memory_is_back()) {
         tell(&nfreed);
@@ -186,8 +198,11 @@ static void oom_thread(void *arg)
 
 /* ---- Who needs memory ------------------------------------------------------------------ */
 
-void oom_memory_freed(void)
+void oom_memory_freed(const struct vmspace *vm)
 {
+    const struct vmspace *victim = vm;
+    (void)__atomic_compare_exchange_n(&victim_vm, &victim, NULL, false, __ATOMIC_SEQ_CST,
+                                      __ATOMIC_SEQ_CST);
     if (__atomic_load_n(&nwaiting, __ATOMIC_SEQ_CST) > 0)
         tell(&nfreed);
 }

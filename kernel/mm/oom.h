@@ -15,7 +15,7 @@ void oom_init(void); /* its thread; boot */
 int oom_wait(void) __must_check;
 
 /* The last reference of an address space is gone, and its memory is back.  Any thread that may sleep. */
-void oom_memory_freed(void);
+void oom_memory_freed(const struct vmspace *vm);
 
 /* /proc/PID/oom_score: as Linux's proc_oom_score() scales it. */
 int oom_score(struct process *process);

@@ -142,8 +142,8 @@ void vmspace_put(struct vmspace *vm)
     mappings_destroy(&dead);
     debug_assert(vm->resident_pages == 0);
     arch_pt_destroy(&vm->table);
+    oom_memory_freed(vm);
     kfree(vm);
-    oom_memory_freed();
 }
 
 /* ---- Limits ----------------------------------------------------------------------- */
