@@ -16,6 +16,8 @@ NAME = "stout.yaml"
 HEAD = "# For: stout run -c {name}   (stout run --help lists what else can stand here)\n"
 PYTHON_NAMES = ("app.py", "main.py", "server.py", "wsgi.py", "manage.py")
 NODE_NAMES = ("server.js", "index.js", "app.js", "main.js")
+INTERPRETER = re.compile(r"(.*/)?(node|nodejs|python[\d.]*|php|ruby|perl|sh|bash)")
+ASSIGNMENT = re.compile(r"\w+=")
 
 
 def init(folder: str, output: str | None, as_json: bool) -> int:
@@ -41,9 +43,10 @@ def init(folder: str, output: str | None, as_json: bool) -> int:
 def look(folder: str) -> dict[str, Any]:
     """Options, the program as a path in the folder."""
     options = from_dockerfile(folder)
-    for find in (from_package_json, from_python, from_go, from_binary, from_script):
+    for find in (from_docker_command, from_package_json, from_python, from_go, from_binary, from_script):
         if found := find(folder):
-            return {**found, **options}
+            env = {**found.pop("env", {}), **options.pop("env", {})}
+            return {**found, **options, **({"env": env} if env else {})}
     raise usage(f"Nothing in {folder} looks like a program (package.json, requirements.txt, go.mod with its binary, one "
                 "executable file, server.js, app.py); write stout.yaml by hand, for example: program: server.js")
 
@@ -60,7 +63,50 @@ def first_file(folder: str, names: list[str] | tuple[Any, ...]) -> str | None:
     return next((name for name in names if name and os.path.isfile(os.path.join(folder, name))), None)
 
 
-def from_package_json(folder: str) -> dict[str, list[str] | str] | None:
+def split(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return []
+
+
+def from_command(folder: str, words: list[str]) -> dict[str, Any] | None:
+    """A file of the folder that a command line starts, by itself or by its interpreter; variables may stand before it."""
+    env = {}
+    while words and (ASSIGNMENT.match(words[0]) or words[0] == "cross-env"):
+        name, equals, value = words[0].partition("=")
+        env.update({name: value} if equals else {})
+        words = words[1:]
+    if words and INTERPRETER.fullmatch(words[0]):
+        words = words[1:]
+    if not words or words[0].startswith("-") or not first_file(folder, words[:1]) or set(words) & {"&&", "||", "|", ";"}:
+        return None
+    return {"program": os.path.normpath(words[0]), **({"args": words[1:]} if words[1:] else {}), **({"env": env} if env else {})}
+
+
+def from_docker_command(folder: str) -> dict[str, Any] | None:
+    """ENTRYPOINT and CMD, where the container's working directory is this folder."""
+    commands: dict[str, list[str]] = {}
+    workdir = "/"
+    for word, rest in docker_lines(folder):
+        if word == "WORKDIR":
+            workdir = os.path.normpath(os.path.join(workdir, rest.strip()))
+        elif word in ("ENTRYPOINT", "CMD"):
+            try:
+                commands[word] = [str(item) for item in json.loads(rest)]
+            except (ValueError, TypeError):
+                commands[word] = split(rest)
+    words = [*commands.get("ENTRYPOINT", ()), *commands.get("CMD", ())]
+    return from_command(folder, [os.path.relpath(word, workdir) if word.startswith(workdir + "/") else word for word in words])
+
+
+def docker_lines(folder: str) -> list[tuple[str, str]]:
+    """(INSTRUCTION, the rest) of each."""
+    lines = re.sub(r"\\\r?\n", " ", read(folder, "Dockerfile") or "").splitlines()
+    return [(word.upper(), rest) for word, _, rest in (line.strip().partition(" ") for line in lines)]
+
+
+def from_package_json(folder: str) -> dict[str, Any] | None:
     text = read(folder, "package.json")
     if text is None:
         return None
@@ -72,24 +118,23 @@ def from_package_json(folder: str) -> dict[str, list[str] | str] | None:
         raise usage(f"{folder}/package.json is not an object; correct it.")
     scripts = package.get("scripts")
     start = scripts.get("start") if isinstance(scripts, dict) else None
-    words = start.split() if isinstance(start, str) else []
+    if isinstance(start, str) and (command := from_command(folder, split(start))):
+        return command
     main = package.get("main") if isinstance(package.get("main"), str) else None
-    if words[:1] == ["node"] and len(words) > 1 and first_file(folder, words[1:2]):
-        return {"program": words[1], **({"args": words[2:]} if words[2:] else {})}
     found = first_file(folder, (main, main and main + ".js", *NODE_NAMES))
     if found is None:
         raise usage(f"{folder}/package.json names no file that is there; set main in it.")
     return {"program": found}
 
 
-def from_python(folder: str) -> dict[str, str] | None:
+def from_python(folder: str) -> dict[str, Any] | None:
     if not first_file(folder, ("requirements.txt", "pyproject.toml")):
         return None
     found = first_file(folder, PYTHON_NAMES)
     return {"program": found} if found else None
 
 
-def from_go(folder: str) -> dict[str, str] | None:
+def from_go(folder: str) -> dict[str, Any] | None:
     text = read(folder, "go.mod")
     module = re.search(r"^module\s+(\S+)", text, re.M) if text is not None else None
     if not module:
@@ -100,7 +145,7 @@ def from_go(folder: str) -> dict[str, str] | None:
     return {"program": name}
 
 
-def from_binary(folder: str) -> dict[str, str] | None:
+def from_binary(folder: str) -> dict[str, Any] | None:
     """The one ELF program of the folder."""
     found = []
     for item in sorted(os.scandir(folder), key=lambda item: item.name):
@@ -111,7 +156,7 @@ def from_binary(folder: str) -> dict[str, str] | None:
     return {"program": found[0]} if len(found) == 1 else None
 
 
-def from_script(folder: str) -> dict[str, str] | None:
+def from_script(folder: str) -> dict[str, Any] | None:
     """A script with one of the usual names and no package around it."""
     found = first_file(folder, (*NODE_NAMES, *PYTHON_NAMES, "index.php"))
     return {"program": found} if found else None
@@ -119,15 +164,13 @@ def from_script(folder: str) -> dict[str, str] | None:
 
 def from_dockerfile(folder: str) -> dict[str, Any]:
     """Ports and variables; what the file installs is the business of the image it makes."""
-    text = read(folder, "Dockerfile")
     options: dict[str, Any] = {}
     env: dict[str, str] = {}
-    for line in re.sub(r"\\\r?\n", " ", text or "").splitlines():
-        word, _, rest = line.strip().partition(" ")
-        if word.upper() == "EXPOSE":
+    for word, rest in docker_lines(folder):
+        if word == "EXPOSE":
             ports = [port.removesuffix("/tcp") for port in rest.split() if re.fullmatch(r"\d+(/tcp|/udp)?", port)]
             options.setdefault("publish", []).extend(ports)
-        elif word.upper() == "ENV" and "$" not in rest:
+        elif word == "ENV" and "$" not in rest:
             try:
                 words = shlex.split(rest)
             except ValueError:

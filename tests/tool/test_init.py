@@ -30,6 +30,26 @@ def test_node(stout, tmp_path, package, program):
     assert config.get("args") == (["--port", "80"] if "start" in package.get("scripts", ()) else None)
 
 
+def test_start_with_variables(stout, tmp_path):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/main.js").write_text("")
+    (tmp_path / "package.json").write_text(json.dumps({"scripts": {"start": "cross-env NODE_ENV=production A='x y' node ./src/main.js -v"}}))
+    assert written(stout, tmp_path) == {"program": "src/main.js", "args": ["-v"], "env": {"NODE_ENV": "production", "A": "x y"}}
+
+
+@pytest.mark.parametrize("lines, expected", [
+    ('WORKDIR /srv\nENV A=1\nCMD ["node", "run.js", "-p", "80"]', {"program": "run.js", "args": ["-p", "80"], "env": {"A": "1"}}),
+    ("WORKDIR /srv\nWORKDIR app\nENTRYPOINT [\"python3\"]\nCMD [\"/srv/app/job.py\"]", {"program": "job.py"}),
+    ("CMD B=2 python3 job.py", {"program": "job.py", "env": {"B": "2"}}),
+    ('CMD ["npm", "start"]', {"program": "server.js"}), ("CMD node run.js && echo", {"program": "server.js"}),
+])
+def test_command_of_a_dockerfile(stout, tmp_path, lines, expected):
+    for name in ("run.js", "job.py", "server.js"):
+        (tmp_path / name).write_text("")
+    (tmp_path / "Dockerfile").write_text(f"FROM x\n{lines}\n")
+    assert written(stout, tmp_path) == expected
+
+
 def test_python_with_a_dockerfile(stout, tmp_path):
     for name in ("requirements.txt", "app.py"):
         (tmp_path / name).write_text("")
