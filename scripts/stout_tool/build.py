@@ -15,7 +15,7 @@ from .image import Image
 from .iso import make_iso
 from .kernel import image_path
 from .progress import bytes_below, progress
-from .output import publish, source_epoch, undisturbed, workshop
+from .output import publish, source_epoch, target_of, undisturbed, workshop
 from .qemu import default_memory
 from .run import RunOptions, kernel_command_line
 from .tables import print_json
@@ -39,7 +39,7 @@ def build(kind: str | None, output: str | None, as_json: bool, **values: Any) ->
     options = RunOptions(boot="mb2", stdio=STREAMS, **values)
     options.keep_reasons = True
     options.net_manifest = options.network.setting(by_dhcp=True)
-    path = os.path.abspath(output or default_name(options) + suffix_of(kind))
+    path = target_of(output or default_name(options) + suffix_of(kind))
     paths = targets(kind, path)
     with workshop(path) as folder:
         archive = packed(options)
@@ -85,7 +85,7 @@ def targets(kind: str, path: str) -> list[str]:
         raise usage(f"{path} is where the appliance goes that comes beside the disk; name the disk with -o, or make only the appliance with -t ova.")
     if os.path.isdir(second):
         raise usage(f"{second} is a folder, and the appliance goes there that comes beside the disk; give another name with -o.")
-    return [path, second]
+    return [path, target_of(second)]
 
 
 def name_of(path: str) -> str:

@@ -195,11 +195,16 @@ def cp(image: str, path: str, target: str, as_json: bool = False) -> int:
         parent = os.path.dirname(os.path.abspath(target))
         if not os.path.isdir(parent):
             raise usage(f"The folder {parent} does not exist; make it, or name another place.")
+        is_written_to = os.path.exists(target) and (os.path.islink(target) or not os.path.isfile(target))  # /dev/stdout, a link's file
         try:
-            with fresh_folder(parent) as folder:
+            with scratch_folder() if is_written_to else fresh_folder(parent) as folder:
                 made = os.path.join(folder, "copy")
                 extract(archive, member, made)
-                os.rename(made, target)
+                if is_written_to:
+                    with open(made, "rb") as source, open(target, "wb") as file:
+                        shutil.copyfileobj(source, file)
+                else:
+                    os.rename(made, target)
         except OSError as error:
             raise StoutError(f"{target} cannot be written: {(error.strerror or str(error)).lower()}; nothing was left behind.") from None
     if as_json:

@@ -21,12 +21,20 @@ UNFINISHED = ".stout-unfinished-"
 EPOCH = 315532800  # 1980, the oldest date that FAT knows
 
 
+def target_of(path: str) -> str:
+    """The absolute path of a file that is to be made: links lead there.  What is no file is not replaced by one."""
+    path = os.path.realpath(path) if os.path.islink(path) else os.path.abspath(path)
+    if os.path.isdir(path):
+        raise usage(f"{path} is a folder; give the name of a file with -o.")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise usage(f"{path} is a device, a pipe or a socket, which a file would replace; give another name with -o.")
+    return path
+
+
 @contextlib.contextmanager
 def workshop(path: str) -> Iterator[str]:
     """A temporary folder beside path, gone at the end; what is in it may be published."""
     folder = os.path.dirname(path)
-    if os.path.isdir(path):
-        raise usage(f"{path} is a folder; give the name of a file with -o.")
     if not os.path.isdir(folder):
         raise usage(f"The folder {folder} does not exist; make it, or give another place with -o.")
     try:

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import stat
 import struct
 import subprocess
 import tarfile
@@ -257,6 +258,12 @@ def test_signal_leaves_nothing(build, kernel, cache, tmp_path, number, status):
 def test_bad_output(build, tmp_path):
     refused(build(tmp_path), 2, str(tmp_path), "folder", "-o")
     refused(build(tmp_path / "none" / "a.iso"), 2, f"{tmp_path}/none", "does not exist")
+    os.mkfifo(tmp_path / "pipe")  # as /dev/full: its name would be the image's
+    for kind in ("raw", "virtualbox"):
+        refused(build(tmp_path / "pipe", kind=kind), 2, f"{tmp_path}/pipe", "-o")
+    assert stat.S_ISFIFO(os.lstat(tmp_path / "pipe").st_mode)
+    os.rename(tmp_path / "pipe", tmp_path / "b.ova")
+    refused(build(tmp_path / "b.vdi", kind="virtualbox"), 2, f"{tmp_path}/b.ova", "-o")
 
 
 def test_missing_tool(build, tmp_path):

@@ -71,6 +71,13 @@ def test_cp_leaves_what_was_there(stout, image, tmp_path):
     assert os.listdir(out) == ["libc"] and (out / "libc").read_text() == "old"
     assert stout("image", "cp", path, "/lib/x86_64-linux-gnu/libc.so.6", str(out / "libc")).returncode == 0
     assert os.stat(out / "libc").st_size > 1000000
+    (out / "link").symlink_to("libc")
+    assert stout("image", "cp", path, "/etc/passwd", str(out / "link")).returncode == 0
+    assert (out / "link").is_symlink() and (out / "libc").read_text().startswith("root:")
+    os.mkfifo(out / "pipe")
+    reader = os.open(out / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assert stout("image", "cp", path, "/etc/passwd", str(out / "pipe")).returncode == 0 and os.read(reader, 5) == b"root:"
+    os.close(reader)
 
 
 def test_create_is_build(stout, home, compiled, kernel, tmp_path):
