@@ -149,31 +149,88 @@ static void create_once(void)
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static volatile unsigned long counter;
-static atomic_bool is_over;
+static pthread_barrier_t barrier;
 
-static void lock_once(void)
+static void take_turns(int cpu, int turns)
 {
-    pthread_mutex_lock(&lock);
-    counter++;
-    pthread_mutex_unlock(&lock);
+    pin(cpu);
+    pthread_barrier_wait(&barrier);
+    for (int i = 0; i < turns; i++) {
+        pthread_mutex_lock(&lock);
+        counter++;
+        pthread_mutex_unlock(&lock);
+    }
+    pthread_barrier_wait(&barrier);
 }
 
 static void *contender(void *arg)
 {
+    take_turns(1, *(int *)arg);
+    return NULL;
+}
+
+/* Both threads' turns count, and all rounds: where one starves the other, neither looks fast for it. */
+static void threads_mutex(int rounds)
+{
+    int turns = LOCKS * rounds;
+    pthread_t thread;
+    check(pthread_barrier_init(&barrier, NULL, 2) == 0, "pthread_barrier_init");
+    start(&thread, contender, &turns);
+    double begin = now_ns();
+    take_turns(0, turns);
+    printf("mutex %.0f\n", (now_ns() - begin) / (2.0 * turns));
+    fflush(stdout);
+    pthread_join(thread, NULL);
+}
+
+/*
+ * Two threads follow each other around a ring of mutexes, each taking the next one before it releases its own.  The
+ * next one is the other's until that has moved on: so nearly every lock waits, and every unlock wakes.
+ */
+enum { RING = 3 };
+static pthread_mutex_t ring[RING];
+static atomic_bool is_over;
+
+static void move_on(int *place)
+{
+    int next = (*place + 1) % RING;
+    pthread_mutex_lock(&ring[next]);
+    pthread_mutex_unlock(&ring[*place]);
+    *place = next;
+}
+
+static int my_place;
+
+static void move_once(void)
+{
+    move_on(&my_place);
+}
+
+static void *follower(void *arg)
+{
+    int place = 1;
     pin(1);
+    pthread_mutex_lock(&ring[place]);
+    pthread_barrier_wait(&barrier);
     while (!atomic_load(&is_over))
-        lock_once();
+        move_on(&place);
+    pthread_mutex_unlock(&ring[place]);
     return arg;
 }
 
-static void threads_mutex(int rounds)
+static void threads_handover(int rounds)
 {
     pthread_t thread;
     pin(0);
-    atomic_store(&is_over, false);
-    start(&thread, contender, NULL);
-    measure("mutex", lock_once, LOCKS, rounds);
+    for (int i = 0; i < RING; i++)
+        pthread_mutex_init(&ring[i], NULL);
+    check(pthread_barrier_init(&barrier, NULL, 2) == 0, "pthread_barrier_init");
+    pthread_mutex_lock(&ring[my_place]);
+    start(&thread, follower, NULL);
+    pthread_barrier_wait(&barrier);
+    measure("handover", move_once, SWITCHES, rounds);
     atomic_store(&is_over, true);
+    pthread_mutex_unlock(&ring[my_place]);
     pthread_join(thread, NULL);
 }
 
@@ -309,6 +366,7 @@ int main(int argc, char **argv)
         { "futex", .run = threads_futex },
         { "create", .once = create_once, .turns = THREADS },
         { "mutex", .run = threads_mutex },
+        { "handover", .run = threads_handover },
         { "timer", .run = threads_timer },
         { "map", .once = map_once, .turns = FILE_CALLS },
         { "anonymous", .run = memory_anonymous },
