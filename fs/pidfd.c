@@ -43,13 +43,14 @@ struct process *pidfd_process(const struct file *file)
 
 /* ---- For the process layer: kernel/process_files.h ---- */
 
-int pidfd_pid(int fd)
+int pidfd_pid(int fd, bool *is_nonblocking)
 {
     struct file *file = fd_get(fd);
     if (!file)
         return -EBADF;
     const struct process *process = pidfd_process(file);
     int pid = process ? process->pid : -EBADF;
+    *is_nonblocking = READ_ONCE(file->flags) & ABI_O_NONBLOCK;
     file_put(file);
     return pid;
 }

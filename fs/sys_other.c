@@ -248,7 +248,8 @@ long sys_process_madvise(int pidfd, const void __app *vector, unsigned long coun
 {
     if (flags || count > IOV_MAX_PIECES)
         return -EINVAL;
-    int pid = pidfd_pid(pidfd);
+    bool is_nonblocking;
+    int pid = pidfd_pid(pidfd, &is_nonblocking);
     if (pid < 0)
         return pid;
     if (advice != ABI_MADV_WILLNEED && advice != ABI_MADV_COLD && advice != ABI_MADV_PAGEOUT)

@@ -38,8 +38,8 @@ void files_sync(void);
 struct file *file_get(struct file *file);
 void file_put(struct file *file);
 
-/* The process behind a pidfd of the running process: its pid, or -EBADF. */
-int pidfd_pid(int fd);
+/* The process behind a pidfd of the running process: its pid, or -EBADF; and whether it is O_NONBLOCK. */
+int pidfd_pid(int fd, bool *is_nonblocking);
 /* A new pidfd on process, close-on-exec: its number, -EMFILE or -ENOMEM.  Undone by pidfd_uninstall(). */
 int pidfd_install(struct process *process) __must_check;
 void pidfd_uninstall(int fd);

@@ -23,6 +23,7 @@ struct wait_request {
     int kind; /* ABI_P_* */
     int id;
     unsigned options;
+    bool is_nonblocking; /* the pidfd: -EAGAIN instead of a wait */
     /* The answer. */
     int result; /* pid, 0 or -ECHILD */
     int pid;
@@ -293,8 +294,10 @@ static int waitid_target(int kind, int id, struct wait_request *request)
             request->id = process_current()->pgid;
         return 0;
     case ABI_P_PIDFD:
+        if (id < 0)
+            return -EINVAL;
         request->kind = ABI_P_PID;
-        request->id = pidfd_pid(id);
+        request->id = pidfd_pid(id, &request->is_nonblocking);
         return request->id < 0 ? request->id : 0;
     default:
         return -EINVAL;
@@ -326,7 +329,11 @@ long sys_waitid(int kind, int id, void __app *info, unsigned options, void __app
     int err = waitid_target(kind, id, &request);
     if (err)
         return err;
+    if (request.is_nonblocking)
+        request.options |= ABI_WNOHANG;
     long result = wait_for_child(&request);
+    if (result == 0 && !(options & ABI_WNOHANG))
+        return -EAGAIN;
     if (result < 0)
         return result;
     if (result > 0 && usage && copy_to_app(usage, &request.usage, sizeof(request.usage)))

@@ -317,9 +317,12 @@ static int flags_check(uint64_t flags, int exit_signal)
 
 static long clone_run(struct clone_request *request)
 {
+    const uint64_t both = ABI_CLONE_PIDFD | ABI_CLONE_PARENT_SETTID;
     int err = flags_check(request->flags, request->exit_signal);
     if (err)
         return err;
+    if ((request->flags & both) == both && request->pidfd == request->parent_tid)
+        return -EINVAL; /* two answers in one place */
     if (signal_is_fatal_pending())
         return -ERESTARTNOINTR;
     if (request->flags & ABI_CLONE_THREAD)
@@ -340,8 +343,6 @@ long sys_clone(unsigned long flags, unsigned long stack, void __app *parent_tid,
         .tls = tls,
     };
     /* Bit 7 is CLONE_NEWTIME in clone3 only; here it is part of the exit signal. */
-    if ((flags & ABI_CLONE_PIDFD) && (flags & ABI_CLONE_PARENT_SETTID))
-        return -EINVAL;
     return clone_run(&request);
 }
 
