@@ -667,27 +667,23 @@ static void failing_script(void)
     int err = pagecache_create(NULL, NULL, &cache);
     if (!err) {
         pagecache_set_size(cache, 64 * PAGE_SIZE);
-        struct vmspace_map_args file = {
-            WINDOW,        32 * PAGE_SIZE, rw,  ABI_MAP_PRIVATE | ABI_MAP_FIXED, 0, cache, NULL,
-            8 * PAGE_SIZE, NULL,           NULL
-        };
+        struct vmspace_map_args file = { .address = WINDOW,
+                                         .length = 32 * PAGE_SIZE,
+                                         .prot = rw,
+                                         .flags = ABI_MAP_PRIVATE | ABI_MAP_FIXED,
+                                         .cache = cache,
+                                         .offset = 8 * PAGE_SIZE };
         err = vmspace_map(vm, &file, &place);
     }
-    struct vmspace_map_args shared = {
-        0, 10 * PAGE_SIZE, rw, ABI_MAP_SHARED | ABI_MAP_ANONYMOUS, 0, NULL, NULL, 0, NULL, NULL
-    };
+    struct vmspace_map_args shared = { .length = 10 * PAGE_SIZE,
+                                       .prot = rw,
+                                       .flags = ABI_MAP_SHARED | ABI_MAP_ANONYMOUS };
     if (!vmspace_map(vm, &shared, &place))
         (void)machine_write(place, 1);
-    struct vmspace_map_args big = { WINDOW + (16UL << 20),
-                                    8UL << 20,
-                                    rw,
-                                    ABI_MAP_PRIVATE | ABI_MAP_ANONYMOUS | ABI_MAP_FIXED,
-                                    0,
-                                    NULL,
-                                    NULL,
-                                    0,
-                                    NULL,
-                                    NULL };
+    struct vmspace_map_args big = { .address = WINDOW + (16UL << 20),
+                                    .length = 8UL << 20,
+                                    .prot = rw,
+                                    .flags = ABI_MAP_PRIVATE | ABI_MAP_ANONYMOUS | ABI_MAP_FIXED };
     if (!vmspace_map(vm, &big, &place))
         for (uintptr_t at = place; at < place + (8UL << 20); at += 97 * PAGE_SIZE)
             (void)machine_write(at, 1);
