@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """--compress: the same files, from a smaller image, in a machine with less memory than they have."""
 import hashlib
+import os
 import subprocess
 
-from conftest import ACCEL, STOUT, need
+from conftest import ACCEL, HERE, STOUT, need
 
 
 def stout(*args):
@@ -32,6 +33,23 @@ def test_more_files_than_memory(tmp_path, monkeypatch):
         digest, name = line.split()
         expected = hashlib.sha256(b"changed").hexdigest() if number >= 16 and name == "3" else sums[name]
         assert digest == expected, line
+
+
+def test_files_go_to_sockets(tmp_path, monkeypatch):
+    """By sendfile() and splice(): what comes out is what was packed, from the first page to the last byte."""
+    monkeypatch.setenv("STOUT_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "data"
+    folder.mkdir()
+    expected = []
+    for size in (0, 1, 4096, 4097, 700001):
+        data = b"".join(b"%d of %d\n" % (line * line, size) for line in range(size // 8 + 1))[:size]
+        name = f"{size:07}"
+        (folder / name).write_bytes(data)
+        expected += [(name, hashlib.sha256(data).hexdigest())] * 6
+    result = stout("run", "--accel", ACCEL, "--compress", "--net", "none", "-m", "256M", "--add", f"{folder}:/data", need("python3"),
+                   os.path.join(HERE, "python/file_to_socket.py"), "/data")
+    assert result.returncode == 0, result.stderr
+    assert [(line.split()[0], line.split()[-1]) for line in result.stdout.splitlines()] == expected, result.stdout
 
 
 def test_a_program_runs_from_it(tmp_path, monkeypatch):
