@@ -376,7 +376,7 @@ int oom_wait(void)
     return -ENOMEM;
 }
 
-void oom_memory_freed(void)
+void oom_memory_freed(const struct vmspace *vm)
 {
 }
 
