@@ -63,8 +63,9 @@ static bool is_data(const struct debug_regs *debug, unsigned slot)
 static uint64_t data_of(const struct debug_regs *debug, unsigned slot)
 {
     uint64_t value = 0;
-    (void)copy_from_app(&value, (const void __app *)debug->address[slot],
-                        sizes[debug->kind[slot] / 4]);
+    if (copy_from_app(&value, (const void __app *)debug->address[slot],
+                      sizes[debug->kind[slot] / 4]))
+        return 0; /* nothing is mapped there, and so nothing changes */
     return value;
 }
 
