@@ -6,6 +6,7 @@
 
 #include "abi/errno.h"
 #include "fs/procfs.h"
+#include "fs/sysfs.h"
 #include "kernel/clock.h"
 #include "kernel/console.h"
 #include "kernel/control.h"
@@ -315,6 +316,43 @@ int procfs_net_register(const char *name, int (*function)(struct text *text))
     return 0;
 }
 
+static struct {
+    const struct pseudo_entry *files;
+    int index;
+} interfaces[4];
+static size_t ninterfaces;
+
+int sysfs_show_fixed(const struct pseudo_ref *ref, struct text *text)
+{
+    text_printf(text, "%s", (const char *)ref->entry->data);
+    return 0;
+}
+
+int sysfs_net_register(const char *name, int index, bool is_device,
+                       const struct pseudo_entry *files)
+{
+    if (ninterfaces == ARRAY_SIZE(interfaces))
+        return -ENOSPC;
+    interfaces[ninterfaces].files = files;
+    interfaces[ninterfaces++].index = index;
+    return 0;
+}
+
+static void show_files(const struct pseudo_entry *entry, int index)
+{
+    for (; entry->name; entry++) {
+        struct pseudo_ref ref = { .entry = entry, .number = index };
+        struct text text;
+        if (entry->entries) {
+            show_files(entry->entries, index);
+            continue;
+        }
+        text_init(&text);
+        (void)entry->show(&ref, &text);
+        text_fini(&text);
+    }
+}
+
 void net_world_show_all(void)
 {
     for (size_t i = 0; i < nshow; i++) {
@@ -323,6 +361,8 @@ void net_world_show_all(void)
         (void)show[i](&text);
         text_fini(&text);
     }
+    for (size_t i = 0; i < ninterfaces; i++)
+        show_files(interfaces[i].files, interfaces[i].index);
 }
 
 void net_world_init(void)
