@@ -15,6 +15,7 @@
 #include "lib/compiler.h"
 
 struct epoll_item;
+struct text;
 struct file_async;
 struct fdtable;
 
@@ -106,6 +107,8 @@ struct file_ops {
     /* A line for /proc/self/fdinfo and the text of the /proc/self/fd link ("socket:[7]"); NULL:
      * the path, or "anon_inode:[kind]" by kind. */
     int (*link_text)(struct file *file, char *buf, size_t size);
+    /* More lines of /proc/self/fdinfo.  NULL: none. */
+    void (*info)(struct file *file, struct text *text);
     const char *kind; /* "eventfd", "eventpoll": anonymous inodes */
     bool is_async;    /* O_ASYNC has an effect: fs/async.h */
     bool is_memory;   /* no position and no atime, as Linux's drivers/char/mem.c */

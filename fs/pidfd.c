@@ -6,6 +6,7 @@
 #include "abi/fcntl.h"
 #include "abi/poll.h"
 #include "fs/event_objects.h"
+#include "fs/text.h"
 #include "kernel/process.h"
 
 static unsigned pidfd_poll(struct file *file)
@@ -19,9 +20,17 @@ static void pidfd_release(struct file *file)
     process_put(file->private);
 }
 
+static void pidfd_info(struct file *file, struct text *text)
+{
+    const struct process *process = file->private;
+    int pid = READ_ONCE(process->state) == PROCESS_REAPED ? -1 : process->pid;
+    text_printf(text, "Pid:\t%d\nNSpid:\t%d\n", pid, pid);
+}
+
 static const struct file_ops pidfd_ops = {
     .poll = pidfd_poll,
     .release = pidfd_release,
+    .info = pidfd_info,
     .kind = "pidfd",
 };
 

@@ -159,6 +159,8 @@ static int fdinfo_show(const struct pseudo_ref *ref, struct text *text)
     text_printf(text, "pos:\t%lld\nflags:\t0%o\nmnt_id:\t%d\nino:\t%llu\n",
                 file->ops->seek ? (long long)file->position : 0LL, file->flags,
                 file->path.mount ? file->path.mount->id : 0, (unsigned long long)file->inode->ino);
+    if (file->ops->info)
+        file->ops->info(file, text);
     struct fdtable *files = files_of(ref->process, ref->thread);
     int err = proc_locks_held(file, files, text);
     if (files)

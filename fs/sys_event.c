@@ -372,6 +372,8 @@ long sys_pidfd_send_signal(int pidfd, int signo, void __app *from, unsigned flag
         err = -ESRCH;
     if (!err && signo != 0)
         err = signal_send_process(target, signo, &info);
+    if (err == -ESRCH && READ_ONCE(target->state) != PROCESS_REAPED)
+        err = 0; /* a zombie exists, and takes no notice */
     file_put(file);
     return err;
 }

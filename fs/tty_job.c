@@ -3,12 +3,12 @@
  * Terminals and sessions: controlling terminals, foreground groups, job control.
  *
  * A session has at most one controlling terminal; the terminal knows the session, so a process
- * finds its own by looking for its session among the few terminals there are.
+ * finds its own by looking for its session among the few terminals there are.  A process that does not lead its
+ * session may give the terminal up for itself and its later children.
  */
 #include "abi/capability.h"
 #include "abi/signal.h"
 #include "fs/tty_internal.h"
-#include "kernel/log.h"
 #include "kernel/process.h"
 #include "kernel/thread.h"
 #include "kernel/usercopy.h"
@@ -51,13 +51,18 @@ static bool get_unless_dead(struct tty *tty)
     return false;
 }
 
+int tty_session_of(const struct process *process)
+{
+    return READ_ONCE(process->has_left_tty) ? 0 : READ_ONCE(process->sid);
+}
+
 struct tty *tty_of_current(void)
 {
     struct process *process = process_current();
     if (!process)
         return NULL;
     spin_lock(&tty_list_lock);
-    struct tty *tty = find_locked(process->sid);
+    struct tty *tty = find_locked(tty_session_of(process));
     if (tty && !get_unless_dead(tty))
         tty = NULL;
     spin_unlock(&tty_list_lock);
@@ -113,7 +118,7 @@ int tty_check_foreground(struct tty *tty, int signo)
     if (!process)
         return 0;
     spin_lock(&tty_list_lock);
-    bool is_background = tty->session == process->sid && tty->session != 0 &&
+    bool is_background = tty->session == tty_session_of(process) && tty->session != 0 &&
                          tty->foreground != 0 && tty->foreground != process->pgid;
     spin_unlock(&tty_list_lock);
     if (likely(!is_background))
@@ -230,7 +235,7 @@ static bool is_own(struct tty *tty)
 {
     struct process *process = process_current();
     spin_lock(&tty_list_lock);
-    bool is_own_tty = process && tty->session != 0 && tty->session == process->sid;
+    bool is_own_tty = process && tty->session != 0 && tty->session == tty_session_of(process);
     spin_unlock(&tty_list_lock);
     return is_own_tty;
 }
@@ -253,11 +258,10 @@ static long ioctl_leave(struct tty *tty)
     struct process *process = process_current();
     if (!is_own(tty))
         return -ENOTTY;
-    if (process->pid != process->sid) {
-        log_warning_once("tty: TIOCNOTTY of a process that does not lead its session");
-        return -ENOTTY; /* a terminal belongs to whole sessions here */
-    }
-    tty_session_ended(process->sid);
+    if (process->pid == process->sid)
+        tty_session_ended(process->sid);
+    else
+        WRITE_ONCE(process->has_left_tty, true);
     return 0;
 }
 

@@ -313,6 +313,7 @@ int process_publish(struct process *process, struct process *parent)
         if (parent) {
             process->pgid = parent->pgid;
             process->sid = parent->sid;
+            process->has_left_tty = READ_ONCE(parent->has_left_tty);
             list_push_back(&parent->children, &process->sibling_node);
         }
         unsigned long flags = spin_lock_irq(&process->signals.lock);

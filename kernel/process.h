@@ -65,12 +65,13 @@ struct process {
     unsigned nown_files;      /* [s] of them that do not use files: kernel/thread_files.c */
     struct thread
         *leader; /* [s] the thread with tid == pid; a reference until reaped keeps the number */
-    struct thread *exec_thread;     /* [a] it runs execve: all others leave */
-    bool is_vfork_child;            /* [a] the parent sleeps on thread_event until exec or exit */
-    bool has_execed;                /* [t] setpgid by the parent is over */
-    struct rb_node pid_node;        /* [t] */
-    int pgid, sid;                  /* [t] */
-    int exit_signal;                /* [i] sent to the parent: SIGCHLD mostly */
+    struct thread *exec_thread; /* [a] it runs execve: all others leave */
+    bool is_vfork_child;        /* [a] the parent sleeps on thread_event until exec or exit */
+    bool has_execed;            /* [t] setpgid by the parent is over */
+    struct rb_node pid_node;    /* [t] */
+    int pgid, sid;              /* [t] */
+    bool has_left_tty;          /* [a] its session's terminal is not its own any more: TIOCNOTTY */
+    int exit_signal;            /* [i] sent to the parent: SIGCHLD mostly */
     struct wait_queue child_event;  /* wait4 and waitid sleep here */
     struct wait_queue thread_event; /* execve and exit wait for other threads */
 

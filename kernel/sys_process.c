@@ -139,6 +139,7 @@ long sys_setsid(void)
     write_lock(&process_table_lock);
     process->sid = process->pid;
     process->pgid = process->pid;
+    WRITE_ONCE(process->has_left_tty, false);
     write_unlock(&process_table_lock);
     return process->pid;
 }

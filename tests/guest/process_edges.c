@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: MIT
 /*
  * The rarer sides of calls about processes: clone3's other flags, pidfds that do not block and of zombies, kill to all,
- * leases, options that few set; and epoll_pwait2's time-outs.
+ * giving up a terminal, leases, options that few set; and epoll_pwait2's time-outs.
  * test: cpus=2 timeout=60 roads=patched
  */
 #include "check.h"
 
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <termios.h>
 
 #ifndef PIDFD_NONBLOCK
 #define PIDFD_NONBLOCK O_NONBLOCK
@@ -132,12 +137,23 @@ static void test_pidfds(void)
     CHECK_ERRNO(syscall(SYS_pidfd_open, 0, 0), EINVAL);
     CHECK_ERRNO(read(fd, &info, 8), EINVAL);
     CHECK_ERRNO(write(fd, &info, 8), EINVAL);
+    char path[64], line[128];
+    int shown = 0;
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+    FILE *file = fopen(path, "r");
+    while (file && fgets(line, sizeof line, file))
+        (void)sscanf(line, "Pid: %d", &shown);
+    if (file)
+        fclose(file);
+    CHECK(shown == pid);
+
     int epoll = epoll_create1(0);
     struct epoll_event event = { .events = EPOLLIN, .data.u32 = 5 };
     CHECK(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) == 0);
     CHECK(epoll_wait(epoll, &event, 1, 0) == 0);
     CHECK(write(gate[1], "x", 1) == 1);
     CHECK(epoll_wait(epoll, &event, 1, 10000) == 1 && event.data.u32 == 5);
+    CHECK(syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0) == 0); /* a zombie gets it */
     int again = (int)syscall(SYS_pidfd_open, pid, 0);
     CHECK(again >= 0);
     CHECK(waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOWAIT) == 0 && info.si_status == 9);
@@ -186,6 +202,54 @@ static void test_kill_all(void)
     }
     int status = wait_for(pid);
     printf("kill(-1): %#x\n", status);
+}
+
+/* ---- A terminal that is given up ----------------------------------------------------------------- */
+
+static volatile sig_atomic_t nhangups, nconts;
+
+static void count_signal(int signo)
+{
+    nhangups += signo == SIGHUP;
+    nconts += signo == SIGCONT;
+}
+
+static void test_give_up_terminal(void)
+{
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    NEED(master >= 0 && !grantpt(master) && !unlockpt(master));
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        int ready[2];
+        char byte;
+        setsid();
+        int terminal = open(ptsname(master), O_RDWR);
+        CHECK(terminal >= 0 && tcgetsid(terminal) == getpid());
+        signal(SIGHUP, count_signal);
+        signal(SIGCONT, count_signal);
+        NEED(!pipe(ready));
+        pid_t member = fork();
+        if (member == 0) {
+            CHECK(ioctl(terminal, TIOCNOTTY) == 0); /* no leader: only for itself */
+            CHECK_ERRNO(open("/dev/tty", O_RDWR), ENXIO);
+            CHECK_ERRNO(ioctl(terminal, TIOCNOTTY), ENOTTY);
+            CHECK(write(ready[1], "x", 1) == 1);
+            _exit(check_failures);
+        }
+        CHECK(read(ready[0], &byte, 1) == 1 && wait_for(member) == 0);
+        int own = open("/dev/tty", O_RDWR);
+        CHECK(own >= 0 && nhangups == 0);
+        close(own);
+        CHECK(ioctl(terminal, TIOCNOTTY) == 0);
+        CHECK(nhangups == 1 && nconts == 1);
+        CHECK_ERRNO(open("/dev/tty", O_RDWR), ENXIO);
+        CHECK_ERRNO(tcgetpgrp(terminal), ENOTTY);
+        CHECK(ioctl(terminal, TIOCSCTTY, 0) == 0 && tcgetsid(terminal) == getpid());
+        _exit(check_failures != 0);
+    }
+    CHECK(wait_for(pid) == 0);
+    close(master);
 }
 
 /* ---- Leases, epoll ---------------------------------------------------------------------------------- */
@@ -264,6 +328,7 @@ int main(void)
     test_clone3();
     test_pidfds();
     test_kill_all();
+    test_give_up_terminal();
     test_leases();
     test_epoll_times();
     test_prctl();
