@@ -44,6 +44,10 @@ class Group(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, command.get_short_help_str(SENTENCE_MAX)) for name, command in found if command and not command.hidden])
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """help before the words of a command is --help behind them."""
+        return super().parse_args(ctx, [*args[1:], "--help"] if args[:1] == ["help"] else args)
+
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if not ctx.resilient_parsing and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             import difflib

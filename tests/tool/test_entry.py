@@ -135,6 +135,13 @@ def test_the_list_of_commands_is_not_cut_short():
         assert "..." not in text.partition("Commands:")[2] and max(map(len, text.partition("Commands:")[2].splitlines())) <= 60
 
 
+def test_help_is_a_word_too():
+    for words, same in ((["help"], ["--help"]), (["help", "run"], ["run", "--help"]), (["pkg", "help", "load"], ["pkg", "load", "--help"])):
+        first, second = (subprocess.run(["/usr/bin/python3", "-m", "stout_tool", *each], env=ENVIRONMENT, capture_output=True, text=True, check=True)
+                         for each in (words, same))
+        assert first.stdout == second.stdout and "Usage: stout" in first.stdout
+
+
 def test_usage_is_one_sentence_with_a_remedy():
     for words, expected in ((["instanc", "list"], "There is no command stout instanc; did you mean instance?"),
                             (["pkg", "lits"], "There is no command stout pkg lits; did you mean list?"),
