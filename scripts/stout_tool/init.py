@@ -14,6 +14,7 @@ from .tables import print_names
 
 NAME = "stout.yaml"
 HEAD = "# For: stout run -c {name}   (stout run --help lists what else can stand here)\n"
+NO_PORTS = "# publish: ['8080:8080']   # HOST:GUEST, if the program is a server\n"
 PYTHON_NAMES = ("app.py", "main.py", "server.py", "wsgi.py", "manage.py")
 NODE_NAMES = ("server.js", "index.js", "app.js", "main.js")
 INTERPRETER = re.compile(r"(.*/)?(node|nodejs|python[\d.]*|php|ruby|perl|sh|bash)")
@@ -35,6 +36,7 @@ def init(folder: str, output: str | None, as_json: bool) -> int:
         made = os.path.join(place, NAME)
         with open(made, "w", encoding="utf-8") as file:
             file.write(HEAD.format(name=os.path.basename(path)) + yaml.safe_dump(options, sort_keys=False, allow_unicode=True))
+            file.write("" if "publish" in options else NO_PORTS)
         publish(made, path)
     print_names((path,), as_json)
     return 0

@@ -30,6 +30,17 @@ def test_node(stout, tmp_path, package, program):
     assert config.get("args") == (["--port", "80"] if "start" in package.get("scripts", ()) else None)
 
 
+def test_how_a_port_is_published_is_said(stout, tmp_path):
+    (tmp_path / "server.js").write_text("")
+    (tmp_path / "package.json").write_text("{}")
+    assert "publish" not in written(stout, tmp_path)
+    line = next(line for line in (tmp_path / "stout.yaml").read_text().splitlines() if "publish" in line)
+    (tmp_path / "stout.yaml").write_text("program: server.js\n" + line.removeprefix("# "))
+    assert yaml.safe_load((tmp_path / "stout.yaml").read_text())["publish"] == ["8080:8080"]
+    command = dry(stout("run", "--dry-run", "-c", f"{tmp_path}/stout.yaml"))
+    assert any("hostfwd=tcp:127.0.0.1:8080-10.0.2.15:8080" in word for word in command)
+
+
 def test_start_with_variables(stout, tmp_path):
     (tmp_path / "src").mkdir()
     (tmp_path / "src/main.js").write_text("")
