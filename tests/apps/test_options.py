@@ -105,6 +105,23 @@ def read_until(fd, text, seconds=60):
     return data
 
 
+def test_top_on_a_terminal():
+    """A program of the whole screen finds what it has to know of the terminal."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen([STOUT, "run", "--accel", ACCEL, "--net", "none", "-i", "top"], env=dict(os.environ, TERM="xterm-256color"),
+                               stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+    os.close(slave)
+    try:
+        screen = read_until(master, b"%Cpu")
+        assert b"\x1b[H" in screen and b"Tasks:" in screen  # the cursor goes home, as that terminal does it
+        os.write(master, b"q")
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(master)
+
+
 def test_shell_on_a_terminal():
     """An interactive shell: echo, line editing by the terminal, Ctrl-C, exit status."""
     master, slave = pty.openpty()
