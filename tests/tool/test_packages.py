@@ -167,7 +167,7 @@ def test_places_of_the_store(stout, folder, tmp_path, monkeypatch):
 
 def test_bad_input(stout, made, folder, home, tmp_path):
     refused(stout("pkg", "from-dir", str(tmp_path / "none")), 2, "not a folder")
-    refused(stout("pkg", "from-dir", str(folder)), 2, "--program")
+    refused(stout("pkg", "from-dir", str(folder / "etc")), 2, "--program")
     refused(stout("pkg", "from-dir", str(folder), "--program", "nothing"), 127, "nothing is not in")
     refused(stout("pkg", "from-dir", str(folder), "--program", "server"), 2, "exists already", "--force")
     refused(stout("pkg", "from-dir", str(folder), "--program", "server", "-n", "../x"), 2, "'../x'", "name")
