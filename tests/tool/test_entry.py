@@ -135,6 +135,16 @@ def test_the_list_of_commands_is_not_cut_short():
         assert "..." not in text.partition("Commands:")[2] and max(map(len, text.partition("Commands:")[2].splitlines())) <= 60
 
 
+def test_interrupted_at_its_very_start():
+    """Whatever Python does then, it says nothing of its own, and the status is the signal's."""
+    for moment in range(100):
+        tool = subprocess.Popen([f"{TOP}/stout", "--version"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(moment * 0.0005)
+        tool.send_signal(signal.SIGINT)
+        _, complaint = tool.communicate(timeout=60)
+        assert not complaint and tool.returncode in (-signal.SIGINT, 130, 0), (moment, tool.returncode, complaint)
+
+
 def test_help_is_a_word_too():
     for words, same in ((["help"], ["--help"]), (["help", "run"], ["run", "--help"]), (["pkg", "help", "load"], ["pkg", "load", "--help"])):
         first, second = (subprocess.run(["/usr/bin/python3", "-m", "stout_tool", *each], env=ENVIRONMENT, capture_output=True, text=True, check=True)
