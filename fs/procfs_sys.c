@@ -10,7 +10,6 @@
 #include "fs/pipe.h"
 #include "fs/procfs_internal.h"
 #include "kernel/entropy.h"
-#include "kernel/mm/frame.h"
 #include "kernel/process.h"
 #include "kernel/seccomp.h"
 #include "kernel/system.h"
@@ -102,11 +101,7 @@ static int show_entropy(const struct pseudo_ref *ref, struct text *text)
 
 static int show_threads_max(const struct pseudo_ref *ref, struct text *text)
 {
-    /* As Linux: threads may use an eighth of memory. */
-    struct frame_stats stats;
-    frame_get_stats(&stats);
-    uint64_t threads = stats.total_pages * PAGE_SIZE / 8 / KERNEL_STACK_SIZE;
-    text_printf(text, "%llu\n", (unsigned long long)MIN(threads, (uint64_t)TID_MAX));
+    text_printf(text, "%u\n", thread_limit());
     return 0;
 }
 

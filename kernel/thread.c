@@ -7,13 +7,14 @@
  * thread_put() only puts the thread on a list; what is on it is freed before the next thread is made,
  * which then finds a stack in the cache, or by the reaper thread when a few have gathered or a CPU is idle.
  *
- * Lock: thread_lock (RANK_THREAD) covers the tid bitmap, the tree of tids and the list.
+ * Lock: thread_lock (RANK_THREAD) covers the tid bitmap and how many are in it, the tree of tids and the list.
  */
 #include "kernel/thread.h"
 
 #include <string.h>
 
 #include "kernel/clock.h"
+#include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
@@ -26,6 +27,7 @@
 #define TIMER_SLACK_NS   50000 /* as Linux: PR_GET_TIMERSLACK */
 /* Linux does not reuse the numbers below this one, which belong to what starts first. */
 #define TID_RESERVED     300
+#define THREADS_LEAST    20UL /* as Linux: MIN_THREADS */
 
 /* Only its own CPU uses it, with interrupts off. */
 struct stack_cache {
@@ -36,6 +38,7 @@ struct stack_cache {
 static struct stack_cache stack_caches[CPUS_MAX];
 static struct spinlock thread_lock = SPINLOCK_INIT(RANK_THREAD);
 static uint64_t tid_map[BITMAP_WORDS(TID_MAX + 1)];
+static unsigned ntids;
 static size_t tid_next = 1; /* 0 is nobody's and never looked at */
 static struct rb_tree tid_tree;
 static struct list dead_threads = LIST_INIT(dead_threads);
@@ -44,15 +47,35 @@ static struct thread *reaper;
 
 /* ---- Numbers --------------------------------------------------------------- */
 
+/* As Linux: their stacks may take an eighth of memory.  So a fork bomb leaves room for who ends it. */
+unsigned thread_limit(void)
+{
+    static unsigned limit; /* [a] */
+
+    if (unlikely(READ_ONCE(limit) == 0)) {
+        struct frame_stats stats;
+        frame_get_stats(&stats);
+        uint64_t fit = stats.total_pages * PAGE_SIZE / 8 / KERNEL_STACK_SIZE;
+        WRITE_ONCE(limit, (unsigned)MIN(MAX(fit, THREADS_LEAST), (uint64_t)TID_MAX));
+    }
+    return READ_ONCE(limit);
+}
+
 int tid_alloc(void)
 {
+    unsigned limit = thread_limit();
     unsigned long flags = spin_lock_irq(&thread_lock);
+    if (ntids >= limit) {
+        spin_unlock_irq(&thread_lock, flags);
+        return -EAGAIN;
+    }
     size_t tid = bitmap_find_clear(tid_map, TID_MAX + 1, tid_next);
     if (tid > TID_MAX)
         tid = bitmap_find_clear(tid_map, TID_MAX + 1, TID_RESERVED);
     if (tid <= TID_MAX) {
         bitmap_set(tid_map, tid);
         tid_next = tid + 1;
+        ntids++;
     }
     spin_unlock_irq(&thread_lock, flags);
     return tid <= TID_MAX ? (int)tid : -EAGAIN;
@@ -68,6 +91,7 @@ void tid_free(int tid)
     unsigned long flags = spin_lock_irq(&thread_lock);
     assert(tid > 0 && bitmap_test(tid_map, (size_t)tid));
     bitmap_clear(tid_map, (size_t)tid);
+    ntids--;
     spin_unlock_irq(&thread_lock, flags);
 }
 

@@ -149,8 +149,10 @@ void thread_exchange_tid(struct thread *a, struct thread *b);
 /* Called by sched_exit(); from then on thread_find() does not find it. */
 void thread_unlist(struct thread *thread);
 
-/* The one number space of threads and processes: 1 to TID_MAX, ascending, reused late.  -EAGAIN. */
+/* The one number space of threads and processes: 1 to TID_MAX, ascending, reused late.  -EAGAIN: thread_limit(). */
 #define TID_MAX 32768
+/* How many there can be at a time, zombies too, root's too: /proc/sys/kernel/threads-max. */
+unsigned thread_limit(void);
 int tid_alloc(void) __must_check;
 void tid_free(int tid);
 int tid_last(void); /* the one given out last */

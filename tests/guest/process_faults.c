@@ -2,7 +2,7 @@
 /*
  * What processes do to each other and to themselves when they go wrong.  In Stout each part runs again and
  * again, and must leave as much memory, as few files and processes as it found.
- * test: flags=-pthread cpus=4 memory=192M timeout=120
+ * test: flags=-pthread cpus=4 memory=256M timeout=120
  */
 #include "check.h"
 

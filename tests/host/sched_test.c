@@ -245,6 +245,23 @@ static void test_lives(void)
     CHECK(!thread_find(-1));
 }
 
+static void test_limit(void)
+{
+    static int tids[TID_MAX];
+    unsigned n = 0;
+    int tid;
+
+    while (n < TID_MAX && (tid = tid_alloc()) > 0)
+        tids[n++] = tid;
+    CHECK(n <= thread_limit() && n + 64 > thread_limit()); /* the rest are the world's own */
+    CHECK_EQ(tid_alloc(), -EAGAIN);
+    tid_free(tids[--n]);
+    tids[n] = tid_alloc();
+    CHECK(tids[n++] > 0);
+    while (n > 0)
+        tid_free(tids[--n]);
+}
+
 /* Threads that wake each other all the time, from all CPUs. */
 static struct thread *ring[5];
 static unsigned tokens[5], passes;
@@ -302,6 +319,7 @@ static void test_idle(void)
 static void test(void)
 {
     test_lives();
+    test_limit();
     test_ring();
     test_yield();
     test_affinity();
