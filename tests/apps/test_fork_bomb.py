@@ -28,8 +28,14 @@ static long bomb(void)
                 sched_yield();
     }
     setpgid(pid, pid);
-    sleep(2);
-    if (fork() >= 0 || errno != EAGAIN)
+    pid_t probe; /* until there is no room for one more */
+    while ((probe = fork()) >= 0) {
+        if (probe == 0)
+            _exit(0);
+        waitpid(probe, NULL, 0);
+        usleep(10000);
+    }
+    if (errno != EAGAIN)
         return -1;
     while (kill(-pid, SIGKILL) == 0)
         while (waitpid(-1, NULL, WNOHANG) > 0)
