@@ -6,6 +6,7 @@ Everything is made in a folder of its own beside the target, so that the last st
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -18,6 +19,7 @@ from typing import Any
 from .errors import StoutError, usage
 
 UNFINISHED = ".stout-unfinished-"
+FULL = 1 << 16  # bytes: who has less room than this has none
 EPOCH = 315532800  # 1980, the oldest date that FAT knows
 
 
@@ -66,9 +68,29 @@ def undisturbed() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def scratch_folder() -> contextlib.AbstractContextManager[str]:
-    """For large things that only this process needs."""
-    return fresh_folder(os.environ.get("TMPDIR") or "/var/tmp")
+@contextlib.contextmanager
+def scratch_folder() -> Iterator[str]:
+    """For large things that only this process needs.  What fails while it is full failed for that, which not every program says
+    (mcopy leaves half a file and ends with 0)."""
+    parent = os.environ.get("TMPDIR") or "/var/tmp"
+    if not os.path.isdir(parent):
+        raise usage(f"The folder {parent} for temporary files does not exist; make it, or name another in TMPDIR.")
+    with fresh_folder(parent) as folder:
+        try:
+            yield folder
+        except (OSError, StoutError):
+            if is_full(folder):
+                raise StoutError(f"{parent}: no space left on device for temporary files; free some, or name another folder in TMPDIR.") from None
+            raise
+
+
+def is_full(folder: str) -> bool:
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, FULL)
+    except OSError as error:
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return False
 
 
 @contextlib.contextmanager
