@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import qemu
 from .backlog import widen
-from .errors import StoutError
+from .errors import StoutError, usage
 from .image import Image
 from .kernel import image_path
 from .paths import TOP, build_dir
@@ -439,6 +439,8 @@ def kernel_size(_bench: Bench) -> Answer:
 
 def run_bench(as_json: bool = False, everything: bool = False, pattern: str | None = None, output: str | None = None) -> int:
     from . import bench_network, bench_operations, bench_processes, bench_servers, bench_start  # noqa: F401, they add their figures
+    if output and not os.path.isfile(output):
+        raise usage(f"-o {output} is no file; name docs/benchmarks.md or a copy of it, where the table is replaced.")
     set_up()
     bench = Bench(rounds=9 if everything else 5)
     rows = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 from typing import Any
 
@@ -15,7 +16,7 @@ from .image import Image
 from .iso import make_iso
 from .kernel import image_path
 from .progress import bytes_below, progress
-from .output import publish, source_epoch, target_of, undisturbed, workshop
+from .output import STDOUT, publish, refuse_json_on_stdout, scratch_folder, source_epoch, target_of, undisturbed, workshop
 from .qemu import default_memory
 from .run import RunOptions, kernel_command_line
 from .tables import print_json
@@ -39,6 +40,9 @@ def build(kind: str | None, output: str | None, as_json: bool, **values: Any) ->
     options = RunOptions(boot="mb2", stdio=STREAMS, **values)
     options.keep_reasons = True
     options.net_manifest = options.network.setting(by_dhcp=True)
+    if output == STDOUT:
+        refuse_json_on_stdout(as_json)
+        return build_to_stdout(kind, options)
     path = target_of(output or default_name(options) + suffix_of(kind))
     paths = targets(kind, path)
     with workshop(path) as folder:
@@ -55,6 +59,21 @@ def build(kind: str | None, output: str | None, as_json: bool, **values: Any) ->
         print_json([{"path": path, "type": kind, "size": os.stat(path).st_size} for path in paths])
     else:
         print("\n".join(paths))
+    return 0
+
+
+def build_to_stdout(kind: str, options: RunOptions) -> int:
+    if kind == "virtualbox":
+        raise usage("-t virtualbox makes two files, and standard output takes one; take -t vdi or -t ova.")
+    if sys.stdout.isatty():
+        raise usage("An image is not for a terminal; send standard output to a file or a program, or name a file with -o.")
+    with scratch_folder() as folder:
+        (made,) = make(kind, name_of(default_name(options)), options, packed(options), folder)
+        with open(made, "rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    if kind in NOTICES:
+        notice(NOTICES[kind])
     return 0
 
 

@@ -234,7 +234,7 @@ def profile(context: click.Context, config: str | None, hz: int, duration: float
               help="A disc: iso.  A disk: raw, qcow2, vmdk, vdi, vhd (fixed).  A machine: ova, virtualbox (vdi and ova).  A cloud's: "
                    "aws (raw), azure (vhd), gcp (tar.gz).  All of these boot by GRUB under BIOS and UEFI.  Kernel and archive in a "
                    "tar: qemu (with a script), xen (with a domain).")
-@click.option("-o", "--output", metavar="FILE", help="Default: the program's name.")
+@click.option("-o", "--output", metavar="FILE", help="Default: the program's name; - is standard output.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: the files with their sizes.")
 @click.option("-v", "folders", multiple=True, hidden=True)
 @click.option("-p", "--publish", multiple=True, metavar="HOST:GUEST[/udp]", help="With --minimal: a port for --exercise.")
@@ -260,7 +260,7 @@ def build(context: click.Context, config: str | None, kind: str | None, output: 
 
 @main.command(context_settings=CONTEXT)
 @click.argument("folder", default=".")
-@click.option("-o", "--output", metavar="FILE", help="Default: stout.yaml in the folder.")
+@click.option("-o", "--output", metavar="FILE", help="Default: stout.yaml in the folder; - is standard output.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: the file.")
 def init(folder: str, output: str | None, as_json: bool) -> None:
     """Write a configuration for the program in FOLDER (default: here).
@@ -323,7 +323,7 @@ def test(**values: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a list of objects.")
 @click.option("--all", "everything", is_flag=True, help="Also the figures that take long.")
 @click.option("-k", "--match", "pattern", metavar="TEXT", help="Only figures whose name contains this.")
-@click.option("-o", "--output", metavar="FILE", help="Also write docs/benchmarks.md's table to a file.")
+@click.option("-o", "--output", metavar="FILE", help="Also put the table into a copy of docs/benchmarks.md.")
 def bench(**values: Any) -> None:
     """Measure, beside a minimal Linux guest on the same emulated machine.
 

@@ -6,10 +6,11 @@ import json
 import os
 import re
 import shlex
+import sys
 from typing import Any
 
 from .errors import usage
-from .output import publish, workshop
+from .output import STDOUT, publish, refuse_json_on_stdout, workshop
 from .tables import print_names
 
 NAME = "stout.yaml"
@@ -27,16 +28,22 @@ def init(folder: str, output: str | None, as_json: bool) -> int:
     folder = os.path.abspath(folder)
     if not os.path.isdir(folder):
         raise usage(f"{folder} is not a folder; give the one with the program.")
-    path = os.path.abspath(output or os.path.join(folder, NAME))
-    if os.path.exists(path):
+    path = os.path.abspath(NAME if output == STDOUT else output or os.path.join(folder, NAME))
+    if output == STDOUT:
+        refuse_json_on_stdout(as_json)
+    elif os.path.exists(path):
         raise usage(f"{path} exists already; delete it, or name another file with -o.")
     options = look(folder)
     options["program"] = os.path.relpath(os.path.join(folder, options["program"]), os.path.dirname(path))
+    text = HEAD.format(name=os.path.basename(path)) + yaml.safe_dump(options, sort_keys=False, allow_unicode=True)
+    text += "" if "publish" in options else NO_PORTS
+    if output == STDOUT:
+        sys.stdout.write(text)
+        return 0
     with workshop(path) as place:
         made = os.path.join(place, NAME)
         with open(made, "w", encoding="utf-8") as file:
-            file.write(HEAD.format(name=os.path.basename(path)) + yaml.safe_dump(options, sort_keys=False, allow_unicode=True))
-            file.write("" if "publish" in options else NO_PORTS)
+            file.write(text)
         publish(made, path)
     print_names((path,), as_json)
     return 0

@@ -18,6 +18,7 @@ from typing import Any
 
 from .errors import StoutError, usage
 
+STDOUT = "-"  # as -o's file
 UNFINISHED = ".stout-unfinished-"
 FULL = 1 << 16  # bytes: who has less room than this has none
 EPOCH = 315532800  # 1980, the oldest date that FAT knows
@@ -31,6 +32,11 @@ def target_of(path: str) -> str:
     if os.path.exists(path) and not os.path.isfile(path):
         raise usage(f"{path} is a device, a pipe or a socket, which a file would replace; give another name with -o.")
     return path
+
+
+def refuse_json_on_stdout(as_json: bool) -> None:
+    if as_json:
+        raise usage("-o - writes the file to standard output, where --json would answer; leave out one of them.")
 
 
 @contextlib.contextmanager

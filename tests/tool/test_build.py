@@ -208,6 +208,17 @@ def test_small_filesystem(build, tmp_path, small, kind):
     assert result.stdout == b"" and os.listdir(places["output"]) == []
 
 
+def test_to_standard_output(build, stout, tmp_path):
+    assert build(tmp_path / "file", kind="qcow2", cwd=tmp_path).returncode == 0
+    result = build("-", kind="qcow2", cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, b"") and result.stdout == (tmp_path / "file").read_bytes()
+    refused(build("-", kind="virtualbox", cwd=tmp_path), 2, "two files")
+    refused(build("-", "--json", cwd=tmp_path), 2, "--json")
+    refused(stout("export", "libvirt", "-o", "-", build.program, cwd=tmp_path), 2, "folder", "-o")
+    refused(stout("profile", "-o", "-", build.program, cwd=tmp_path), 2, "--top")
+    assert not (tmp_path / "-").exists()
+
+
 def test_several_at_once_make_the_same(build, tmp_path):
     target = tmp_path / "out" / "a.iso"
     target.parent.mkdir()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """stout init: what it makes of a folder, which stout run -c then takes."""
 import json
+import os
 import shutil
 
 import pytest
@@ -98,3 +99,12 @@ def test_refusals(stout, tmp_path):
     (tmp_path / "package.json").write_text("{}")
     refused(stout("init", str(tmp_path)), 2, "main")
     assert not (tmp_path / "stout.yaml").exists()
+
+
+def test_to_standard_output(stout, tmp_path):
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/server.js").write_text("")
+    result = stout("init", "-o", "-", "app", cwd=tmp_path)
+    assert result.returncode == 0 and yaml.safe_load(result.stdout) == {"program": "app/server.js"}, result.stderr
+    assert os.listdir(tmp_path) == ["app"] and os.listdir(tmp_path / "app") == ["server.js"]
+    refused(stout("init", "-o", "-", "--json", "app", cwd=tmp_path), 2, "--json")

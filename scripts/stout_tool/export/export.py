@@ -16,7 +16,7 @@ from ..build import STREAMS, make, packed
 from ..errors import StoutError, usage
 from ..kernel import image_path
 from ..network import Network
-from ..output import fresh_folder
+from ..output import STDOUT, fresh_folder
 from ..run import RunOptions, kernel_command_line
 from ..tables import print_json
 from .engines import ENGINES, Machine
@@ -38,6 +38,8 @@ def export(engine: str, output: str | None, name: str | None, count: int, as_jso
     options.keep_reasons = True
     options.net_manifest = net_setting(engine, options.network, ports, count)
     define, needs_disk = ENGINES[engine]
+    if output == STDOUT:
+        raise usage("An export is a folder of several files, which standard output does not take; name the folder with -o.")
     path = os.path.abspath(output or name)
     if os.path.lexists(path):
         raise usage(f"{path} exists already; remove it, or give another folder with -o.")

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import StoutError, usage
+from ..output import STDOUT
 from ..run import RunOptions, run_machine
 from .names import Namer
 from .output import as_json, folded, summary, top
@@ -30,6 +31,8 @@ class Report:
         self.output, self.wants_top, self.wants_json = output, wants_top, wants_json
         if output is None and not wants_top and not wants_json:
             self.output = "profile.svg"
+        if output == STDOUT:
+            raise usage("-o - would mix with what the program prints; name a file, or take --top or --json, which print at the end.")
         self.format = FORMATS.get(os.path.splitext(self.output or "profile.svg")[1])
         if self.format is None:
             raise usage(f"-o {output} has an ending that says no format; use .svg, .folded or .json.")
