@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Fixtures of the tool's own tests: a cache of their own, the tool as a command, a fake QEMU."""
 import os
+import resource
 import subprocess
 import sys
 
@@ -45,6 +46,18 @@ def home(tmp_path, monkeypatch):
     path = tmp_path / "home"
     monkeypatch.setenv("STOUT_HOME", str(path))
     return path
+
+
+def processor_times(function, rounds):
+    """(The least of the children that function waits for, that of a bare interpreter), in turns: a fast or a busy host changes both."""
+    def of_children(call):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        call()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+    pairs = [(of_children(function), of_children(lambda: subprocess.run(["/usr/bin/python3", "-c", "pass"], check=True))) for _ in range(rounds)]
+    return tuple(min(times) for times in zip(*pairs))
 
 
 FAKE_QEMU = r"""#!/usr/bin/python3

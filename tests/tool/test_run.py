@@ -9,6 +9,7 @@ import struct
 import subprocess
 
 import pytest
+from conftest import processor_times
 
 HELLO = "#include <stdio.h>\nint main(void) { puts(\"hello\"); return 7; }"
 
@@ -365,21 +366,11 @@ def test_kvm_unusable_is_said(stout, compiled):
 
 
 def test_fast(stout, compiled):
-    """In starts of a bare interpreter, interleaved, so that a busy host measures about the same; 6 to 10."""
-    import time
+    """In starts of a bare interpreter: 6 to 10."""
     program = compiled(HELLO)
     stout("run", "--dry-run", program)
-
-    def duration(function):
-        start = time.monotonic()
-        function()
-        return time.monotonic() - start
-
-    ours, bare = [], []
-    for _ in range(5):
-        ours.append(duration(lambda: stout("run", "--dry-run", program)))
-        bare.append(duration(lambda: subprocess.run(["/usr/bin/python3", "-c", "pass"], check=True)))
-    assert min(ours) < 20 * min(bare), (ours, bare)
+    ours, bare = processor_times(lambda: stout("run", "--dry-run", program), rounds=5)
+    assert ours < 20 * bare, (ours, bare)
 
 
 def test_unknown_trace_class(stout, compiled):
