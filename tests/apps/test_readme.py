@@ -43,12 +43,12 @@ NOT_TYPED = {
 }
 
 
-def docker_archive(path, program):
-    """What docker save writes of an image with one file."""
+def docker_archive(path, program, place="app", settings=None):
+    """What docker save writes of an image with one file, or one folder at its top."""
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as tar:
-        tar.add(program, arcname="app")
-    config = json.dumps({"architecture": "amd64", "os": "linux", "config": {"Cmd": ["/app"]},
+        tar.add(program, arcname=place)
+    config = json.dumps({"architecture": "amd64", "os": "linux", "config": settings or {"Cmd": ["/app"]},
                          "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(layer.getvalue()).hexdigest()]}}).encode()
     manifest = json.dumps([{"Config": "config.json", "RepoTags": ["nginx:1"], "Layers": ["layer.tar"]}]).encode()
     with tarfile.open(path, "w") as tar:

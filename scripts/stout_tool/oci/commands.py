@@ -140,8 +140,10 @@ def kill(root: str, name: str, text: str, everything: bool = False) -> None:
     number = parse_signal(text)
     container = Container(root, name)
     with container.locked() as state:
-        if everything and container.status(state) == "stopped":
-            return  # runc: nothing is left to be killed
+        if container.status(state) == "stopped":
+            if everything:
+                return  # runc: nothing is left to be killed
+            raise StoutError(f"The container {name} has stopped: container not running.")  # runc's words, which containerd's shim looks for
         need(container, state, "killed", "created", "running", "paused")
         if number == signal.SIGKILL:
             end(container, state)

@@ -64,7 +64,7 @@ class Container:
     def state(self) -> dict[str, Any]:
         state = read_json(self.path(STATE))
         if state is None:
-            raise StoutError(f"There is no container {self.name}.")
+            raise StoutError(f"The container {self.name} does not exist.")
         return state
 
     def status(self, state: dict[str, Any]) -> str:
@@ -91,7 +91,7 @@ class Container:
         try:
             descriptor = lock_file(self.path(LOCK))
         except FileNotFoundError:
-            raise StoutError(f"There is no container {self.name}.") from None
+            raise StoutError(f"The container {self.name} does not exist.") from None
         assert descriptor is not None
         try:
             yield self.state()  # it may have been deleted meanwhile
