@@ -129,6 +129,12 @@ static void test_writing(void)
     CHECK(pread(fd, back, sizeof(back), 12345) == (long)sizeof(back) &&
           !memcmp(block, back, sizeof(back)));
     CHECK(pread(fd, back, 12345, 0) == 12345 && back[0] == 0 && back[12344] == 0);
+    /* Where holes are is the filesystem's affair, but not where the file ends. */
+    off_t size = size_of(fd);
+    CHECK(lseek(fd, 0, SEEK_HOLE) <= size && lseek(fd, 12345, SEEK_DATA) == 12345);
+    CHECK(lseek(fd, size - 1, SEEK_DATA) == size - 1 && lseek(fd, size - 1, SEEK_HOLE) == size);
+    CHECK_ERRNO(lseek(fd, size, SEEK_DATA), ENXIO);
+    CHECK_ERRNO(lseek(fd, size, SEEK_HOLE), ENXIO);
     CHECK(!fsync(fd) && !fdatasync(fd) && !close(log) && !close(fd));
     fd = open("log", O_RDWR | O_DIRECT);
     CHECK(fd >= 0 && !close(fd) && !truncate("log", 5) && !unlink("log"));
