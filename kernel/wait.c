@@ -13,7 +13,7 @@
 #include "kernel/signal.h"
 #include "kernel/thread.h"
 
-void (*wait_before_sleep)(const bool *is_woken);
+void (*wait_before_sleep)(const bool *is_woken, nsec_t deadline);
 
 void wait_queue_init(struct wait_queue *queue)
 {
@@ -75,7 +75,7 @@ void wait_begin(struct wait_queue *queue, struct waiter *waiter)
 int wait_sleep(struct waiter *waiter, nsec_t deadline, bool interruptible)
 {
     if (interruptible && wait_before_sleep)
-        wait_before_sleep(&waiter->is_woken);
+        wait_before_sleep(&waiter->is_woken, deadline);
     sched_prepare_sleep();
     if (__atomic_load_n(&waiter->is_woken, __ATOMIC_SEQ_CST)) {
         sched_cancel_sleep();

@@ -39,9 +39,9 @@ void wake_one(struct wait_queue *queue);
 /*
  * What a thread does before it sleeps interruptibly: take in what devices have for it, if they are polled at the
  * moment instead of interrupting (net/net.c).  NULL, or a function that may sleep on locks and ends early when
- * *is_woken becomes true.  Set once, at boot.
+ * *is_woken becomes true, a signal is pending or the deadline has passed.  Set once, at boot.
  */
-extern void (*wait_before_sleep)(const bool *is_woken);
+extern void (*wait_before_sleep)(const bool *is_woken, nsec_t deadline);
 
 struct waiter {
     struct list node;

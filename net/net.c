@@ -24,6 +24,7 @@
 #include "kernel/log.h"
 #include "kernel/panic.h"
 #include "kernel/sched.h"
+#include "kernel/signal.h"
 #include "kernel/thread.h"
 #include "kernel/timer.h"
 #include "kernel/wait.h"
@@ -204,8 +205,15 @@ void net_end(void)
     mutex_unlock(&net_lock);
 }
 
-/* wait_before_sleep(): until the thread is woken, or there are no packets and their interrupt is on. */
-static void poll_before_sleep(const bool *is_woken)
+/* Packets that come without end must not keep a thread from its signals, its deadline, or the CPU from others. */
+static bool may_poll_on(const bool *is_woken, nsec_t deadline)
+{
+    return !READ_ONCE(*is_woken) && !signal_is_pending() && net_now() < deadline &&
+           !sched_is_contended();
+}
+
+/* wait_before_sleep(): until the thread has to go on, or there are no packets and their interrupt is on. */
+static void poll_before_sleep(const bool *is_woken, nsec_t deadline)
 {
     if (!READ_ONCE(is_polled) && READ_ONCE(ndeferred) == 0)
         return;
@@ -218,7 +226,7 @@ static void poll_before_sleep(const bool *is_woken)
         section_time = 0;
         is_busy = READ_ONCE(is_polled) && poll_devices();
         finish_section(false);
-    } while (is_busy && !READ_ONCE(*is_woken) && !sched_is_contended());
+    } while (is_busy && may_poll_on(is_woken, deadline));
     if (is_busy && !READ_ONCE(*is_woken))
         net_wake();
     net_timers_changed();

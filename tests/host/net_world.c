@@ -40,6 +40,8 @@ struct received {
 
 unsigned net_world_nbuffers;
 bool net_world_is_full, net_world_interrupts, net_world_is_contended;
+bool net_world_has_signal;
+void (*net_world_polled)(void);
 unsigned net_world_nkicks;
 struct netdev_offload net_world_offload;
 static bool was_full; /* and somebody was told so */
@@ -99,6 +101,8 @@ static unsigned fake_poll(struct netdev *dev, unsigned budget)
     unsigned n = 0;
 
     net_world_interrupts = false;
+    if (net_world_polled)
+        net_world_polled();
     finish_pending();
     while (arrived && n < budget) {
         struct netdev_buffer *first = arrived;
@@ -260,7 +264,7 @@ nsec_t net_world_watch(void)
     return watch_timer->deadline;
 }
 
-void (*wait_before_sleep)(const bool *is_woken);
+void (*wait_before_sleep)(const bool *is_woken, nsec_t deadline);
 
 bool sched_is_contended(void)
 {
@@ -302,7 +306,7 @@ void sched_set_nice(struct thread *thread, int nice)
 
 bool signal_is_pending(void)
 {
-    return false;
+    return net_world_has_signal;
 }
 
 static int (*show[16])(struct text *text);

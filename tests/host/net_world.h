@@ -38,6 +38,10 @@ extern bool net_world_is_contended;
 void net_world_pass(nsec_t duration);
 /* When the timer goes off that looks after polled mode; DEADLINE_NONE: it is not armed. */
 nsec_t net_world_watch(void);
+/* Called by the device when it is polled, if not NULL. */
+extern void (*net_world_polled)(void);
+/* What signal_is_pending() says. */
+extern bool net_world_has_signal;
 /* The next frames are refused: the ring is full. */
 extern bool net_world_is_full;
 

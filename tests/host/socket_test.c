@@ -557,7 +557,7 @@ static void test_deferred_kicks(void)
     CHECK_EQ(n, 16);
     CHECK_EQ(kicks_of_datagram(fd), 0);
     unsigned before = net_world_nkicks;
-    wait_before_sleep(&is_woken);
+    wait_before_sleep(&is_woken, DEADLINE_NONE);
     CHECK_EQ(net_world_nkicks, before + 1);
     CHECK_EQ(kicks_of_datagram(fd), 0);
     net_world_advance(2 * NSEC_PER_MSEC);
@@ -594,7 +594,7 @@ static void test_batched_answers(void)
     CHECK_EQ(sys_sendto(fd, "body", 4, 0, NULL, 0), 4);
     CHECK_EQ(packets_sent(&segment), 0);
     CHECK_EQ(self->nevents_left, 2);
-    wait_before_sleep(&is_woken);
+    wait_before_sleep(&is_woken, DEADLINE_NONE);
     CHECK_EQ(packets_sent(&segment), 1);
     CHECK(!memcmp(segment.data, "head body", 9));
     net_world_send_segment(seq, ack + 9, TCP_ACK, 8080, 7100, "", 0);
@@ -628,34 +628,75 @@ static void section_after(nsec_t time)
     net_end();
 }
 
+static const uint8_t stray_frame[60] = { 2, 0, 0, 0, 0, 15, 2, 0, 0, 0, 0, 2, 0x88, 0xb5 };
+
 static void test_polled_mode(void)
 {
-    static const uint8_t frame[60] = { 2, 0, 0, 0, 0, 15, 2, 0, 0, 0, 0, 2, 0x88, 0xb5 };
+    const uint8_t *frame = stray_frame;
     bool is_woken = false;
     nsec_t deadline;
 
     CHECK(!net_round(&deadline) && net_world_interrupts);
     /* Nobody else wants the CPU: again at once, and then the interrupt is on. */
-    net_world_arrive(frame, sizeof(frame));
+    net_world_arrive(frame, sizeof(stray_frame));
     CHECK(net_round(&deadline) && !net_world_interrupts);
     CHECK(!net_round(&deadline) && net_world_interrupts);
     /* Somebody does: it stays off until a poll before a sleep finds nothing. */
     net_world_is_contended = true;
-    net_world_arrive(frame, sizeof(frame));
+    net_world_arrive(frame, sizeof(stray_frame));
     CHECK(!net_round(&deadline) && !net_world_interrupts);
     CHECK(net_world_watch() != DEADLINE_NONE);
     net_world_is_contended = false;
     uint64_t before = netdev_of(netdev_find("eth0"))->rx_packets;
     section_after(NSEC_PER_MSEC);
     CHECK(!net_world_interrupts);
-    net_world_arrive(frame, sizeof(frame));
+    net_world_arrive(frame, sizeof(stray_frame));
     section_after(NSEC_PER_MSEC / 10); /* so soon it does not look */
     CHECK_EQ(netdev_of(netdev_find("eth0"))->rx_packets, before);
     section_after(NSEC_PER_MSEC / 2);
     CHECK_EQ(netdev_of(netdev_find("eth0"))->rx_packets, before + 1);
-    net_world_arrive(frame, sizeof(frame));
-    wait_before_sleep(&is_woken);
+    net_world_arrive(frame, sizeof(stray_frame));
+    wait_before_sleep(&is_woken, DEADLINE_NONE);
     CHECK_EQ(netdev_of(netdev_find("eth0"))->rx_packets, before + 2);
+    CHECK(net_world_interrupts);
+}
+
+static unsigned nflooded;
+
+/* Another frame every millisecond, so each poll finds one; not for ever, so that the test ends. */
+static void flood(void)
+{
+    net_world_pass(NSEC_PER_MSEC);
+    if (nflooded++ < 1000)
+        net_world_arrive(stray_frame, sizeof(stray_frame));
+}
+
+static unsigned polls_before_sleep(nsec_t deadline)
+{
+    bool is_woken = false;
+
+    nflooded = 0;
+    wait_before_sleep(&is_woken, deadline);
+    return nflooded;
+}
+
+/* Packets for somebody else come without end: the thread has its deadline and its signals all the same. */
+static void test_polled_flood(void)
+{
+    nsec_t deadline;
+
+    net_world_is_contended = true;
+    net_world_arrive(stray_frame, sizeof(stray_frame));
+    CHECK(!net_round(&deadline) && !net_world_interrupts);
+    net_world_is_contended = false;
+    net_world_polled = flood;
+    unsigned npolls = polls_before_sleep(deadline_after(10 * NSEC_PER_MSEC));
+    CHECK(npolls >= 9 && npolls <= 10);
+    net_world_has_signal = true;
+    CHECK_EQ(polls_before_sleep(DEADLINE_NONE), 1);
+    net_world_has_signal = false;
+    CHECK(polls_before_sleep(DEADLINE_NONE) > 1000);
+    net_world_polled = NULL;
     CHECK(net_world_interrupts);
 }
 
@@ -739,6 +780,7 @@ int main(void)
     test_deferred_kicks();
     test_batched_answers();
     test_polled_mode();
+    test_polled_flood();
     test_rights();
     test_unix_names();
     test_failures();
