@@ -77,7 +77,7 @@ static void snapshot_take(struct snapshot *out, const struct pseudo_ref *ref, st
     out->nthreads = process->nthreads;
     out->children = process->children_usage;
     read_unlock(&process_table_lock);
-    out->tty = tty_of_session(tty_session_of(process), &out->foreground);
+    out->tty = tty_number_of(process, &out->foreground);
     if (thread && proc_is_thread(ref))
         thread_usage(thread, &out->usage);
     else

@@ -12,8 +12,6 @@ struct process;
 int stdio_install(const enum manifest_stdio stdio[3]) __must_check;
 /* The host's window has another size: the console terminal tells its foreground group. */
 void tty_console_set_size(unsigned rows, unsigned columns);
-/* The session whose terminal is the process's; 0: it has none. */
-int tty_session_of(const struct process *process);
-/* tty_nr of /proc/PID/stat: the device number of a session's terminal, 0 if none; the foreground
+/* tty_nr of /proc/PID/stat: the device number of the process's terminal, 0 if none; the foreground
  * process group in *pgid (-1: none). */
-unsigned tty_of_session(int sid, int *pgid);
+unsigned tty_number_of(const struct process *process, int *pgid);

@@ -57,7 +57,8 @@ struct tty {
     struct wait_queue receivers; /* who feeds the input ring */
     struct poll_head poll;
     struct list node; /* [s] */
-    int session;      /* [s] 0: nobody's controlling terminal */
+    uint64_t claim;   /* [s] by whose number processes know it as their own; 0: nobody's */
+    int session;      /* [s] whose leader made that claim */
     int foreground;   /* [s] process group */
 };
 

@@ -2,9 +2,11 @@
 /*
  * Terminals and sessions: controlling terminals, foreground groups, job control.
  *
- * A session has at most one controlling terminal; the terminal knows the session, so a process
- * finds its own by looking for its session among the few terminals there are.  A process that does not lead its
- * session may give the terminal up for itself and its later children.
+ * A session has at most one controlling terminal, which its leader claims.  Each claim has a number, which the terminal
+ * and the leader keep and later children inherit; so a process finds its own terminal by looking for its number
+ * among the few there are.  Who gives the terminal up forgets the number; if it is the leader, or the terminal is
+ * hung up or stolen, the terminal does, and is nobody's: neither a later claim nor another terminal's brings it back
+ * to the other members of the session (as in Linux, where each process has its own pointer).
  */
 #include "abi/capability.h"
 #include "abi/signal.h"
@@ -15,6 +17,7 @@
 
 static struct spinlock tty_list_lock = SPINLOCK_INIT(RANK_TTY_LIST);
 static struct list ttys = LIST_INIT(ttys);
+static uint64_t last_claim; /* under tty_list_lock */
 
 void tty_list_add(struct tty *tty)
 {
@@ -30,11 +33,16 @@ void tty_list_remove(struct tty *tty)
     spin_unlock(&tty_list_lock);
 }
 
-static struct tty *find_locked(int session)
+static bool is_own_locked(const struct tty *tty, const struct process *process)
+{
+    return tty->claim != 0 && tty->claim == READ_ONCE(process->tty_claim);
+}
+
+static struct tty *find_locked(const struct process *process)
 {
     struct tty *tty;
     list_for_each (tty, &ttys, node) {
-        if (session != 0 && tty->session == session)
+        if (is_own_locked(tty, process))
             return tty;
     }
     return NULL;
@@ -51,28 +59,23 @@ static bool get_unless_dead(struct tty *tty)
     return false;
 }
 
-int tty_session_of(const struct process *process)
-{
-    return READ_ONCE(process->has_left_tty) ? 0 : READ_ONCE(process->sid);
-}
-
 struct tty *tty_of_current(void)
 {
     struct process *process = process_current();
     if (!process)
         return NULL;
     spin_lock(&tty_list_lock);
-    struct tty *tty = find_locked(tty_session_of(process));
+    struct tty *tty = find_locked(process);
     if (tty && !get_unless_dead(tty))
         tty = NULL;
     spin_unlock(&tty_list_lock);
     return tty;
 }
 
-unsigned tty_of_session(int sid, int *pgid)
+unsigned tty_number_of(const struct process *process, int *pgid)
 {
     spin_lock(&tty_list_lock);
-    struct tty *tty = find_locked(sid);
+    struct tty *tty = find_locked(process);
     unsigned number = tty ? (unsigned)tty->rdev : 0;
     *pgid = tty && tty->foreground ? tty->foreground : -1;
     spin_unlock(&tty_list_lock);
@@ -118,8 +121,8 @@ int tty_check_foreground(struct tty *tty, int signo)
     if (!process)
         return 0;
     spin_lock(&tty_list_lock);
-    bool is_background = tty->session == tty_session_of(process) && tty->session != 0 &&
-                         tty->foreground != 0 && tty->foreground != process->pgid;
+    bool is_background =
+        is_own_locked(tty, process) && tty->foreground != 0 && tty->foreground != process->pgid;
     spin_unlock(&tty_list_lock);
     if (likely(!is_background))
         return 0;
@@ -133,7 +136,15 @@ int tty_check_foreground(struct tty *tty, int signo)
 
 /* ---- Sessions ----------------------------------------------------------------------------- */
 
-/* The session of the running process gets tty; 0, or -EPERM if either has another partner. */
+/* Nobody's from now on. */
+static void release_locked(struct tty *tty)
+{
+    tty->claim = 0;
+    tty->session = 0;
+    tty->foreground = 0;
+}
+
+/* The running process, which leads its session, gets tty; 0, or -EPERM if either has another partner. */
 static int claim(struct tty *tty, bool may_steal)
 {
     struct process *process = process_current();
@@ -141,14 +152,16 @@ static int claim(struct tty *tty, bool may_steal)
     if (!process || process->pid != process->sid)
         return -EPERM;
     spin_lock(&tty_list_lock);
-    struct tty *own = find_locked(process->sid);
+    struct tty *own = find_locked(process);
     if (own == tty)
         err = 0;
-    else if (own || (tty->session != 0 && !may_steal))
+    else if (own || (tty->claim != 0 && !may_steal))
         err = -EPERM;
     else {
+        tty->claim = ++last_claim;
         tty->session = process->sid;
         tty->foreground = process->pgid;
+        WRITE_ONCE(process->tty_claim, tty->claim);
     }
     spin_unlock(&tty_list_lock);
     return err;
@@ -163,8 +176,7 @@ void tty_leave_session(struct tty *tty)
 {
     spin_lock(&tty_list_lock);
     int pgid = tty->foreground, sid = tty->session;
-    tty->session = 0;
-    tty->foreground = 0;
+    release_locked(tty);
     spin_unlock(&tty_list_lock);
     if (sid == 0)
         return;
@@ -180,15 +192,13 @@ void tty_leave_session(struct tty *tty)
     }
 }
 
-void tty_session_ended(int sid)
+void tty_session_ended(const struct process *leader)
 {
     spin_lock(&tty_list_lock);
-    struct tty *tty = find_locked(sid);
+    struct tty *tty = find_locked(leader);
     int pgid = tty ? tty->foreground : 0;
-    if (tty) {
-        tty->session = 0;
-        tty->foreground = 0;
-    }
+    if (tty)
+        release_locked(tty);
     spin_unlock(&tty_list_lock);
     if (pgid > 0) {
         (void)signal_send_group(pgid, ABI_SIGHUP, NULL);
@@ -235,7 +245,7 @@ static bool is_own(struct tty *tty)
 {
     struct process *process = process_current();
     spin_lock(&tty_list_lock);
-    bool is_own_tty = process && tty->session != 0 && tty->session == tty_session_of(process);
+    bool is_own_tty = process && is_own_locked(tty, process);
     spin_unlock(&tty_list_lock);
     return is_own_tty;
 }
@@ -259,9 +269,9 @@ static long ioctl_leave(struct tty *tty)
     if (!is_own(tty))
         return -ENOTTY;
     if (process->pid == process->sid)
-        tty_session_ended(process->sid);
+        tty_session_ended(process);
     else
-        WRITE_ONCE(process->has_left_tty, true);
+        WRITE_ONCE(process->tty_claim, 0);
     return 0;
 }
 

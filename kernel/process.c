@@ -313,7 +313,7 @@ int process_publish(struct process *process, struct process *parent)
         if (parent) {
             process->pgid = parent->pgid;
             process->sid = parent->sid;
-            process->has_left_tty = READ_ONCE(parent->has_left_tty);
+            process->tty_claim = READ_ONCE(parent->tty_claim);
             list_push_back(&parent->children, &process->sibling_node);
         }
         unsigned long flags = spin_lock_irq(&process->signals.lock);

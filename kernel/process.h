@@ -70,7 +70,7 @@ struct process {
     bool has_execed;            /* [t] setpgid by the parent is over */
     struct rb_node pid_node;    /* [t] */
     int pgid, sid;              /* [t] */
-    bool has_left_tty;          /* [a] its session's terminal is not its own any more: TIOCNOTTY */
+    uint64_t tty_claim;         /* [a] the claim of a terminal that made it its own: fs/tty_job.c */
     int exit_signal;            /* [i] sent to the parent: SIGCHLD mostly */
     struct wait_queue child_event;  /* wait4 and waitid sleep here */
     struct wait_queue thread_event; /* execve and exit wait for other threads */

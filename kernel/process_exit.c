@@ -263,7 +263,7 @@ static void process_finish(struct process *process)
     vmspace_leave(process);
     files_leave(process);
     if (process->pid == process->sid)
-        tty_session_ended(process->sid);
+        tty_session_ended(process);
     signals_leave(process);
     process_become_zombie(process);
 }

@@ -43,6 +43,6 @@ int pidfd_pid(int fd, bool *is_nonblocking);
 /* A new pidfd on process, close-on-exec: its number, -EMFILE or -ENOMEM.  Undone by pidfd_uninstall(). */
 int pidfd_install(struct process *process) __must_check;
 void pidfd_uninstall(int fd);
-/* The leader of session sid has ended, and with it its controlling terminal: SIGHUP and SIGCONT go to the
+/* The leader of a session has ended, and with it the session's controlling terminal: SIGHUP and SIGCONT go to the
  * foreground group.  Cheap if there is none. */
-void tty_session_ended(int sid);
+void tty_session_ended(const struct process *leader);

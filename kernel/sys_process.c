@@ -139,7 +139,7 @@ long sys_setsid(void)
     write_lock(&process_table_lock);
     process->sid = process->pid;
     process->pgid = process->pid;
-    WRITE_ONCE(process->has_left_tty, false);
+    WRITE_ONCE(process->tty_claim, 0);
     write_unlock(&process_table_lock);
     return process->pid;
 }

@@ -214,6 +214,32 @@ static void count_signal(int signo)
     nconts += signo == SIGCONT;
 }
 
+/* A process that looks for its terminal when it is told: 0, it has none. */
+static pid_t start_member(int terminal, int go[2])
+{
+    char byte;
+
+    NEED(!pipe(go));
+    fflush(stdout);
+    pid_t member = fork();
+    if (member == 0) {
+        close(go[1]);
+        CHECK(read(go[0], &byte, 1) == 1);
+        CHECK_ERRNO(open("/dev/tty", O_RDWR), ENXIO);
+        CHECK_ERRNO(tcgetpgrp(terminal), ENOTTY);
+        _exit(check_failures);
+    }
+    close(go[0]);
+    return member;
+}
+
+static int ask_member(pid_t member, const int go[2])
+{
+    CHECK(write(go[1], "x", 1) == 1);
+    close(go[1]);
+    return wait_for(member);
+}
+
 static void test_give_up_terminal(void)
 {
     int master = posix_openpt(O_RDWR | O_NOCTTY);
@@ -221,11 +247,13 @@ static void test_give_up_terminal(void)
     fflush(stdout);
     pid_t pid = fork();
     if (pid == 0) {
-        int ready[2];
+        int ready[2], go[2], before[2];
         char byte;
         setsid();
-        int terminal = open(ptsname(master), O_RDWR);
-        CHECK(terminal >= 0 && tcgetsid(terminal) == getpid());
+        int terminal = open(ptsname(master), O_RDWR | O_NOCTTY);
+        pid_t older = start_member(terminal, before);
+        CHECK(ioctl(terminal, TIOCSCTTY, 0) == 0 && tcgetsid(terminal) == getpid());
+        CHECK(ask_member(older, before) == 0); /* only its leader claimed it */
         signal(SIGHUP, count_signal);
         signal(SIGCONT, count_signal);
         NEED(!pipe(ready));
@@ -241,11 +269,13 @@ static void test_give_up_terminal(void)
         int own = open("/dev/tty", O_RDWR);
         CHECK(own >= 0 && nhangups == 0);
         close(own);
+        member = start_member(terminal, go);
         CHECK(ioctl(terminal, TIOCNOTTY) == 0);
         CHECK(nhangups == 1 && nconts == 1);
         CHECK_ERRNO(open("/dev/tty", O_RDWR), ENXIO);
         CHECK_ERRNO(tcgetpgrp(terminal), ENOTTY);
         CHECK(ioctl(terminal, TIOCSCTTY, 0) == 0 && tcgetsid(terminal) == getpid());
+        CHECK(ask_member(member, go) == 0); /* this claim is not its own */
         _exit(check_failures != 0);
     }
     CHECK(wait_for(pid) == 0);
