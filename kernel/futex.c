@@ -94,6 +94,29 @@ void bucket_unlock_two(struct futex_bucket *a, struct futex_bucket *b)
         spin_unlock(&b->lock);
 }
 
+int bucket_lock_if(struct futex_bucket *from, struct futex_bucket *to, uintptr_t address,
+                   const uint32_t *expected)
+{
+    for (;;) {
+        uint32_t generation = bucket_generation(from), value;
+        if (expected) {
+            int err = load_app32(&value, (const uint32_t __app *)address);
+            if (err)
+                return err;
+            if (value != *expected)
+                return -EAGAIN;
+        }
+        bucket_lock_two(from, to);
+        if (!expected || bucket_generation(from) == generation)
+            break;
+        bucket_unlock_two(from, to);
+    }
+    bucket_changed(from);
+    if (from != to)
+        bucket_changed(to);
+    return 0;
+}
+
 /* ---- Waiters ------------------------------------------------------------------- */
 
 void futex_waiter_init(struct futex_waiter *waiter, uint32_t bitset)
@@ -117,20 +140,10 @@ static void bucket_insert(struct futex_bucket *bucket, struct futex_waiter *wait
 int futex_waiter_queue(struct futex_waiter *waiter, uintptr_t address, uint32_t expected)
 {
     struct futex_bucket *bucket = futex_bucket_of(&waiter->key);
+    int err = bucket_lock_if(bucket, bucket, address, &expected);
 
-    for (;;) {
-        uint32_t generation = bucket_generation(bucket), value;
-        int err = load_app32(&value, (const uint32_t __app *)address);
-        if (err)
-            return err;
-        if (value != expected)
-            return -EAGAIN;
-        spin_lock(&bucket->lock);
-        if (bucket_generation(bucket) == generation)
-            break;
-        spin_unlock(&bucket->lock);
-    }
-    bucket_changed(bucket);
+    if (err)
+        return err;
     bucket_insert(bucket, waiter);
     waiter->is_queued = true;
     spin_unlock(&bucket->lock);
@@ -306,24 +319,10 @@ static long requeue_keys(uintptr_t address, const struct futex_key *key,
                          const uint32_t *expected)
 {
     struct futex_bucket *from = futex_bucket_of(key), *to = futex_bucket_of(key2);
+    int err = bucket_lock_if(from, to, address, expected);
 
-    for (;;) {
-        uint32_t generation = bucket_generation(from), value;
-        if (expected) {
-            int err = load_app32(&value, (const uint32_t __app *)address);
-            if (err)
-                return err;
-            if (value != *expected)
-                return -EAGAIN;
-        }
-        bucket_lock_two(from, to);
-        if (!expected || bucket_generation(from) == generation)
-            break;
-        bucket_unlock_two(from, to);
-    }
-    bucket_changed(from);
-    if (from != to)
-        bucket_changed(to);
+    if (err)
+        return err;
     long result = bucket_requeue(from, key, to, key2, nwake, nrequeue);
     bucket_unlock_two(from, to);
     return result;

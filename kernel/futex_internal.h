@@ -59,6 +59,11 @@ static inline void bucket_changed(struct futex_bucket *bucket)
 
 void bucket_lock_two(struct futex_bucket *a, struct futex_bucket *b);
 void bucket_unlock_two(struct futex_bucket *a, struct futex_bucket *b);
+/* Locks both, which may be the same, and counts the change, if the word at address is expected; NULL: whatever it is.
+ * The word's bucket is from: who changes it and wakes comes before both, the look and the lock, or after.
+ * -EAGAIN, -EFAULT. */
+int bucket_lock_if(struct futex_bucket *from, struct futex_bucket *to, uintptr_t address,
+                   const uint32_t *expected) __must_check;
 
 void futex_waiter_init(struct futex_waiter *waiter, uint32_t bitset);
 /* Queues the waiter, whose key is set, if the word is expected.  -EAGAIN, -EFAULT. */

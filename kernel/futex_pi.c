@@ -553,20 +553,10 @@ static long requeue_pi_keys(uintptr_t address, const struct futex_key *key,
                             const struct futex_key *key2, int count, uint32_t expected)
 {
     struct futex_bucket *bucket = futex_bucket_of(key);
+    int err = bucket_lock_if(bucket, bucket, address, &expected);
 
-    for (;;) {
-        uint32_t generation = bucket_generation(bucket), value;
-        int err = load_app32(&value, (const uint32_t __app *)address);
-        if (err)
-            return err;
-        if (value != expected)
-            return -EAGAIN;
-        spin_lock(&bucket->lock);
-        if (bucket_generation(bucket) == generation)
-            break;
-        spin_unlock(&bucket->lock);
-    }
-    bucket_changed(bucket);
+    if (err)
+        return err;
     long result = bucket_requeue_pi(bucket, key, key2, count);
     spin_unlock(&bucket->lock);
     return result;
