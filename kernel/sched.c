@@ -139,6 +139,18 @@ static bool react(struct runqueue *rq, const struct thread *thread)
     return false;
 }
 
+/* rq->lock held. */
+static void mark_idle(const struct runqueue *rq, bool is_idle)
+{
+    uint64_t bit = 1ULL << rq->cpu;
+
+    if (is_idle)
+        __atomic_fetch_or(&idle_cpus, bit, __ATOMIC_RELAXED);
+    else if (__atomic_load_n(&idle_cpus, __ATOMIC_RELAXED) & bit)
+        __atomic_fetch_and(&idle_cpus, ~bit, __ATOMIC_RELAXED);
+}
+
+/* An idle CPU that it returns is not marked so any more: it is to get the thread. */
 static unsigned choose_cpu(const struct thread *thread)
 {
     unsigned previous = (unsigned)thread->sched.cpu;
@@ -162,8 +174,9 @@ static void make_ready(struct thread *thread, enum join how)
         unsigned cpu = choose_cpu(thread);
         struct runqueue *rq = &queues[cpu];
         spin_lock(&rq->lock);
-        if (!(thread->sched.affinity >> cpu & 1)) {
-            spin_unlock(&rq->lock); /* changed in the meantime */
+        if (!(thread->sched.affinity >> cpu & 1)) { /* changed in the meantime */
+            mark_idle(rq, rq->current == rq->idle);
+            spin_unlock(&rq->lock);
             continue;
         }
         runqueue_join(rq, thread, how);
@@ -311,16 +324,6 @@ static int push(struct runqueue *rq)
 }
 
 /* ---- Switching ------------------------------------------------------------------ */
-
-static void mark_idle(const struct runqueue *rq, bool is_idle)
-{
-    uint64_t bit = 1ULL << rq->cpu;
-
-    if (is_idle)
-        __atomic_fetch_or(&idle_cpus, bit, __ATOMIC_RELAXED);
-    else if (__atomic_load_n(&idle_cpus, __ATOMIC_RELAXED) & bit)
-        __atomic_fetch_and(&idle_cpus, ~bit, __ATOMIC_RELAXED);
-}
 
 /* What becomes of the thread that ran.  The next one may be it. */
 static void put_previous(struct runqueue *rq, struct thread *previous)
