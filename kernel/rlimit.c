@@ -14,18 +14,18 @@
 #include "kernel/usercopy.h"
 
 #define DESCRIPTORS_MAX 1048576 /* as containers have it; fs.nr_open */
-#define PROCESSES_MAX   65536
 
 void rlimit_table_init(struct rlimit_table *table)
 {
     for (int i = 0; i < RLIMIT_COUNT; i++)
         table->limit[i] = (struct abi_rlimit){ LIMIT_INFINITY, LIMIT_INFINITY };
+    unsigned most = thread_limit() / 2; /* as Linux's fork_init() */
     table->limit[LIMIT_STACK].cur = 8 << 20;
     table->limit[LIMIT_CORE].cur = 0;
-    table->limit[LIMIT_NPROC] = (struct abi_rlimit){ PROCESSES_MAX, PROCESSES_MAX };
+    table->limit[LIMIT_NPROC] = (struct abi_rlimit){ most, most };
     table->limit[LIMIT_NOFILE] = (struct abi_rlimit){ DESCRIPTORS_MAX, DESCRIPTORS_MAX };
     table->limit[LIMIT_MEMLOCK] = (struct abi_rlimit){ 8 << 20, 8 << 20 };
-    table->limit[LIMIT_SIGPENDING] = (struct abi_rlimit){ PROCESSES_MAX, PROCESSES_MAX };
+    table->limit[LIMIT_SIGPENDING] = (struct abi_rlimit){ most, most };
     table->limit[LIMIT_MSGQUEUE] = (struct abi_rlimit){ 819200, 819200 };
     table->limit[LIMIT_NICE] = (struct abi_rlimit){ 0, 0 };
     table->limit[LIMIT_RTPRIO] = (struct abi_rlimit){ 0, 0 };

@@ -49,6 +49,9 @@ int main(void)
     FILE *file = fopen("/proc/sys/kernel/threads-max", "r");
     if (!file || fscanf(file, "%ld", &most) != 1)
         return 1;
+    struct rlimit users;
+    if (getrlimit(RLIMIT_NPROC, &users) || users.rlim_cur != most / 2 || users.rlim_max != most / 2)
+        return printf("a user has %ld of %ld\n", (long)users.rlim_max, most), 1;
     setpriority(PRIO_PROCESS, 0, -20);
     for (int round = 0; round < 2; round++) {
         long nreaped = bomb();
