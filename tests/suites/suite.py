@@ -301,6 +301,7 @@ class Run:
         unit, test = self.running or (self.todo[0] if self.todo else "", None)
         patience = self.timeouts(unit).get(test, self.suite.timeout[self.place]) + self.suite.silence
         watchdog = threading.Timer(max(0, min(patience, self.deadline - time.monotonic())), kill_session, (process,))
+        watchdog.daemon = True  # a run that is stopped does not wait for it
         watchdog.start()
         return watchdog
 
