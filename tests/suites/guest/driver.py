@@ -12,6 +12,7 @@ process down costs only itself: the unit goes on in a new process without the te
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 WORK = "/tmp/suite"
 RESTARTS = 40
 POLL = 0.1
+DESCRIPTORS = 16384
 
 
 def tell(**line):
@@ -254,9 +256,18 @@ def free_kib():
         return int(re.search(r"^MemFree: *(\d+)", file.read(), re.M).group(1))
 
 
+def limit_descriptors():
+    """The same on both sides: tests of CPython's try each number up to the limit, with some children at a time."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    limit = min(hard, DESCRIPTORS) if hard != resource.RLIM_INFINITY else DESCRIPTORS
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+
+
 def main():
     suite, plan = sys.argv[1], json.load(sys.stdin)
     os.makedirs(WORK, exist_ok=True)
+    if suite == "cpython":
+        limit_descriptors()
     for unit in plan["units"]:
         UNITS[suite](unit, plan).run()
     tell(end=True)
