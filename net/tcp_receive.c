@@ -12,6 +12,10 @@
  * The window begins with what a gigabit a second over some milliseconds needs. Each time a whole one has been read by a
  * program that keeps up it is doubled, as Linux does where it knows no better measure of the round trip
  * (tcp_rcv_space_adjust()): a line that is faster or longer is filled after a few of them.
+ *
+ * An acknowledgement waits for an answer that may take it along, at most for a quarter of a second.  Where the program
+ * has read all and has answered nothing since it last had, none is coming, and a peer with a small buffer or with
+ * Nagle's rule would wait each time: it is acknowledged at once, as Linux does (tcp_cleanup_rbuf()).
  */
 #include "abi/errno.h"
 #include "lwip/priv/tcp_priv.h"
@@ -40,6 +44,7 @@ void tcp_receive_append(struct tcp_socket *tcp, struct pbuf *p)
 
     assert_held(&net_lock);
     tcp_urgent_arrived(tcp, p);
+    tcp->is_pushed |= (p->flags & PBUF_FLAG_PUSH) != 0;
     if (tcp->true_size > 2UL * tcp->window && (p->flags & PBUF_FLAG_IS_CUSTOM))
         p = compact(p);
     struct pbuf *last = p;
@@ -114,6 +119,18 @@ static void widen_window(struct tcp_socket *tcp)
     tcp->window = wider;
 }
 
+/* Something has been read, perhaps all. */
+static void acknowledge(struct tcp_socket *tcp)
+{
+    if (tcp->received)
+        return;
+    if (tcp->is_pushed && !tcp->may_answer && (tcp->pcb->flags & TF_ACK_DELAY)) {
+        tcp_ack_now(tcp->pcb);
+        tcp_output(tcp->pcb);
+    }
+    tcp->is_pushed = tcp->may_answer = false;
+}
+
 /* The first n bytes have been read. */
 static void consume(struct tcp_socket *tcp, size_t n)
 {
@@ -132,6 +149,7 @@ static void consume(struct tcp_socket *tcp, size_t n)
     if (tcp->pcb) {
         widen_window(tcp);
         open_window(tcp->pcb, n);
+        acknowledge(tcp);
     }
     net_end();
 }

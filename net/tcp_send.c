@@ -10,8 +10,8 @@
  * them (net/tcp_pages.c).  A segment that waits takes up what follows it, be it the head of an answer or a file's end.
  *
  * TCP_CORK and MSG_MORE: the segment that is not full stays back, by Nagle's rule and by not asking
- * for output, until more comes, the cork is pulled, or half a second has passed.  (It goes earlier when
- * everything before it has just been acknowledged: lwIP sends then of its own accord.)
+ * for output, until more comes, the cork is pulled, there is no room for more, or half a second has passed.  (It goes
+ * earlier when everything before it has just been acknowledged: lwIP sends then of its own accord.)
  */
 #include <string.h>
 
@@ -256,7 +256,7 @@ static void output_held(struct tcp_socket *tcp, struct tcp_pcb *pcb)
         tcp_poll(pcb, pcb->poll, 2); /* half a second at least */
         pcb->polltmr = 0;
     }
-    tcp->is_held = true;
+    WRITE_ONCE(tcp->is_held, true);
     tcp_nagle_enable(pcb);
     if (pcb->unsent && (pcb->unsent->next || pcb->unsent->len >= pcb->mss))
         tcp_output(pcb);
@@ -274,12 +274,16 @@ static void output_now(struct tcp_socket *tcp)
 void tcp_send_flush(struct tcp_socket *tcp)
 {
     struct tcp_pcb *pcb = tcp->pcb;
+    struct tcp_seg *last;
 
     assert_held(&net_lock);
     if (!pcb || !tcp->is_held)
         return;
-    tcp->is_held = false;
+    WRITE_ONCE(tcp->is_held, false);
     tcp_poll(pcb, pcb->poll, UINT8_MAX);
+    last = last_unsent(pcb);
+    if (last)
+        TCPH_SET_FLAG(last->tcphdr, TCP_PSH);
     output_now(tcp);
 }
 
@@ -292,7 +296,7 @@ static int submit(struct tcp_socket *tcp, struct chunk *chunk, bool is_held, boo
     /* An accepted connection: lwIP set its own idea after on_accept(). */
     if (!tcp->has_sent)
         pcb->cwnd = LWIP_MAX(pcb->cwnd, (tcpwnd_size_t)(10 * pcb->mss));
-    tcp->has_sent = true;
+    tcp->has_sent = tcp->may_answer = true;
     queue_chunk(tcp, chunk, is_held);
     if (is_urgent)
         tcp_urgent_mark(pcb);
@@ -381,11 +385,25 @@ static int check(struct tcp_socket *tcp, bool nonblock, nsec_t deadline)
     return 0;
 }
 
+/* More does not fit, and with less than two packets under way no acknowledgement that makes room may come soon. */
+static void flush_full(struct tcp_socket *tcp)
+{
+    const struct tcp_pcb *pcb;
+
+    net_begin();
+    pcb = tcp->pcb;
+    if (pcb && (!pcb->unacked || !pcb->unacked->next))
+        tcp_send_flush(tcp);
+    net_end();
+}
+
 /* No room: 0 to try again. */
 static int wait_for_room(struct tcp_socket *tcp, bool nonblock, nsec_t deadline)
 {
     struct socket *sock = &tcp->inet.base;
 
+    if (READ_ONCE(tcp->is_held))
+        flush_full(tcp);
     if (nonblock) {
         /* Whoever polls for room is to hear of it; it may have come just now. */
         __atomic_store_n(&tcp->wants_room, true, __ATOMIC_SEQ_CST);

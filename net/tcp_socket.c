@@ -25,6 +25,7 @@ struct tcp_socket *tcp_socket_alloc(int family, unsigned alloc_flags)
         return NULL;
     inet_setup(&tcp->inet, &tcp_socket_ops, family, ABI_SOCK_STREAM, ABI_IPPROTO_TCP);
     tcp->window = LWIP_TCP_WND_FIRST;
+    tcp->may_answer = true;
     list_init(&tcp->member_node);
     list_init(&tcp->batch_node);
     list_init(&tcp->accept_queue);

@@ -50,6 +50,8 @@ struct tcp_socket {
     unsigned window;        /* [n] how many of them there may be */
     uint64_t window_begin;  /* [n] read_position when it was looked at last */
     bool got_fin;           /* [a] nothing follows */
+    bool is_pushed;         /* [n] the peer has nothing more to send at once */
+    bool may_answer; /* [n] something was sent since all was read last, or nothing was read */
 
     uint64_t read_position; /* [a] bytes read since the connection began */
     uint64_t urgent;        /* [a] net/tcp_urgent.c: where urgent data is, and its state */
@@ -62,7 +64,7 @@ struct tcp_socket {
     uint32_t
         segment_limit; /* [a] bytes that longer segments of lwIP's queue may have; 0: none are */
     bool is_cut_later; /* [a] the device makes packets of longer segments */
-    bool is_held;      /* [n] data waits for more (TCP_CORK, MSG_MORE) */
+    bool is_held;      /* [a] data waits for more (TCP_CORK, MSG_MORE) */
     bool has_sent;     /* [n] */
     bool is_starved;   /* [n] there was no memory for what was to be queued */
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * A listener with many handshakes, and under a flood of SYNs from senders who never answer; more data than there is
- * memory; a send buffer and a receive window that grow.
+ * memory; a send buffer and a receive window that grow; acknowledgements and data that nobody is to wait for.
  */
 #include <string.h>
 
@@ -290,6 +290,76 @@ static void test_window(void)
     net_world_advance(NSEC_PER_SEC);
 }
 
+/* What has been acknowledged to the peer by a segment that came just now; 0: there is none. */
+static uint32_t acknowledged(void)
+{
+    struct net_segment segment;
+
+    return net_world_next_segment(&segment) ? lwip_ntohl(segment.tcp.ackno) : 0;
+}
+
+enum { LEN = 100 };
+
+/* What arrives is acknowledged before it is read, or then, or not yet; no time passes here. */
+static void receive(int fd, uint32_t *seq, uint32_t ack, bool before, bool then)
+{
+    uint8_t buffer[LEN];
+
+    send_data(*seq, ack, TCP_ACK | TCP_PSH, 60000, LEN);
+    *seq += LEN;
+    CHECK_EQ(acknowledged(), before ? *seq : 0);
+    CHECK_EQ(sys_recvfrom(fd, buffer, LEN / 2, 0, NULL, NULL), LEN / 2);
+    CHECK_EQ(acknowledged(), 0);
+    CHECK_EQ(sys_recvfrom(fd, buffer, LEN, 0, NULL, NULL), LEN / 2);
+    CHECK_EQ(acknowledged(), then ? *seq : 0);
+}
+
+/* An acknowledgement waits for an answer only where one may come. */
+static void test_acknowledgement(void)
+{
+    int listening = listener(10);
+    uint32_t seq = SEQ + 1, ack = knock(60000) + 1;
+
+    send_segment(seq, ack, TCP_ACK, 60000);
+    int fd = take(listening);
+    for (int i = 0; i < 8; i++) {
+        receive(fd, &seq, ack, false, false);
+        CHECK_EQ(sys_sendto(fd, "x", 1, 0, NULL, 0), 1); /* which takes it along */
+        CHECK_EQ(acknowledged(), seq);
+        ack++;
+    }
+    receive(fd, &seq, ack, false, false);
+    receive(fd, &seq, ack, true, false); /* the second that waits */
+    for (int i = 0; i < 8; i++)          /* the program only reads */
+        receive(fd, &seq, ack, false, true);
+    send_segment(seq, 0, TCP_RST, 60000);
+    sys_close(fd), sys_close(listening);
+    net_world_advance(NSEC_PER_SEC);
+}
+
+/* Of less than a packet that is held for more nothing would ever make room: when more does not fit it goes. */
+static void test_full_and_held(void)
+{
+    static uint8_t data[100000];
+    struct abi_sockaddr_in address = { .sin_family = ABI_AF_INET,
+                                       .sin_port = lwip_htons(8080),
+                                       .sin_addr = lwip_htonl(0x7f000001) };
+    int listening = listener(10), size = 4096;
+    int to = (int)sys_socket(ABI_AF_INET, ABI_SOCK_STREAM | ABI_SOCK_NONBLOCK, 0);
+
+    CHECK_EQ(sys_connect(to, &address, sizeof(address)), -EINPROGRESS);
+    int from = take(listening);
+    CHECK_EQ(sys_setsockopt(to, ABI_SOL_SOCKET, ABI_SO_SNDBUF, &size, sizeof(size)), 0);
+    for (int i = 0; i < 8; i++) {
+        CHECK_EQ(sys_sendto(to, data, sizeof(data), ABI_MSG_MORE, NULL, 0), 2L * size);
+        CHECK_EQ(sys_recvfrom(from, data, sizeof(data), 0, NULL, NULL), 2L * size);
+        if (i == 0) /* the first might have been answered */
+            net_world_advance(NSEC_PER_SEC);
+    }
+    sys_close(to), sys_close(from), sys_close(listening);
+    net_world_advance(NSEC_PER_SEC);
+}
+
 int main(void)
 {
     net_world_init();
@@ -301,5 +371,7 @@ int main(void)
     test_received_later();
     test_send_buffer();
     test_window();
+    test_acknowledgement();
+    test_full_and_held();
     return 0;
 }
