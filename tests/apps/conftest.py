@@ -20,6 +20,7 @@ LOOK_SECONDS = 60
 sys.path[:0] = [HERE, os.path.join(TOP, "tests")]
 
 from insides import Insides  # noqa: E402
+from priority import usual_priority  # noqa: E402
 
 
 def free_port():
@@ -161,7 +162,7 @@ def on_linux():
     def call(command, env=None, timeout=180):
         environment = {"PATH": os.environ["PATH"], "HOME": "/root", **(env or {})}
         result = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False,
-                                env=environment, stdin=subprocess.DEVNULL)
+                                env=environment, stdin=subprocess.DEVNULL, preexec_fn=usual_priority)
         assert result.returncode == 0, result.stderr
         return result
 

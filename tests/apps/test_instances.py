@@ -92,12 +92,10 @@ def test_two_machines_talk_and_one_is_killed(tool):
     figures = {item["name"]: item for item in json.loads(tool("instance", "stats", "--json"))}
     assert figures["db"]["network_received"] > 100 and 0 < figures["db"]["guest_memory_used"] < figures["db"]["guest_memory_total"]
 
-    start = time.monotonic()
     tool("instance", "stop", "db")
-    assert time.monotonic() - start < 9  # it was not killed at the deadline
     assert tool.logs("db").endswith("stopping\n")
     state = tool.state("db")
-    assert (state["status"], state["reason"]) == ("stopped", "the program ended with status 0")
+    assert (state["status"], state["reason"]) == ("stopped", "the program ended with status 0")  # it was not killed at the deadline
 
 
 def test_reason_of_a_killed_machine(tool, tmp_path):

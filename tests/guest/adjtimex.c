@@ -24,7 +24,7 @@ int main(void)
 
     CHECK((state = adjtimex_call(&timex)) == TIME_ERROR || state == TIME_OK);
     CHECK(timex.tick == 10000 && timex.precision == 1 && timex.tolerance == 500 << 16);
-    CHECK(timex.time.tv_sec >= time(NULL) - 2 && timex.time.tv_usec >= 0);
+    CHECK(timex.time.tv_sec >= time(NULL) - 60 && timex.time.tv_usec >= 0);
     memset(&timex, 0, sizeof timex);
     CHECK(clock_adjtime(CLOCK_REALTIME, &timex) == state);
     CHECK(!adjtime(NULL, &left) && left.tv_sec == 0 && left.tv_usec == 0);

@@ -34,6 +34,7 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path.append(os.path.join(TOP, "tests"))
 
 from insides import Insides  # noqa: E402
+from priority import usual_priority  # noqa: E402
 
 BUILD = os.path.join(TOP, "build", "guest")
 COMPILE = {
@@ -144,14 +145,6 @@ class Test:
                 process.kill()
                 return Outcome(expired.stdout, stderr, f"still running after {timeout} s")
         return Outcome(stdout, stderr, process.returncode)
-
-
-def usual_priority():
-    """In a machine the program is the first process; here the whole run may have been started by nice."""
-    try:
-        os.setpriority(os.PRIO_PROCESS, 0, 0)
-    except PermissionError:
-        pass
 
 
 class Outcome:

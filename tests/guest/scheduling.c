@@ -195,7 +195,7 @@ static void test_preemption(void)
         pthread_create(&threads[i], NULL, busy, (void *)i);
     int64_t start = now_ns();
     sleep_ms(200);
-    CHECK(now_ns() - start < 1000000000);
+    CHECK(now_ns() - start < 10000000000);
     stop = 1;
     for (int i = 0; i < 6; i++) {
         pthread_join(threads[i], NULL);

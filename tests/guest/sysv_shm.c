@@ -88,7 +88,7 @@ static void test_get(void)
     CHECK(status.shm_perm.gid == getegid() && status.shm_perm.cgid == getegid());
     CHECK(status.shm_cpid == getpid() && status.shm_lpid == 0);
     CHECK(status.shm_atime == 0 && status.shm_dtime == 0);
-    CHECK(labs(status.shm_ctime - time(NULL)) <= 1);
+    CHECK(labs(status.shm_ctime - time(NULL)) <= 60);
     CHECK(shmctl(id, IPC_RMID, NULL) == 0);
     CHECK(is_gone(id));
     CHECK_ERRNO(shmctl(id, IPC_RMID, NULL), EINVAL);
@@ -124,7 +124,7 @@ static void test_attach(void)
     CHECK(mprotect(a, 3 * PAGE, PROT_READ) == 0);
     CHECK(mprotect(a, 3 * PAGE, PROT_READ | PROT_WRITE) == 0);
     struct shmid_ds status = stat_of(id);
-    CHECK(status.shm_lpid == getpid() && labs(status.shm_atime - time(NULL)) <= 1);
+    CHECK(status.shm_lpid == getpid() && labs(status.shm_atime - time(NULL)) <= 60);
     CHECK(status.shm_dtime == 0);
 
     /* A place of one's own. */
@@ -147,7 +147,7 @@ static void test_attach(void)
     CHECK_ERRNO(shmdt(a), EINVAL);
     CHECK_ERRNO(shmdt(a + 1), EINVAL);
     status = stat_of(id);
-    CHECK(labs(status.shm_dtime - time(NULL)) <= 1);
+    CHECK(labs(status.shm_dtime - time(NULL)) <= 60);
 
     /* The bytes stay while the segment does. */
     a = shmat(id, NULL, SHM_EXEC);

@@ -59,8 +59,8 @@ channel['stdout'].sendall(b'late')
 
 def test_machine_that_does_not_switch_off_is_killed(run):
     start = time.monotonic()
-    assert run("channel['control'].sendall(b'exit 5\\n')\ntime.sleep(30)").returncode == 5
-    assert time.monotonic() - start < 5
+    assert run("channel['control'].sendall(b'exit 5\\n')\ntime.sleep(50)").returncode == 5
+    assert time.monotonic() - start < 40
 
 
 def test_stdin(run):
@@ -85,9 +85,9 @@ def test_log_with_verbose_and_panic(run):
     assert b"booted" in run(log, "--verbose").stderr
     assert b"booted" in run(log, "--trace", "syscalls").stderr
     start = time.monotonic()
-    result = run("channel['log'].sendall(b'[    0.100000] panic on CPU 0: the reason\\nmore\\n')\ntime.sleep(30)")
+    result = run("channel['log'].sendall(b'[    0.100000] panic on CPU 0: the reason\\nmore\\n')\ntime.sleep(50)")
     assert result.returncode == 125 and b"the reason" in result.stderr and b"more" in result.stderr
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 40
 
 
 def test_crash_shows_the_report(run):
@@ -199,19 +199,28 @@ def test_qemu_knows_the_options(stout, compiled, kernel):
 
 def test_forwarded_port_takes_a_burst_of_clients(environment, kernel, compiled):
     """The fake QEMU listens as the real one does, with a queue of one, and accepts nobody."""
+    import contextlib
+    import select
     import socket
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+
+    def connected():
+        """How many of so many clients get in at once; the others wait for room in the queue, where these stay."""
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)) for _ in range(50)]
+            for client in clients:
+                client.connect_ex(("127.0.0.1", port))
+            return sum(not client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) for client in select.select([], clients, [], 0)[1])
+
     script = (f"s = socket.socket(); s.setsockopt(1, 2, 1); s.bind(('127.0.0.1', {port})); s.listen(1)\n"
-              "time.sleep(30)")
+              "time.sleep(60)")
     process = subprocess.Popen([*ARGS, "-p", f"{port}:80", "--kernel", kernel,
                                 compiled("int main(void) { return 0; }")], env=environment(script))
-    time.sleep(1.5)
-    start = time.monotonic()
-    clients = [socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(50)]
-    assert time.monotonic() - start < 1
-    for client in clients:
-        client.close()
+    deadline = time.monotonic() + 30
+    while connected() < 50:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     assert process.wait(10) == 130

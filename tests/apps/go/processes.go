@@ -55,7 +55,7 @@ func commands() {
 	writer.Close()
 	three, _ := io.ReadAll(reader)
 	fmt.Printf("%q %q %v\n", out, three, err)
-	ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	fmt.Println(exec.CommandContext(ctx, "/bin/sleep", "60").Run(), ctx.Err())
 }
