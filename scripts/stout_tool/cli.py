@@ -20,17 +20,24 @@ CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 NEAR = 0.65  # of difflib: "rnu" is near to "run", "core" is not near to "doctor"
 # Words of docker, ops and kraft, and what does their work here.
+RESTART = "stout instance stop, then stout instance start"
+EXEC = "stout instance attach, which leads to the program itself: nobody in the machine would start another"
 COMMANDS_OF_OTHERS = {
     "ps": "stout instance list", "logs": "stout instance logs", "attach": "stout instance attach", "create": "stout instance create",
     "deploy": "stout instance create", "start": "stout instance start", "stop": "stout instance stop", "kill": "stout instance stop -t 0",
     "rm": "stout instance delete", "stats": "stout instance stats", "inspect": "stout instance inspect", "load": "stout pkg load",
     "images": "stout image list", "rmi": "stout image delete", "pull": "stout pkg from-docker NAME", "package": "stout pkg",
     "net": "stout network", "top": "stout profile --top", "trace": "stout run --trace syscalls", "gdb": "stout run --gdb",
+    "restart": RESTART, "reboot": RESTART, "exec": EXEC, "instance restart": RESTART, "instance reboot": RESTART, "instance exec": EXEC,
+    "instance ps": "stout instance list", "instance kill": "stout instance stop -t 0", "instance rm": "stout instance delete",
+    "image rm": "stout image delete", "pkg delete": "stout pkg remove", "pkg rm": "stout pkg remove",
     "volume": "-v HOST:GUEST of stout run, which shares a folder of this host: there are no other volumes",
 }
 OPTIONS_OF_OTHERS = {
     "--volume": "-v HOST:GUEST shares a folder of this host; there are no other volumes.", "--mount": "-v HOST:GUEST shares a folder of this host.",
     "-d": "stout instance create starts a program in the background.", "--detach": "stout instance create starts a program in the background.",
+    "-t": "-i is enough: the program has a terminal where you have one.", "--tty": "-i is enough: the program has a terminal where you have one.",
+    "--name": "stout instance create gives a machine a name.", "--network": "--net says which network, and stout instance create joins others.",
     "--rm": "leave it out: nothing of stout run stays behind.", "--smp": "--cpus says how many processors.", "--port": "it is -p HOST:GUEST.",
 }
 
@@ -51,8 +58,8 @@ class Group(click.Group):
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if not ctx.resilient_parsing and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             import difflib
-            known = COMMANDS_OF_OTHERS.get(args[0]) if ctx.parent is None else None
-            near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1, NEAR)
+            known = COMMANDS_OF_OTHERS.get(f"{ctx.command_path} {args[0]}".removeprefix("stout "))
+            near = difflib.get_close_matches(args[0], [*self.list_commands(ctx), "help"], 1, NEAR)
             remedy = f"use {known}." if known else f"did you mean {near[0]}?" if near else "see --help."
             raise click.UsageError(f"There is no command {ctx.command_path} {args[0]}; {remedy}", ctx)
         return super().resolve_command(ctx, args)
@@ -380,7 +387,7 @@ def usage_sentence(error: click.ClickException) -> str:
     """What click says on three lines."""
     if isinstance(error, click.NoSuchOption) and error.option_name in OPTIONS_OF_OTHERS:
         return f"There is no option {error.option_name}; {OPTIONS_OF_OTHERS[error.option_name]}"
-    text = error.format_message().replace("\n", " ").rstrip()
+    text = " ".join(error.format_message().split())
     context = getattr(error, "ctx", None)
     if context is None or ";" in text or text.endswith("?"):
         return text

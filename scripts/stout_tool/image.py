@@ -168,6 +168,8 @@ class Image:
                             "its path.")
         if os.path.isdir(name):
             raise cannot_run(f"{name} is a folder; give the program in it.")
+        if os.path.exists(name):
+            raise cannot_run(f"{name} is a device, a pipe or a socket; give the path of a program.")
         raise not_found(f"{name} does not exist; check the path.")
 
     def _add_program(self, path: str) -> None:

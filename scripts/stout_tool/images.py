@@ -24,6 +24,7 @@ from .grub import run_tool
 from .host import missing
 from .packages.store import home_dir
 from .paths import from_top, human_size
+from .progress import progress
 from .tables import print_json, print_names, print_table
 
 if TYPE_CHECKING:
@@ -52,12 +53,13 @@ def opened(path: str) -> Iterator[Archive]:
     with scratch_folder() as folder:
         archive, disk = os.path.join(folder, "image.cpio"), path
         try:
-            if head[257:] == b"ustar":
-                disk = unpack(path, folder, archive)
-            if is_disc:
-                run_tool("xorriso", "-osirrox", "on", "-indev", os.path.abspath(path), "-extract", INSIDE, archive)
-            elif not os.path.exists(archive):
-                run_tool("mcopy", "-i", f"{raw_disk(disk, head, folder)}@@{MIB}", f"::{INSIDE}", archive)
+            with progress("looking into the image"):
+                if head[257:] == b"ustar":
+                    disk = unpack(path, folder, archive)
+                if is_disc:
+                    run_tool("xorriso", "-osirrox", "on", "-indev", os.path.abspath(path), "-extract", INSIDE, archive)
+                elif not os.path.exists(archive):
+                    run_tool("mcopy", "-i", f"{raw_disk(disk, head, folder)}@@{MIB}", f"::{INSIDE}", archive)
         except StoutError as error:
             if "not on PATH" in error.sentence:
                 raise

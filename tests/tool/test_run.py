@@ -295,6 +295,7 @@ def test_programs_that_cannot_run(stout, compiled, tmp_path):
     refused(stout("run", "/no/such/program"), 127, "/no/such/program does not exist")
     refused(stout("run", "no-such-command"), 127, "no-such-command")
     refused(stout("run", str(tmp_path)), 126, "is a folder")
+    refused(stout("run", "/dev/null"), 126, "/dev/null is a device")
     text = tmp_path / "text"
     text.write_text("just words\n")
     refused(stout("run", str(text)), 126, "not an ELF program")

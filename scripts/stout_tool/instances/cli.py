@@ -111,6 +111,7 @@ def delete(names: tuple[str, ...], force: bool, as_json: bool) -> None:
 
 @instance.command(context_settings=CONTEXT)
 @NAMES
+@click.option("--json", is_flag=True, hidden=True, expose_value=False)  # it is so anyway
 def inspect(names: tuple[str, ...]) -> None:
     """Print all that is known about instances, as JSON.
 
