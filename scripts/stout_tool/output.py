@@ -86,8 +86,12 @@ def scratch_folder() -> Iterator[str]:
             yield folder
         except (OSError, StoutError):
             if is_full(folder):
-                raise StoutError(f"{parent}: no space left on device for temporary files; free some, or name another folder in TMPDIR.") from None
+                raise no_room(parent) from None
             raise
+
+
+def no_room(folder: str) -> StoutError:
+    return StoutError(f"{folder}: no space left on device for temporary files; free some, or name another folder in TMPDIR.")
 
 
 def is_full(folder: str) -> bool:

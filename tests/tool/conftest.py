@@ -41,6 +41,23 @@ def stout(cache, kernel):
 
 
 @pytest.fixture
+def stout_in_small(cache, tmp_path):
+    """stout_in_small("image", ...) -> CompletedProcess, with 400 KiB for temporary files, in .folder; what it leaves there is printed."""
+    if os.geteuid():
+        pytest.skip("mounting needs root")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    script = 'mount -t tmpfs -o size=400k tmpfs "$TMPDIR" && "$@"; status=$?; ls -A "$TMPDIR"; exit $status'
+
+    def call(*words):
+        return subprocess.run(["unshare", "--mount", "sh", "-c", script, "sh", "/usr/bin/python3", "-m", "stout_tool", *words], capture_output=True,
+                              env=dict(os.environ, PYTHONPATH=os.path.join(TOP, "scripts"), TMPDIR=str(folder)), check=False, timeout=60)
+
+    call.folder = str(folder)
+    return call
+
+
+@pytest.fixture
 def home(tmp_path, monkeypatch):
     """The path of a store of the test's own."""
     path = tmp_path / "home"

@@ -229,6 +229,13 @@ def test_uncompressed_and_zstd_layers(stout, home, layout, base):
         assert stout("pkg", "from-docker", layout.index(layout.image([base], CONFIG, compress=pack)), "-n", "zstd").returncode == 0
 
 
+@pytest.mark.skipif(not shutil.which("zstd"), reason="no zstd")
+def test_no_room_for_a_layer(stout_in_small, home, layout):
+    pack = lambda data: subprocess.run(["zstd", "-qc"], input=data, capture_output=True, check=True).stdout
+    large = layout.index(layout.image([[entry("large", os.urandom(1 << 20))]], CONFIG, compress=pack))
+    refused(stout_in_small("pkg", "from-docker", large), 125, f"{stout_in_small.folder}: no space left on device", "TMPDIR")
+
+
 def test_docker_save(stout, home, base, tmp_path):
     """Also the links that docker save writes for a layer that another image of the archive has."""
     layer = tar_of(base)

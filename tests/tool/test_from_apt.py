@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from test_run import dry, manifest_of
+from test_run import dry, manifest_of, refused
 
 POSTINST = r"""#!/bin/sh
 set -e
@@ -164,3 +164,13 @@ def test_only_plain_commands_count():
                           "for i in 1 2; do mkdir /l/$i; done\n"))
     assert ["mkdir", "-p", "/x/1"] in found and ["mkdir", "/a b"] in found
     assert not [words for words in found if words[0] == "mkdir" and any("$" in word or "unset" in word or "id" in word for word in words)]
+
+
+def test_no_room_for_what_is_fetched(stout, home, tmp_path, monkeypatch):
+    """apt measures it, and says no more than this."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/apt-get").write_text("#!/bin/sh\nfor word; do case $word in Dir::Cache::archives=*) place=${word#*=} ;; esac; done\n"
+                                          "echo \"E: You don't have enough free space in $place.\" >&2; exit 100\n")
+    (tmp_path / "bin/apt-get").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    refused(stout("pkg", "from-apt", "hello", env={"TMPDIR": str(tmp_path)}), 125, f"stout: {tmp_path}: no space left on device", "TMPDIR")

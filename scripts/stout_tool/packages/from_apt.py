@@ -16,7 +16,7 @@ import urllib.parse
 from typing import Any
 
 from ..errors import StoutError, cannot_run, not_found, usage
-from ..output import scratch_folder
+from ..output import UNFINISHED, no_room, scratch_folder
 from ..progress import bytes_below, progress
 from .commands import tell_made
 from .layers import DamagedArchive, Layer
@@ -99,6 +99,8 @@ def run_apt(command: list[str], names: tuple[str, ...]) -> str:
     if "Unable to locate package" in complaints[0] or "has no installation candidate" in complaints[0]:
         raise not_found(f"apt knows no package {names[0] if len(names) == 1 else 'of these: ' + ' '.join(names)} ({complaints[0]}); check the "
                         "name with apt-cache search, and run apt-get update.")
+    if "enough free space" in complaints[0]:  # which apt measures before it fetches
+        raise no_room(complaints[0].partition(" in ")[2].partition(f"/{UNFINISHED}")[0])
     raise StoutError(f"apt-get cannot fetch {' '.join(names)}: {complaints[0].rstrip('.')}; run apt-get update and try again.")
 
 

@@ -194,7 +194,6 @@ def drain(file: Hashing) -> None:
 def decompressed(file: Hashing, source: Source) -> Iterator[Any]:
     """The plain bytes of a layer, whatever it is compressed with."""
     import gzip
-    import tempfile
     peeked = Peeked(file)
     if peeked.head[:2] == b"\x1f\x8b":
         try:
@@ -207,7 +206,7 @@ def decompressed(file: Hashing, source: Source) -> Iterator[Any]:
         return
     if not shutil.which("zstd"):
         raise not_found("A layer of the image is compressed by zstd, which is not on PATH; install it (Debian: apt-get install zstd).")
-    with tempfile.TemporaryFile() as compressed, tempfile.TemporaryFile() as plain:
+    with scratch_folder() as folder, open(os.path.join(folder, "compressed"), "w+b") as compressed, open(os.path.join(folder, "plain"), "w+b") as plain:
         shutil.copyfileobj(peeked, compressed)
         compressed.seek(0)
         if subprocess.run(["zstd", "-dcq"], stdin=compressed, stdout=plain, stderr=subprocess.DEVNULL, check=False).returncode:
