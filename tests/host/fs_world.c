@@ -282,7 +282,7 @@ bool rwlock_is_written(const struct rwlock *lock)
 
 void wait_queue_init(struct wait_queue *queue)
 {
-    *queue = (struct wait_queue){ SPINLOCK_INIT(RANK_WAIT), LIST_INIT(queue->waiters) };
+    *queue = (struct wait_queue)WAIT_QUEUE_INIT(*queue);
 }
 
 void wake_all(struct wait_queue *queue)
