@@ -3,6 +3,7 @@
 /* Netlink's questions about sockets (uapi/linux/sock_diag.h, uapi/linux/inet_diag.h, uapi/linux/unix_diag.h). */
 #include <stdint.h>
 
+#define ABI_DCCPDIAG_GETSOCK    19
 #define ABI_SOCK_DIAG_BY_FAMILY 20
 
 struct abi_inet_diag_sockid {

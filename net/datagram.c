@@ -17,6 +17,7 @@
 #include "lwip/ip.h"
 #include "lwip/pbuf.h"
 #include "net/address.h"
+#include "net/counts.h"
 #include "net/message.h"
 #include "net/net.h"
 #include "net/netdev.h"
@@ -51,6 +52,11 @@ static void read_header(struct datagram *datagram)
     datagram->netif_index = netif_get_index(ip_current_input_netif());
 }
 
+static bool is_udp(const struct inet_socket *inet)
+{
+    return inet->base.protocol == ABI_IPPROTO_UDP || inet->base.protocol == ABI_IPPROTO_UDPLITE;
+}
+
 void datagram_queue_push(struct inet_socket *inet, struct datagram_queue *queue, struct pbuf *p,
                          size_t header, const ip_addr_t *source, uint16_t port)
 {
@@ -58,10 +64,11 @@ void datagram_queue_push(struct inet_socket *inet, struct datagram_queue *queue,
     struct datagram *datagram = NULL;
 
     assert_held(&net_lock);
-    if (socket_filter_cut(&inet->base, p, header) &&
-        (queue->charge == 0 || queue->charge + charge <= inet->base.receive_buffer))
+    bool is_filtered = !socket_filter_cut(&inet->base, p, header);
+    if (!is_filtered && (queue->charge == 0 || queue->charge + charge <= inet->base.receive_buffer))
         datagram = kmalloc(sizeof(*datagram), ALLOC_ATOMIC);
     if (!datagram) {
+        net_counts.udp_no_room += !is_filtered && is_udp(inet);
         pbuf_free(p);
         return;
     }

@@ -16,6 +16,7 @@
 #include "kernel/spinlock.h"
 #include "kernel/usercopy.h"
 #include "net/message.h"
+#include "net/socket_list.h"
 
 #define REQUEST_MAX  65536u
 #define MESSAGE_ROOM 1024 /* what netlink_begin() promises */
@@ -419,6 +420,24 @@ static void netlink_destroy(struct socket *sock)
 {
     socket_teardown(sock);
     kfree(netlink_of(sock));
+}
+
+void socket_list_netlink(struct socket_list *list)
+{
+    struct netlink_socket *netlink;
+
+    spin_lock(&netlink_lock);
+    list_for_each (netlink, &sockets, node) {
+        if (!netlink->port)
+            continue;
+        struct socket_row *row = socket_list_next(list, IP4_ADDR_ANY, &netlink->base);
+        row->type = (unsigned)netlink->base.protocol;
+        row->refs = READ_ONCE(netlink->base.refcount);
+        row->netlink_port = netlink->port;
+        row->groups = netlink->groups;
+        row->unread = netlink->queued;
+    }
+    spin_unlock(&netlink_lock);
 }
 
 static const struct socket_ops netlink_ops = {

@@ -27,6 +27,7 @@
 #include "net/netdev.h"
 #include "net/packet_tap.h"
 #include "net/socket_filter.h"
+#include "net/socket_list.h"
 
 #define HEADER_LEN   14u /* Ethernet */
 #define ETHERTYPE_AT 12u
@@ -453,6 +454,20 @@ static void packet_destroy(struct socket *sock)
 {
     socket_teardown(sock);
     kfree(packet_of(sock));
+}
+
+void socket_list_packet(struct socket_list *list)
+{
+    struct packet_socket *packet;
+
+    list_for_each (packet, &sockets, node) {
+        struct socket_row *row = socket_list_next(list, IP4_ADDR_ANY, &packet->base);
+        row->local_port = lwip_ntohs(packet->protocol);
+        row->remote_port = (uint16_t)packet->ifindex;
+        row->refs = READ_ONCE(packet->base.refcount);
+        row->type = (unsigned)packet->base.type;
+        row->unread = packet->charge;
+    }
 }
 
 static const struct socket_ops packet_ops = {

@@ -300,6 +300,53 @@ static int show_udplite6(struct text *text)
     return show_sockets(text, true, ABI_IPPROTO_UDPLITE);
 }
 
+static int show_raw(struct text *text)
+{
+    return show_sockets(text, false, ABI_IPPROTO_RAW);
+}
+
+static int show_raw6(struct text *text)
+{
+    return show_sockets(text, true, ABI_IPPROTO_RAW);
+}
+
+static int show_packet(struct text *text)
+{
+    struct socket_list list = { 0 };
+
+    int err = socket_list_gather(&list, socket_list_packet);
+    if (err)
+        return err;
+    text_printf(text, "sk       RefCnt Type Proto  Iface R Rmem   User   Inode\n");
+    for (size_t i = 0; i < list.count; i++) {
+        const struct socket_row *row = &list.rows[i];
+        text_printf(text, "%016x %-6u %-4u %04x   %-5u %u %-6zu %-6u %-6llu\n", 0, row->refs,
+                    row->type, row->local_port, row->remote_port, row->local_port != 0, row->unread,
+                    row->uid, (unsigned long long)row->inode);
+    }
+    kfree(list.rows);
+    return 0;
+}
+
+static int show_netlink(struct text *text)
+{
+    struct socket_list list = { 0 };
+
+    int err = socket_list_gather(&list, socket_list_netlink);
+    if (err)
+        return err;
+    text_printf(text, "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    "
+                      "Drops    Inode\n");
+    for (size_t i = 0; i < list.count; i++) {
+        const struct socket_row *row = &list.rows[i];
+        text_printf(text, "%016x %-3u %-10u %08x %-8zu 0        0     %-8u 0        %-8llu\n", 0,
+                    row->type, row->netlink_port, row->groups, row->unread, row->refs,
+                    (unsigned long long)row->inode);
+    }
+    kfree(list.rows);
+    return 0;
+}
+
 void proc_net_init(void)
 {
     static const struct {
@@ -316,7 +363,15 @@ void proc_net_init(void)
         { "udp6", show_udp6 },
         { "udplite", show_udplite },
         { "udplite6", show_udplite6 },
+        { "raw", show_raw },
+        { "raw6", show_raw6 },
         { "unix", proc_net_show_unix },
+        { "packet", show_packet },
+        { "netlink", show_netlink },
+        { "snmp", proc_net_show_snmp },
+        { "netstat", proc_net_show_netstat },
+        { "sockstat", proc_net_show_sockstat },
+        { "sockstat6", proc_net_show_sockstat6 },
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(files); i++) {

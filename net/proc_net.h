@@ -9,3 +9,8 @@ void proc_net_init(void);
 void sys_class_net_init(void);
 /* proc_unix.c */
 int proc_net_show_unix(struct text *text);
+/* proc_snmp.c */
+int proc_net_show_snmp(struct text *text);
+int proc_net_show_netstat(struct text *text);
+int proc_net_show_sockstat(struct text *text);
+int proc_net_show_sockstat6(struct text *text);

@@ -20,6 +20,7 @@
 #include "lwip/netif.h"
 #include "lwip/prot/icmp.h"
 #include "lwip/prot/icmp6.h"
+#include "lwip/stats.h"
 #include "net/address.h"
 #include "net/datagram.h"
 #include "net/interface.h"
@@ -27,17 +28,20 @@
 #include "net/message.h"
 #include "net/net.h"
 #include "net/ports.h"
+#include "net/socket_list.h"
 
 #define RAW_PAYLOAD_MAX 65450u
 
 struct raw_socket {
     struct inet_socket inet;
     struct raw_pcb *pcb; /* [n] */
+    struct list node;    /* [n] raw_sockets */
     struct datagram_queue queue;
     bool is_ping; /* [i] */
 };
 
-unsigned raw_socket_count; /* [n] */
+unsigned raw_socket_count;                               /* [n] */
+static struct list raw_sockets = LIST_INIT(raw_sockets); /* [n] */
 
 static struct raw_socket *raw_of(struct socket *sock)
 {
@@ -74,6 +78,24 @@ static u8_t on_received(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip
                             ? (u16_t)raw->inet.base.protocol
                             : 0);
     return 0; /* not ours alone */
+}
+
+void socket_list_raw(struct socket_list *list)
+{
+    struct raw_socket *raw;
+
+    list_for_each (raw, &raw_sockets, node) {
+        const struct inet_socket *inet = &raw->inet;
+        struct socket_row *row =
+            raw->is_ping ? NULL : socket_list_next(list, &inet->local, &inet->base);
+        if (!row)
+            continue;
+        row->remote = inet->remote;
+        row->local_port = (uint16_t)inet->base.protocol;
+        row->remote_port = inet->remote_port;
+        row->state = inet->is_connected ? ABI_TCP_ESTABLISHED : ABI_TCP_CLOSE;
+        row->unread = raw->queue.charge;
+    }
 }
 
 /* ---- bind, connect ----------------------------------------------------------------------- */
@@ -184,6 +206,18 @@ static int finish_echo(const struct raw_socket *raw, struct pbuf *p)
     return 0;
 }
 
+static void count_icmp(const struct raw_socket *raw, const struct pbuf *p)
+{
+    const struct inet_socket *inet = &raw->inet;
+
+    if (inet->base.family != ABI_AF_INET || inet->base.protocol != ABI_IPPROTO_ICMP ||
+        inet->header_included)
+        return;
+    MIB2_STATS_INC(mib2.icmpoutmsgs);
+    if (pbuf_get_at(p, 0) == ICMP_ECHO)
+        MIB2_STATS_INC(mib2.icmpoutechos);
+}
+
 static int send_locked(struct raw_socket *raw, struct pbuf *p, const ip_addr_t *ip,
                        const struct datagram_route *route)
 {
@@ -209,6 +243,7 @@ static int send_locked(struct raw_socket *raw, struct pbuf *p, const ip_addr_t *
         raw->pcb->ttl = raw->pcb->mcast_ttl = (u8_t)route->ttl;
     if (route->tos >= 0)
         raw->pcb->tos = (u8_t)route->tos;
+    count_icmp(raw, p);
     err_t result = raw_sendto_if_src(raw->pcb, p, ip, netif, source);
     return result == ERR_MEM || result == ERR_IF ? 0 : inet_error(result);
 }
@@ -314,6 +349,7 @@ static void raw_socket_close(struct socket *sock)
     net_begin();
     raw_remove(raw->pcb);
     raw_socket_count--;
+    list_remove(&raw->node);
     raw->pcb = NULL;
     datagram_queue_clear(&raw->queue);
     inet_close(&raw->inet);
@@ -351,6 +387,7 @@ static int open_pcb(struct raw_socket *raw)
     if (!raw->pcb)
         return -ENOBUFS;
     raw_socket_count++;
+    list_push_back(&raw_sockets, &raw->node);
     if (sock->family == ABI_AF_INET6 && sock->protocol == ABI_IPPROTO_ICMPV6) {
         raw->pcb->chksum_reqd = 1; /* RFC 3542, 3.1 */
         raw->pcb->chksum_offset = 2;
@@ -379,7 +416,7 @@ int raw_socket_create(int family, int type, int protocol, struct socket **out)
     int err = open_pcb(raw);
     net_end();
     if (err) {
-        kfree(raw);
+        raw_socket_destroy(&raw->inet.base);
         return err;
     }
     *out = &raw->inet.base;

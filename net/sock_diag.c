@@ -137,6 +137,8 @@ int sock_diag_answer(struct netlink_writer *writer, const struct abi_nlmsghdr *h
 {
     const struct abi_inet_diag_req_v2 *request = (const void *)(header + 1);
 
+    if (header->nlmsg_type == ABI_DCCPDIAG_GETSOCK)
+        return -ENOENT; /* how ss asks when the family is not known */
     if (header->nlmsg_type != ABI_SOCK_DIAG_BY_FAMILY)
         return -EINVAL;
     if (header->nlmsg_len < sizeof(*header) + sizeof(uint16_t))

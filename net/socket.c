@@ -15,6 +15,7 @@
 #include "kernel/mm/heap.h"
 #include "kernel/thread.h"
 #include "lib/format.h"
+#include "net/counts.h"
 #include "net/message.h"
 #include "net/net.h"
 #include "net/net_ioctl.h"
@@ -27,7 +28,16 @@ void socket_init(void)
 {
 }
 
+struct net_counts net_counts;
+
 /* ---- Lifetime ------------------------------------------------------------------ */
+
+static void count_socket(const struct socket *sock, unsigned change)
+{
+    __atomic_fetch_add(&net_counts.sockets, change, __ATOMIC_RELAXED);
+    if (sock->type == ABI_SOCK_STREAM && sock->family != ABI_AF_UNIX)
+        __atomic_fetch_add(&net_counts.tcp_sockets, change, __ATOMIC_RELAXED);
+}
 
 void socket_setup(struct socket *sock, const struct socket_ops *ops, int family, int type,
                   int protocol)
@@ -38,6 +48,7 @@ void socket_setup(struct socket *sock, const struct socket_ops *ops, int family,
     sock->type = type;
     sock->protocol = protocol;
     sock->id = __atomic_fetch_add(&next_id, 1, __ATOMIC_RELAXED);
+    count_socket(sock, 1);
     poll_head_init(&sock->poll);
     wait_queue_init(&sock->readers);
     wait_queue_init(&sock->writers);
@@ -69,6 +80,7 @@ void socket_teardown(struct socket *sock)
 {
     poll_head_fini(&sock->poll);
     socket_filter_free(sock);
+    count_socket(sock, -1U);
 }
 
 /* ---- Wake-ups --------------------------------------------------------------------- */

@@ -9,7 +9,8 @@
 #include "net/net.h"
 #include "net/tcp_socket.h"
 
-static struct socket_row *next_row(struct socket_list *list, const ip_addr_t *local)
+struct socket_row *socket_list_next(struct socket_list *list, const ip_addr_t *local,
+                                    const struct socket *owner)
 {
     static struct socket_row scratch; /* net_lock is held */
 
@@ -19,19 +20,17 @@ static struct socket_row *next_row(struct socket_list *list, const ip_addr_t *lo
         return &scratch;
     struct socket_row *row = &list->rows[list->count - 1];
     *row = (struct socket_row){ .local = *local };
+    if (owner) {
+        row->uid = owner->owner.uid;
+        row->inode = owner->id;
+    }
     return row;
-}
-
-static void fill_owner(struct socket_row *row, const struct socket *sock)
-{
-    row->uid = sock->owner.uid;
-    row->inode = sock->id;
 }
 
 static void list_tcp_pcb(struct socket_list *list, const struct tcp_pcb *pcb)
 {
-    struct socket_row *row = next_row(list, &pcb->local_ip);
     const struct tcp_socket *tcp = pcb->state == SYN_RCVD ? NULL : pcb->callback_arg;
+    struct socket_row *row = socket_list_next(list, &pcb->local_ip, tcp ? &tcp->inet.base : NULL);
 
     if (!row)
         return;
@@ -40,25 +39,22 @@ static void list_tcp_pcb(struct socket_list *list, const struct tcp_pcb *pcb)
     row->remote_port = pcb->remote_port;
     row->state = tcp_option_state(pcb->state);
     row->unsent = TCP_SND_BUF - pcb->snd_buf;
-    if (tcp) {
+    if (tcp)
         row->unread = tcp->received;
-        fill_owner(row, &tcp->inet.base);
-    }
 }
 
 static void list_tcp_listener(struct socket_list *list, const struct tcp_pcb_listen *pcb)
 {
     const struct tcp_listener *listener = pcb->callback_arg;
-    struct socket_row *row = next_row(list, &pcb->local_ip);
+    const struct tcp_socket *tcp = list_first(&listener->members, struct tcp_socket, member_node);
+    struct socket_row *row = socket_list_next(list, &pcb->local_ip, &tcp->inet.base);
     if (!row)
         return;
-    const struct tcp_socket *tcp = list_first(&listener->members, struct tcp_socket, member_node);
     row->remote = list->is_v6 ? *IP6_ADDR_ANY : *IP4_ADDR_ANY;
     row->local_port = pcb->local_port;
     row->state = ABI_TCP_LISTEN;
     row->unread = tcp->naccept;
     row->unsent = tcp->backlog;
-    fill_owner(row, &tcp->inet.base);
 }
 
 static void list_tcp(struct socket_list *list)
@@ -77,14 +73,15 @@ static void list_datagram(struct socket_list *list, bool is_lite)
         if (((pcb->flags & UDP_FLAGS_UDPLITE) != 0) != is_lite)
             continue;
         const struct inet_socket *inet = pcb->recv_arg;
-        struct socket_row *row = pcb->local_port && inet ? next_row(list, &pcb->local_ip) : NULL;
+        if (!pcb->local_port || !inet)
+            continue;
+        struct socket_row *row = socket_list_next(list, &pcb->local_ip, &inet->base);
         if (!row)
             continue;
         row->remote = inet->remote;
         row->local_port = pcb->local_port;
         row->remote_port = inet->remote_port;
         row->state = inet->is_connected ? ABI_TCP_ESTABLISHED : ABI_TCP_CLOSE;
-        fill_owner(row, &inet->base);
     }
 }
 
@@ -107,17 +104,32 @@ static void (*walk_of(int protocol))(struct socket_list *list)
         return list_udp;
     case ABI_IPPROTO_UDPLITE:
         return list_udplite;
+    case ABI_IPPROTO_RAW:
+        return socket_list_raw;
     default:
         return NULL;
     }
+}
+
+unsigned socket_list_count(int protocol, bool is_v6)
+{
+    struct socket_list list = { .is_v6 = is_v6 };
+
+    net_begin();
+    walk_of(protocol)(&list);
+    net_end();
+    return (unsigned)list.count;
 }
 
 int socket_list_collect(struct socket_list *list, int protocol)
 {
     void (*walk)(struct socket_list * list) = walk_of(protocol);
 
-    if (!walk)
-        return -ENOENT;
+    return walk ? socket_list_gather(list, walk) : -ENOENT;
+}
+
+int socket_list_gather(struct socket_list *list, void (*walk)(struct socket_list *list))
+{
     for (list->max = 64;; list->max = list->count + 64) {
         list->count = 0;
         list->rows = kcalloc(list->max, sizeof(*list->rows), ALLOC_WAIT);

@@ -31,6 +31,12 @@ bool tcp_memory_may_receive(size_t true_size, bool is_next)
     return total < 2 * bound || (is_next && true_size < UNDER_PRESSURE);
 }
 
+size_t tcp_memory_total(void)
+{
+    assert_held(&net_lock);
+    return total;
+}
+
 void tcp_memory_init(void)
 {
     bound = frame_free_bytes() / SHARE;

@@ -21,4 +21,6 @@ void tcp_memory_charge(size_t before, size_t now);
 size_t tcp_memory_limit(size_t limit);
 /* Whether a connection may receive data of which it keeps true_size bytes already; is_next: what it waits for. */
 bool tcp_memory_may_receive(size_t true_size, bool is_next);
+/* All of it, in bytes. */
+size_t tcp_memory_total(void);
 void tcp_memory_init(void);

@@ -23,6 +23,7 @@
 #include "lwip/ip.h"
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/stats.h"
+#include "net/counts.h"
 #include "net/net.h"
 
 #define OPTION_SACK 5
@@ -119,6 +120,7 @@ static uint32_t send_again(struct tcp_pcb *pcb, uint32_t seqno, uint32_t end)
     if (!output_packet(pcb, p))
         return 0;
     pcb->recovery.nresent++;
+    net_counts.tcp_resent++;
     pcb->recovery.timer.rtt_begin = 0; /* Karn's rule */
     return n + has_fin;
 }
@@ -393,11 +395,13 @@ void tcp_recovery_timeout(struct tcp_pcb *pcb)
     } else if (!pcb->unacked || pcb->state < ESTABLISHED) {
         if (pcb->unacked && tcp_rexmit_rto_prepare(pcb) != ERR_OK)
             return; /* the device has it still */
+        net_counts.tcp_timeouts++;
         tcp_clear_flags(pcb, TF_RTO);
         tcp_rexmit_rto_commit(pcb);
     } else if (tcp_rto_is_probe(pcb)) {
         probe(pcb);
     } else {
+        net_counts.tcp_timeouts++;
         back_off(pcb);
         tcp_output(pcb);
     }

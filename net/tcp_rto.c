@@ -8,6 +8,7 @@
  * to its place, or leaves if nothing is under way.
  */
 #include "lwip/priv/tcp_priv.h"
+#include "net/counts.h"
 #include "net/net.h"
 #include "net/tcp_recovery.h"
 
@@ -164,11 +165,26 @@ void tcp_rto_wait_for_holes(struct tcp_pcb *pcb, nsec_t now)
     arm(timer, timer->overdue);
 }
 
+static void count_sent(const struct tcp_pcb *pcb, const struct tcp_seg *seg, bool is_again)
+{
+    bool has_syn = TCPH_FLAGS(seg->tcphdr) & TCP_SYN;
+
+    if (seg->len > pcb->mss)
+        net_counts.tcp_pieces += (seg->len - 1U) / pcb->mss;
+    if (is_again && (!has_syn || pcb->nrtx)) { /* the first SYN's number is less as well */
+        net_counts.tcp_resent++;
+        net_counts.tcp_syns += has_syn;
+    }
+}
+
 void tcp_rto_sent(struct tcp_pcb *pcb, const struct tcp_seg *seg)
 {
     struct tcp_timer *timer = &pcb->recovery.timer;
     uint32_t seqno = lwip_ntohl(seg->tcphdr->seqno);
-    bool is_measured = timer->rtt_begin == 0 && !TCP_SEQ_LT(seqno, pcb->snd_nxt);
+    bool is_again = TCP_SEQ_LT(seqno, pcb->snd_nxt);
+    bool is_measured = timer->rtt_begin == 0 && !is_again;
+
+    count_sent(pcb, seg, is_again);
 
     if (!is_measured && timer->started) {
         probe_in_time(pcb, seqno + seg->len);

@@ -439,7 +439,7 @@ int udp_socket_create(int family, int type, int protocol, struct socket **out)
         udp_set_flags(udp->pcb, UDP_FLAGS_UDPLITE);
     net_end();
     if (!udp->pcb) {
-        kfree(udp);
+        udp_socket_destroy(&udp->inet.base);
         return -ENOBUFS;
     }
     *out = &udp->inet.base;

@@ -118,6 +118,7 @@
 #define LWIP_STATS                   1
 #define LWIP_STATS_LARGE             1
 #define LWIP_STATS_DISPLAY           0
+#define MIB2_STATS                   1 /* net/proc_snmp.c */
 
 /* ---- Hooks (net/lwip_port.h) ---------------------------------------------------------- */
 #define LWIP_HOOK_FILENAME "net/lwip_port.h"
