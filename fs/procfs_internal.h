@@ -47,6 +47,7 @@ char proc_state_of(struct process *process, struct thread *thread);
 int proc_pid_maps(const struct pseudo_ref *ref, struct text *text);
 int proc_pid_smaps(const struct pseudo_ref *ref, struct text *text);
 int proc_pid_smaps_rollup(const struct pseudo_ref *ref, struct text *text);
+int proc_pid_numa_maps(const struct pseudo_ref *ref, struct text *text);
 extern const struct file_ops proc_pid_mem_ops;
 int proc_pid_mem_open(struct inode *inode, struct file *file);
 int64_t proc_pid_mem_seek(struct file *file, int64_t offset, int whence);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * /proc/PID/maps, smaps, smaps_rollup and mem.
+ * /proc/PID/maps, smaps, smaps_rollup, numa_maps and mem.
  *
  * The mappings are copied first, with references on their files: a path cannot be made while the
  * address space is locked.
@@ -185,7 +185,32 @@ static void flags_print(struct text *text, const struct map_info *map)
                 map->flags & ABI_MAP_GROWSDOWN ? " gd" : "");
 }
 
-enum map_style { STYLE_MAPS, STYLE_SMAPS, STYLE_ROLLUP };
+/* "7f0000 default file=/bin/cat mapped=4 N0=4 kernelpagesize_kB=4"; a mapping's policy is not kept. */
+static void numa_line(struct text *text, struct vmspace *vm, const struct map_info *map, char *path)
+{
+    struct memory_use use = { 0 };
+    text_printf(text, "%08lx default", map->start);
+    if (map->file && map_source_path(map->file, path, PATH_BYTES) >= 0) {
+        text_printf(text, " file=");
+        text_escape(text, path, "\n\t= ");
+    } else if (map->name && strcmp(map->name, "[heap]") == 0) {
+        text_printf(text, " heap");
+    } else if (map->name && strcmp(map->name, "[stack]") == 0) {
+        text_printf(text, " stack");
+    }
+    use_add(&use, vm, map);
+    unsigned long long npages = use.resident / PAGE_SIZE, nanonymous = use.anonymous / PAGE_SIZE;
+    if (nanonymous)
+        text_printf(text, " anon=%llu dirty=%llu", nanonymous,
+                    (unsigned long long)(use.shared[1] + use.own[1]) / PAGE_SIZE);
+    if (npages != nanonymous)
+        text_printf(text, " mapped=%llu", npages);
+    if (npages)
+        text_printf(text, " N0=%llu kernelpagesize_kB=4", npages);
+    text_printf(text, "\n");
+}
+
+enum map_style { STYLE_MAPS, STYLE_SMAPS, STYLE_ROLLUP, STYLE_NUMA };
 
 static void set_print(struct text *text, struct vmspace *vm, const struct map_set *set, char *path,
                       enum map_style style)
@@ -194,7 +219,9 @@ static void set_print(struct text *text, struct vmspace *vm, const struct map_se
     for (size_t i = 0; i < set->count; i++) {
         const struct map_info *map = &set->map[i];
         struct memory_use use = { 0 };
-        if (style != STYLE_ROLLUP)
+        if (style == STYLE_NUMA)
+            numa_line(text, vm, map, path);
+        else if (style != STYLE_ROLLUP)
             map_line(text, map, path);
         if (style == STYLE_SMAPS) {
             use_add(&use, vm, map);
@@ -245,6 +272,11 @@ int proc_pid_smaps(const struct pseudo_ref *ref, struct text *text)
 int proc_pid_smaps_rollup(const struct pseudo_ref *ref, struct text *text)
 {
     return maps_print(ref, text, STYLE_ROLLUP);
+}
+
+int proc_pid_numa_maps(const struct pseudo_ref *ref, struct text *text)
+{
+    return maps_print(ref, text, STYLE_NUMA);
 }
 
 /* ---- mem ------------------------------------------------------------------------------- */

@@ -174,6 +174,67 @@ static int pid_coredump_filter_store(const struct pseudo_ref *ref, char *buf, si
     return 0;
 }
 
+/* As pam_loginuid sets it; a session begins with that. */
+static int pid_login(const struct pseudo_ref *ref, struct text *text)
+{
+    text_printf(text, "%u", READ_ONCE(ref->process->login_uid));
+    return 0;
+}
+
+static int pid_session(const struct pseudo_ref *ref, struct text *text)
+{
+    text_printf(text, "%u", READ_ONCE(ref->process->session_id));
+    return 0;
+}
+
+static int pid_login_store(const struct pseudo_ref *ref, char *buf, size_t len)
+{
+    static unsigned last_session; /* [a] */
+    struct process *process = ref->process;
+    long uid = pseudo_number(buf, strcspn(buf, "\n"));
+    if (process != process_current())
+        return -EPERM;
+    if (uid < 0 || uid > UINT32_MAX)
+        return -EINVAL;
+    if (READ_ONCE(process->login_uid) != UINT32_MAX &&
+        !process_is_capable(ABI_CAP_AUDIT_CONTROL))
+        return -EPERM;
+    unsigned session = UINT32_MAX;
+    if (uid != UINT32_MAX)
+        session = __atomic_add_fetch(&last_session, 1, __ATOMIC_RELAXED);
+    WRITE_ONCE(process->session_id, session);
+    WRITE_ONCE(process->login_uid, (unsigned)uid);
+    return 0;
+}
+
+/* Timers are exact all the same: kernel/thread.h. */
+static int pid_timer_slack(const struct pseudo_ref *ref, struct text *text)
+{
+    struct thread *thread = proc_thread_of(ref);
+    if (!thread)
+        return -ESRCH;
+    bool may = ref->process == process_current() || process_is_capable(ABI_CAP_SYS_NICE);
+    if (may)
+        text_printf(text, "%llu\n", (unsigned long long)READ_ONCE(thread->timer_slack_ns));
+    thread_put(thread);
+    return may ? 0 : -EPERM;
+}
+
+static int pid_timer_slack_store(const struct pseudo_ref *ref, char *buf, size_t len)
+{
+    long value = pseudo_number(buf, strcspn(buf, "\n"));
+    if (value < 0)
+        return -EINVAL;
+    if (ref->process != process_current() && !process_is_capable(ABI_CAP_SYS_NICE))
+        return -EPERM;
+    struct thread *thread = proc_thread_of(ref);
+    if (!thread)
+        return -ESRCH;
+    WRITE_ONCE(thread->timer_slack_ns, value ? (uint64_t)value : thread->default_timer_slack_ns);
+    thread_put(thread);
+    return 0;
+}
+
 static int pid_personality(const struct pseudo_ref *ref, struct text *text)
 {
     text_printf(text, "%08x\n", ref->process->personality);
@@ -303,6 +364,8 @@ static const struct pseudo_entry namespace_entries[] = {
     { 0 },
 };
 
+static const char id_map[] = "         0          0 4294967295\n";
+
 #define PROCESS_ONLY 3
 
 /* The first entries are a process's alone; the others it has in common with its threads. */
@@ -312,7 +375,10 @@ static const struct pseudo_entry pid_entries[] = {
       .show = pid_coredump_filter,
       .store = pid_coredump_filter_store },
     { .name = "task", .mode = PROC_DIR, .find = task_find, .next = task_next },
-    { .name = "timerslack_ns", .mode = PROC_FILE, .show = proc_fixed_text, .data = "50000\n" },
+    { .name = "timerslack_ns",
+      .mode = ABI_S_IFREG | 0666,
+      .show = pid_timer_slack,
+      .store = pid_timer_slack_store },
     { .name = "attr", .mode = PROC_DIR },
     { .name = "auxv", .mode = ABI_S_IFREG | 0400, .show = pid_auxv },
     { .name = "cgroup", .mode = PROC_FILE, .show = proc_fixed_text, .data = "0::/\n" },
@@ -323,18 +389,19 @@ static const struct pseudo_entry pid_entries[] = {
     { .name = "exe", .mode = PROC_LINK, .show = proc_link_exe, .follow = proc_follow_exe },
     { .name = "fd", .mode = ABI_S_IFDIR | 0500, .find = proc_fd_find, .next = proc_fd_next },
     { .name = "fdinfo", .mode = PROC_DIR, .find = proc_fdinfo_find, .next = proc_fdinfo_next },
-    { .name = "gid_map",
-      .mode = PROC_FILE,
-      .show = proc_fixed_text,
-      .data = "         0          0 4294967295\n" },
+    { .name = "gid_map", .mode = PROC_FILE, .show = proc_fixed_text, .data = id_map },
     { .name = "io", .mode = ABI_S_IFREG | 0400, .show = pid_io },
     { .name = "limits", .mode = PROC_FILE, .show = proc_pid_limits },
-    { .name = "loginuid", .mode = PROC_FILE, .show = proc_fixed_text, .data = "4294967295" },
+    { .name = "loginuid",
+      .mode = ABI_S_IFREG | 0644,
+      .show = pid_login,
+      .store = pid_login_store },
     { .name = "maps", .mode = PROC_FILE, .show = proc_pid_maps },
     { .name = "mem", .mode = ABI_S_IFREG | 0600, .ops = &proc_pid_mem_ops },
     { .name = "mountinfo", .mode = PROC_FILE, .show = proc_mountinfo },
     { .name = "mounts", .mode = PROC_FILE, .show = proc_mounts },
     { .name = "net", .mode = PROC_DIR, .entries = proc_net_table, .is_sealed = true },
+    { .name = "numa_maps", .mode = PROC_FILE, .show = proc_pid_numa_maps },
     { .name = "ns", .mode = ABI_S_IFDIR | 0511, .entries = namespace_entries },
     { .name = "oom_score", .mode = PROC_FILE, .show = pid_oom_score },
     { .name = "oom_score_adj",
@@ -343,9 +410,10 @@ static const struct pseudo_entry pid_entries[] = {
       .store = pid_oom_adjust_store },
     { .name = "pagemap", .mode = ABI_S_IFREG | 0400, .ops = &proc_pid_pagemap_ops },
     { .name = "personality", .mode = ABI_S_IFREG | 0400, .show = pid_personality },
+    { .name = "projid_map", .mode = PROC_FILE, .show = proc_fixed_text, .data = id_map },
     { .name = "root", .mode = PROC_LINK, .show = proc_link_root, .follow = proc_follow_root },
     { .name = "schedstat", .mode = PROC_FILE, .show = pid_schedstat },
-    { .name = "sessionid", .mode = PROC_FILE, .show = proc_fixed_text, .data = "4294967295" },
+    { .name = "sessionid", .mode = PROC_FILE, .show = pid_session },
     { .name = "setgroups", .mode = PROC_FILE, .show = proc_fixed_text, .data = "allow\n" },
     { .name = "smaps", .mode = PROC_FILE, .show = proc_pid_smaps },
     { .name = "smaps_rollup", .mode = PROC_FILE, .show = proc_pid_smaps_rollup },
@@ -354,10 +422,7 @@ static const struct pseudo_entry pid_entries[] = {
     { .name = "statm", .mode = PROC_FILE, .show = proc_pid_statm },
     { .name = "status", .mode = PROC_FILE, .show = proc_pid_status },
     { .name = "syscall", .mode = ABI_S_IFREG | 0400, .show = pid_syscall },
-    { .name = "uid_map",
-      .mode = PROC_FILE,
-      .show = proc_fixed_text,
-      .data = "         0          0 4294967295\n" },
+    { .name = "uid_map", .mode = PROC_FILE, .show = proc_fixed_text, .data = id_map },
     { .name = "wchan", .mode = PROC_FILE, .show = proc_fixed_text, .data = "0" },
     { .name = "children", .mode = PROC_FILE, .show = pid_children },
     { 0 },

@@ -297,10 +297,17 @@ static const struct pseudo_entry nodes_entries[] = {
     { 0 },
 };
 
+/* Nothing makes large pages of small ones later. */
+static const struct pseudo_entry collapse_entries[] = {
+    FIXED("max_ptes_none", "0\n"),
+    { 0 },
+};
+
 static const struct pseudo_entry hugepage_entries[] = {
     FIXED("defrag", "always defer defer+madvise [madvise] never\n"),
     FIXED("enabled", "[always] madvise never\n"),
     FIXED("hpage_pmd_size", "2097152\n"),
+    DIRECTORY("khugepaged", collapse_entries),
     FIXED("shmem_enabled", "always within_size advise [never] deny force\n"),
     FIXED("use_zero_page", "0\n"),
     { 0 },
@@ -353,7 +360,30 @@ int sysfs_net_register(const char *name, int index, bool is_device,
 
 static const struct pseudo_entry no_entries[] = { { 0 } };
 
+static int show_clock(const struct pseudo_ref *ref, struct text *text)
+{
+    text_printf(text, "%s\n", arch_clock_name());
+    return 0;
+}
+
+static const struct pseudo_entry clock_entries[] = {
+    SHOW("available_clocksource", show_clock),
+    SHOW("current_clocksource", show_clock),
+    { 0 },
+};
+
+static const struct pseudo_entry clocks_entries[] = {
+    DIRECTORY("clocksource0", clock_entries),
+    { 0 },
+};
+
+static const struct pseudo_entry device_number_entries[] = {
+    DIRECTORY("block", no_entries),
+    { 0 },
+};
+
 static const struct pseudo_entry system_entries[] = {
+    DIRECTORY("clocksource", clocks_entries),
     { .name = "cpu",
       .mode = SYSFS_DIRECTORY,
       .entries = cpu_entries,
@@ -403,7 +433,7 @@ static const struct pseudo_entry class_entries[] = {
 
 static const struct pseudo_entry root_entries[] = {
     DIRECTORY("block", no_entries),        DIRECTORY("bus", no_entries),
-    DIRECTORY("class", class_entries),     DIRECTORY("dev", no_entries),
+    DIRECTORY("class", class_entries),     DIRECTORY("dev", device_number_entries),
     DIRECTORY("devices", devices_entries), DIRECTORY("firmware", no_entries),
     DIRECTORY("fs", fs_entries),           DIRECTORY("kernel", kernel_entries),
     DIRECTORY("module", no_entries),       { 0 },

@@ -156,6 +156,8 @@ static void process_inherit(struct process *process, struct process *parent)
     process->is_dumpable = parent->is_dumpable;
     process->personality = parent->personality;
     process->coredump_filter = READ_ONCE(parent->coredump_filter);
+    process->login_uid = READ_ONCE(parent->login_uid);
+    process->session_id = READ_ONCE(parent->session_id);
     process->oom_score_adj = READ_ONCE(parent->oom_score_adj);
     process->oom_score_adj_min = READ_ONCE(parent->oom_score_adj_min);
     mutex_unlock(&parent->lock);
@@ -198,6 +200,7 @@ int process_create(struct process *model, struct process **out)
         rlimit_table_init(&process->limits);
         process->is_dumpable = true;
         process->coredump_filter = COREDUMP_FILTER_DEFAULT;
+        process->login_uid = process->session_id = UINT32_MAX;
         memcpy(process->comm, "init", 5);
     }
 

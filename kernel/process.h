@@ -103,6 +103,7 @@ struct process {
     unsigned personality;
     unsigned
         coredump_filter; /* [a] /proc/PID/coredump_filter: kept, as by a Linux without ELF_CORE */
+    unsigned login_uid, session_id; /* [a] /proc/PID/loginuid and sessionid; UINT32_MAX: none */
     int oom_score_adj,
         oom_score_adj_min; /* [a] /proc/PID/oom_score_adj; how far down without CAP_SYS_RESOURCE */
     nsec_t oom_killed_at;  /* [a] 0: it is not a victim (kernel/mm/oom.c) */

@@ -227,6 +227,11 @@ void arch_stop_other_cpus(void)
 
 /* ---- Time -------------------------------------------------------------------------- */
 
+const char *arch_clock_name(void)
+{
+    return "tsc";
+}
+
 nsec_t arch_clock_ns(void)
 {
     return now_ns += CLOCK_STEP;

@@ -343,6 +343,13 @@ void clock_source_init(void)
              refine.reference ? refine.reference->name : "");
 }
 
+const char *arch_clock_name(void)
+{
+    return source == SOURCE_KVM      ? "kvm-clock"
+           : source == SOURCE_HYPERV ? "hyperv_clocksource_tsc_page"
+                                     : "tsc";
+}
+
 void clock_source_init_cpu(unsigned cpu)
 {
     if (source == SOURCE_KVM)

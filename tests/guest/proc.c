@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 
 static char text[1 << 20];
 
@@ -115,6 +116,89 @@ static void test_system(void)
     CHECK(sched_getcpu() >= 0);
 }
 
+static long number_in(const char *path)
+{
+    return read_file(path) > 0 ? atol(text) : -2;
+}
+
+static long write_file(const char *path, const char *what)
+{
+    int fd = open(path, O_WRONLY);
+    long n = fd < 0 ? -1 : write(fd, what, strlen(what));
+    int err = errno;
+
+    if (fd >= 0)
+        close(fd);
+    errno = err;
+    return n;
+}
+
+/* pam_loginuid sets it once; then only who may. */
+static void child_of_login(void)
+{
+    long session = number_in("/proc/self/sessionid");
+
+    CHECK(number_in("/proc/self/loginuid") == 4321 && session > 0 && session < UINT32_MAX);
+    CHECK(write_file("/proc/self/loginuid", "0") == 1 && number_in("/proc/self/loginuid") == 0);
+    CHECK(number_in("/proc/self/sessionid") != session);
+    CHECK_ERRNO(write_file("/proc/self/loginuid", "x"), EINVAL);
+    int fd = open("/proc/self/loginuid", O_WRONLY);
+    CHECK(fd >= 0 && !setuid(1000));
+    CHECK_ERRNO(write(fd, "5", 1), EPERM);
+    _exit(check_failures);
+}
+
+static void test_login(void)
+{
+    int status, go[2];
+    char byte;
+
+    CHECK(!pipe(go));
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK(write_file("/proc/self/loginuid", "4321") == 4);
+        if (fork() == 0)
+            child_of_login();
+        CHECK(wait(&status) > 0 && status == 0);
+        CHECK(read(go[0], &byte, 1) == 1 && number_in("/proc/self/loginuid") == 4321);
+        _exit(check_failures);
+    }
+    char path[60];
+    snprintf(path, sizeof path, "/proc/%d/loginuid", child);
+    CHECK_ERRNO(write_file(path, "1"), EPERM);
+    CHECK(write(go[1], "x", 1) == 1);
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    close(go[0]);
+    close(go[1]);
+}
+
+static void test_slack(void)
+{
+    long slack = prctl(PR_GET_TIMERSLACK);
+
+    CHECK(number_in("/proc/self/timerslack_ns") == slack);
+    CHECK(!prctl(PR_SET_TIMERSLACK, 77777) && number_in("/proc/self/timerslack_ns") == 77777);
+    CHECK(write_file("/proc/self/timerslack_ns", "66666\n") == 6);
+    CHECK(prctl(PR_GET_TIMERSLACK) == 66666 && number_in("/proc/self/timerslack_ns") == 66666);
+    CHECK(write_file("/proc/self/timerslack_ns", "0") == 1 && prctl(PR_GET_TIMERSLACK) == slack);
+    CHECK_ERRNO(write_file("/proc/self/timerslack_ns", "-"), EINVAL);
+}
+
+/* What numastat, lsblk, redis-server and mongod look for. */
+static void test_tools(void)
+{
+    CHECK(read_file("/proc/self/numa_maps") > 0 && strstr(text, " heap anon=") &&
+          strstr(text, " stack anon=") && strstr(text, "libc.so.6 ") && strstr(text, " N0="));
+    CHECK(read_file("/proc/self/projid_map") > 0);
+    CHECK(!access("/sys/dev/block", X_OK));
+    char clock[60];
+    CHECK(read_file("/sys/devices/system/clocksource/clocksource0/current_clocksource") > 1);
+    CHECK(sscanf(text, "%59s", clock) == 1);
+    CHECK(read_file("/sys/devices/system/clocksource/clocksource0/available_clocksource") > 1 &&
+          strstr(text, clock));
+    CHECK(number_in("/sys/kernel/mm/transparent_hugepage/khugepaged/max_ptes_none") >= 0);
+}
+
 static void test_devices(void)
 {
     char buffer[64];
@@ -176,6 +260,9 @@ int main(int argc, char **argv)
     test_maps();
     test_system();
     test_devices();
+    test_login();
+    test_slack();
+    test_tools();
     pthread_create(&thread, NULL, look_at_tasks, NULL);
     pthread_join(thread, NULL);
     return check_end();
