@@ -11,6 +11,7 @@
 #include "kernel/clock.h"
 #include "kernel/mm/frame.h"
 #include "kernel/process.h"
+#include "kernel/process_files.h"
 #include "kernel/sched.h"
 
 #define CGROUP2_MAGIC 0x63677270
@@ -152,3 +153,14 @@ static int cgroup_mount(const struct file_system *type, const char *source, unsi
 }
 
 const struct file_system cgroup2 = { .name = "cgroup2", .mount = cgroup_mount };
+
+bool cgroup_is_open(int fd)
+{
+    struct file *file = fd_get_raw(fd);
+    bool is_group = file && file->inode->sb->type == &cgroup2 &&
+                    (file->inode->mode & ABI_S_IFMT) == ABI_S_IFDIR;
+
+    if (file)
+        file_put(file);
+    return is_group;
+}

@@ -179,15 +179,15 @@ static void process_init_fields(struct process *process)
     signal_shared_init(&process->signals);
 }
 
-int process_create_thread(struct process *process, struct thread **out)
+int process_create_thread(struct process *process, int tid, struct thread **out)
 {
-    int err = thread_create_app(process, process->comm, out);
+    int err = thread_create_app(process, process->comm, tid, out);
     if (!err)
         process_get(process);
     return err;
 }
 
-int process_create(struct process *model, struct process **out)
+int process_create(struct process *model, int pid, struct process **out)
 {
     struct process *process = kzalloc(sizeof(*process), ALLOC_WAIT);
     if (!process)
@@ -205,7 +205,7 @@ int process_create(struct process *model, struct process **out)
     }
 
     struct thread *leader;
-    int err = process_create_thread(process, &leader);
+    int err = process_create_thread(process, pid, &leader);
     if (err) {
         process_discard(process);
         return err;

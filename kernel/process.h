@@ -125,7 +125,7 @@ static inline struct process *process_current(void)
 
 /* A new process with what it inherits from model (NULL: the first) and one not yet started thread; it has no
  * vmspace, files, fs or handlers yet.  -ENOMEM, -EAGAIN (pid limit). */
-int process_create(struct process *model, struct process **out) __must_check;
+int process_create(struct process *model, int pid, struct process **out) __must_check;
 /* Enters it into the table as a child of parent (NULL: the first), with its leader: signals and wait4 find it
  * from now on.  -EAGAIN: parent is ending. */
 int process_publish(struct process *process, struct process *parent) __must_check;
@@ -142,7 +142,7 @@ struct vmspace *process_vmspace(struct process *process);
 struct file *process_exe(struct process *process);
 /* A thread of process, not yet listed or started, with the reference that it holds on process for its
  * life.  -ENOMEM; -EAGAIN: no number left. */
-int process_create_thread(struct process *process, struct thread **out) __must_check;
+int process_create_thread(struct process *process, int tid, struct thread **out) __must_check;
 /* Enters a new thread into process->threads.  -EAGAIN: the process is ending or in execve. */
 int process_add_thread(struct process *process, struct thread *thread) __must_check;
 /* Counts a thread that has left process->threads.  [ts] held. */

@@ -43,6 +43,8 @@ int pidfd_pid(int fd, bool *is_nonblocking);
 /* A new pidfd on process, close-on-exec: its number, -EMFILE or -ENOMEM.  Undone by pidfd_uninstall(). */
 int pidfd_install(struct process *process) __must_check;
 void pidfd_uninstall(int fd);
+/* Whether the descriptor is of the control group: its directory. */
+bool cgroup_is_open(int fd);
 /* The leader of a session has ended, and with it the session's controlling terminal: SIGHUP and SIGCONT go to the
  * foreground group.  Cheap if there is none. */
 void tty_session_ended(const struct process *leader);

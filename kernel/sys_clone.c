@@ -7,6 +7,7 @@
  * child's address space, so the child does it) and goes to the application with the parent's
  * registers and the result 0.
  */
+#include "abi/capability.h"
 #include "abi/errno.h"
 #include "abi/process.h"
 #include "abi/ptrace.h"
@@ -31,6 +32,8 @@ struct clone_request {
     uintptr_t stack; /* the child's stack pointer, or 0: the parent's */
     uintptr_t parent_tid, child_tid, pidfd;
     uintptr_t tls;
+    int tid;    /* that the child shall have; 0: any */
+    int cgroup; /* with ABI_CLONE_INTO_CGROUP: a descriptor */
 };
 
 /* What child_begin() gets; freed by it. */
@@ -125,7 +128,7 @@ static long thread_clone(const struct clone_request *request)
 {
     struct process *process = process_current();
     struct thread *child;
-    int err = process_create_thread(process, &child);
+    int err = process_create_thread(process, request->tid, &child);
     if (err)
         return err;
     thread_set_name(child, thread_current()->name);
@@ -241,7 +244,7 @@ static long process_clone(const struct clone_request *request)
     struct process *parent = process_current();
     struct process *child;
     int pidfd;
-    int err = process_create(parent, &child);
+    int err = process_create(parent, request->tid, &child);
     if (err)
         return err;
     /* Another's parent is told as it was to be told of that other: one cannot choose the signal. */
@@ -307,7 +310,7 @@ static int flags_check(uint64_t flags, int exit_signal)
         return -EINVAL;
     if ((flags & ABI_CLONE_PARENT) && process_current() == process_first)
         return -EINVAL;
-    if (flags & (NAMESPACES | ABI_CLONE_INTO_CGROUP)) {
+    if (flags & NAMESPACES) {
         log_warning_once("clone with namespaces (flags %lx) is refused: there are none here",
                          (unsigned long)flags);
         return -EINVAL;
@@ -325,6 +328,9 @@ static long clone_run(struct clone_request *request)
         return -EINVAL; /* two answers in one place */
     if (signal_is_fatal_pending())
         return -ERESTARTNOINTR;
+    /* There is one group, which the child is in anyway. */
+    if ((request->flags & ABI_CLONE_INTO_CGROUP) && !cgroup_is_open(request->cgroup))
+        return -EBADF;
     if (request->flags & ABI_CLONE_THREAD)
         return thread_clone(request);
     return process_clone(request);
@@ -381,7 +387,7 @@ static int clone_args_read(struct abi_clone_args *args, const void __app *from, 
     return 0;
 }
 
-static int clone_args_check(const struct abi_clone_args *args)
+static int clone_args_check(const struct abi_clone_args *args, size_t size)
 {
     uint64_t known = 0xffffff00ULL | ABI_CLONE_CLEAR_SIGHAND | ABI_CLONE_INTO_CGROUP;
     if (args->flags & ~known)
@@ -398,11 +404,21 @@ static int clone_args_check(const struct abi_clone_args *args)
         return -EINVAL;
     if (!args->set_tid != !args->set_tid_size || args->set_tid_size > 32)
         return -EINVAL;
-    if (args->set_tid) {
-        log_warning_once("clone3 with set_tid is refused");
-        return -EPERM;
-    }
+    if ((args->flags & ABI_CLONE_INTO_CGROUP) && (args->cgroup > INT32_MAX || size < sizeof(*args)))
+        return -EINVAL;
     return 0;
+}
+
+/* Of the numbers, one for each namespace, the first: there is but one namespace. */
+static int tid_read(const struct abi_clone_args *args, int *tid)
+{
+    if (copy_from_app(tid, (const void __app *)args->set_tid, sizeof(*tid)))
+        return -EFAULT;
+    if (args->set_tid_size > 1 || *tid < 1 || *tid >= TID_MAX)
+        return -EINVAL;
+    return process_is_capable(ABI_CAP_CHECKPOINT_RESTORE) || process_is_capable(ABI_CAP_SYS_ADMIN)
+               ? 0
+               : -EPERM;
 }
 
 long sys_clone3(const void __app *from, size_t size)
@@ -410,7 +426,7 @@ long sys_clone3(const void __app *from, size_t size)
     struct abi_clone_args args;
     int err = clone_args_read(&args, from, size);
     if (!err)
-        err = clone_args_check(&args);
+        err = clone_args_check(&args, size);
     if (err)
         return err;
     struct clone_request request = {
@@ -421,8 +437,11 @@ long sys_clone3(const void __app *from, size_t size)
         .child_tid = args.child_tid,
         .pidfd = args.pidfd,
         .tls = args.tls,
+        .cgroup = (int)args.cgroup,
     };
-    return clone_run(&request);
+    if (args.set_tid)
+        err = tid_read(&args, &request.tid);
+    return err ? err : clone_run(&request);
 }
 
 /* ---- unshare, setns ----------------------------------------------------------------------------- */

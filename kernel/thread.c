@@ -61,7 +61,7 @@ unsigned thread_limit(void)
     return READ_ONCE(limit);
 }
 
-int tid_alloc(void)
+int tid_alloc(int wanted)
 {
     unsigned limit = thread_limit();
     unsigned long flags = spin_lock_irq(&thread_lock);
@@ -69,16 +69,21 @@ int tid_alloc(void)
         spin_unlock_irq(&thread_lock, flags);
         return -EAGAIN;
     }
-    size_t tid = bitmap_find_clear(tid_map, TID_MAX + 1, tid_next);
+    size_t tid = (size_t)wanted;
+    int err = wanted && bitmap_test(tid_map, tid) ? -EEXIST : 0;
+    if (!wanted)
+        tid = bitmap_find_clear(tid_map, TID_MAX + 1, tid_next);
     if (tid > TID_MAX)
         tid = bitmap_find_clear(tid_map, TID_MAX + 1, TID_RESERVED);
-    if (tid <= TID_MAX) {
+    if (tid > TID_MAX)
+        err = -EAGAIN;
+    if (!err) {
         bitmap_set(tid_map, tid);
-        tid_next = tid + 1;
+        tid_next = wanted ? tid_next : tid + 1;
         ntids++;
     }
     spin_unlock_irq(&thread_lock, flags);
-    return tid <= TID_MAX ? (int)tid : -EAGAIN;
+    return err ? err : (int)tid;
 }
 
 int tid_last(void)
@@ -319,16 +324,16 @@ struct thread *thread_create_kernel(const char *name, void (*function)(void *), 
     return thread;
 }
 
-int thread_create_app(struct process *process, const char *name, struct thread **out)
+int thread_create_app(struct process *process, const char *name, int tid, struct thread **out)
 {
     struct thread *thread = thread_create(name);
 
     if (!thread)
         return -ENOMEM;
-    int tid = tid_alloc();
+    tid = tid_alloc(tid);
     if (tid < 0) {
         thread_put(thread);
-        return -EAGAIN;
+        return tid;
     }
     thread->tid = tid;
     thread->process = process_get(process);

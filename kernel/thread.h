@@ -132,7 +132,8 @@ static inline struct thread *thread_current(void)
 struct thread *thread_create_kernel(const char *name, void (*function)(void *), void *arg);
 /* A thread for process, of which it holds a reference until it is freed, with a tid of its own, not yet
  * started and not yet listed.  What it runs is set by thread_set_entry().  -ENOMEM; -EAGAIN: no tid. */
-int thread_create_app(struct process *process, const char *name, struct thread **out) __must_check;
+int thread_create_app(struct process *process, const char *name, int tid,
+                      struct thread **out) __must_check;
 /* The thread will begin in function(arg) with interrupts on; function must not return (it ends in
  * arch_enter_app() or sched_exit()).  Use this and not arch_thread_init(), whose function would
  * begin in the middle of a switch. */
@@ -153,6 +154,7 @@ void thread_unlist(struct thread *thread);
 #define TID_MAX 32768
 /* How many there can be at a time, zombies too, root's too: /proc/sys/kernel/threads-max. */
 unsigned thread_limit(void);
-int tid_alloc(void) __must_check;
+/* This number, or with 0 the next that is free; -EEXIST, -EAGAIN. */
+int tid_alloc(int wanted) __must_check;
 void tid_free(int tid);
 int tid_last(void); /* the one given out last */

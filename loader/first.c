@@ -109,7 +109,7 @@ static void first_begin(void *arg)
 static int first_create(struct process **out)
 {
     struct process *process;
-    int err = process_create(NULL, &process);
+    int err = process_create(NULL, 0, &process);
     if (err)
         return err;
     err = fdtable_create(&process->files);

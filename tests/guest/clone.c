@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/magic.h>
 #include <linux/sched.h>
 #include <poll.h>
 #include <sched.h>
@@ -16,6 +17,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 
 #ifndef P_PIDFD
@@ -213,10 +215,74 @@ static void test_ids(void)
     CHECK_ERRNO(getpgid(1 << 20), ESRCH);
 }
 
+static long clone3_with(struct clone_args args)
+{
+    args.exit_signal = SIGCHLD;
+    long pid = syscall(SYS_clone3, &args, sizeof args);
+    if (pid == 0)
+        _exit(7);
+    return pid;
+}
+
+static long clone3_at(pid_t tid)
+{
+    return clone3_with((struct clone_args){ .set_tid = (uintptr_t)&tid, .set_tid_size = 1 });
+}
+
+/* A number of one's own choice, as CRIU gives them. */
+static void test_set_tid(void)
+{
+    static pid_t many[32];
+    int status;
+    pid_t gone = (pid_t)clone3_with((struct clone_args){ 0 });
+
+    CHECK(gone > 0 && waitpid(gone, &status, 0) == gone);
+    CHECK(clone3_at(gone) == gone);
+    CHECK_ERRNO(clone3_at(gone), EEXIST);
+    CHECK(waitpid(gone, &status, 0) == gone && WEXITSTATUS(status) == 7);
+    CHECK_ERRNO(clone3_at(getpid()), EEXIST);
+    CHECK_ERRNO(clone3_at(0), EINVAL);
+    CHECK_ERRNO(clone3_at(-1), EINVAL);
+    CHECK_ERRNO(clone3_at(1 << 22), EINVAL);
+    many[0] = gone;
+    CHECK_ERRNO(clone3_with((struct clone_args){ .set_tid = (uintptr_t)many, .set_tid_size = 32 }),
+                EINVAL);
+    CHECK_ERRNO(clone3_with((struct clone_args){ .set_tid = 16, .set_tid_size = 1 }), EFAULT);
+    pid_t child = fork();
+    if (child == 0) {
+        CHECK(!setuid(1000));
+        CHECK_ERRNO(clone3_at(gone), EPERM);
+        _exit(check_failures);
+    }
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
+static void test_into_cgroup(void)
+{
+    int status, other = open("/dev/null", O_RDONLY), group = open("/sys/fs/cgroup", O_RDONLY);
+    struct clone_args args = { .flags = CLONE_INTO_CGROUP, .cgroup = 999 };
+    struct statfs info;
+
+    CHECK_ERRNO(clone3_with(args), EBADF);
+    args.cgroup = (uint64_t)other;
+    CHECK_ERRNO(clone3_with(args), EBADF);
+    args.cgroup = 1ULL << 31;
+    CHECK_ERRNO(clone3_with(args), EINVAL);
+    args.cgroup = (uint64_t)group;
+    if (group >= 0 && !fstatfs(group, &info) && info.f_type == CGROUP2_SUPER_MAGIC) {
+        long pid = clone3_with(args);
+        CHECK(pid > 0 && waitpid((pid_t)pid, &status, 0) == pid && WEXITSTATUS(status) == 7);
+    }
+    close(other);
+    close(group);
+}
+
 int main(void)
 {
     test_clone();
     test_clone3();
+    test_set_tid();
+    test_into_cgroup();
     test_orphans();
     test_sibling();
     test_ids();

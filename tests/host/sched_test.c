@@ -24,7 +24,7 @@ static struct thread *spawn_burner(int nice, uint64_t affinity)
 {
     struct thread *thread;
 
-    CHECK_EQ(thread_create_app(&world_process, "burner", &thread), 0);
+    CHECK_EQ(thread_create_app(&world_process, "burner", 0, &thread), 0);
     sched_set_nice(thread, nice);
     CHECK_EQ(sched_set_affinity(thread, affinity), 0);
     thread_set_entry(thread, burn, NULL);
@@ -224,7 +224,7 @@ static void die(void *arg)
 static void test_lives(void)
 {
     unsigned nran = 0, references = world_process.refcount;
-    int first = tid_alloc();
+    int first = tid_alloc(0);
 
     tid_free(first);
     for (int i = 0; i < 500; i++) {
@@ -251,12 +251,12 @@ static void test_limit(void)
     unsigned n = 0;
     int tid;
 
-    while (n < TID_MAX && (tid = tid_alloc()) > 0)
+    while (n < TID_MAX && (tid = tid_alloc(0)) > 0)
         tids[n++] = tid;
     CHECK(n <= thread_limit() && n + 64 > thread_limit()); /* the rest are the world's own */
-    CHECK_EQ(tid_alloc(), -EAGAIN);
+    CHECK_EQ(tid_alloc(0), -EAGAIN);
     tid_free(tids[--n]);
-    tids[n] = tid_alloc();
+    tids[n] = tid_alloc(0);
     CHECK(tids[n++] > 0);
     while (n > 0)
         tid_free(tids[--n]);

@@ -33,7 +33,7 @@ struct thread *world_spawn_app(void (*function)(void *), void *arg)
 {
     struct thread *thread;
 
-    assert(!thread_create_app(&world_process, "app", &thread));
+    assert(!thread_create_app(&world_process, "app", 0, &thread));
     thread->vmspace = &world_vmspace;
     thread_set_entry(thread, function, arg);
     return started(thread);
