@@ -104,6 +104,10 @@ _Static_assert(sizeof(struct abi_rusage) == 144, "struct rusage");
 #define ABI_PR_MCE_KILL            33
 #define ABI_PR_MCE_KILL_GET        34
 #define ABI_PR_SET_MM              35
+#define ABI_PR_SET_MM_ARG_START    8
+#define ABI_PR_SET_MM_ARG_END      9
+#define ABI_PR_SET_MM_ENV_START    10
+#define ABI_PR_SET_MM_ENV_END      11
 #define ABI_PR_SET_CHILD_SUBREAPER 36
 #define ABI_PR_GET_CHILD_SUBREAPER 37
 #define ABI_PR_SET_NO_NEW_PRIVS    38

@@ -68,7 +68,7 @@ void arch_call_on_cpus(uint64_t mask, void (*function)(void *), void *arg);
 /* ---- Time ---------------------------------------------------------------- */
 
 nsec_t arch_clock_ns(void);         /* monotonic, since boot, the same on all CPUs */
-const char *arch_clock_name(void); /* as Linux names such a clock */
+const char *arch_clock_name(void);  /* as Linux names such a clock */
 nsec_t arch_realtime_at_boot(void); /* CLOCK_REALTIME minus arch_clock_ns() */
 /* One timer_interrupt() (kernel/timer.c) on this CPU at deadline; DEADLINE_NONE cancels. */
 void arch_timer_set(nsec_t deadline);

@@ -196,8 +196,7 @@ static int pid_login_store(const struct pseudo_ref *ref, char *buf, size_t len)
         return -EPERM;
     if (uid < 0 || uid > UINT32_MAX)
         return -EINVAL;
-    if (READ_ONCE(process->login_uid) != UINT32_MAX &&
-        !process_is_capable(ABI_CAP_AUDIT_CONTROL))
+    if (READ_ONCE(process->login_uid) != UINT32_MAX && !process_is_capable(ABI_CAP_AUDIT_CONTROL))
         return -EPERM;
     unsigned session = UINT32_MAX;
     if (uid != UINT32_MAX)
@@ -392,10 +391,7 @@ static const struct pseudo_entry pid_entries[] = {
     { .name = "gid_map", .mode = PROC_FILE, .show = proc_fixed_text, .data = id_map },
     { .name = "io", .mode = ABI_S_IFREG | 0400, .show = pid_io },
     { .name = "limits", .mode = PROC_FILE, .show = proc_pid_limits },
-    { .name = "loginuid",
-      .mode = ABI_S_IFREG | 0644,
-      .show = pid_login,
-      .store = pid_login_store },
+    { .name = "loginuid", .mode = ABI_S_IFREG | 0644, .show = pid_login, .store = pid_login_store },
     { .name = "maps", .mode = PROC_FILE, .show = proc_pid_maps },
     { .name = "mem", .mode = ABI_S_IFREG | 0600, .ops = &proc_pid_mem_ops },
     { .name = "mountinfo", .mode = PROC_FILE, .show = proc_mountinfo },

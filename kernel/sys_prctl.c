@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "abi/capability.h"
 #include "abi/errno.h"
 #include "abi/process.h"
 #include "kernel/process.h"
@@ -168,6 +169,35 @@ static long prctl_process(int option, unsigned long a, unsigned long b, unsigned
     }
 }
 
+/*
+ * PR_SET_MM: where /proc/PID/cmdline and environ are, which who sets its title moves.  The rest is for those that
+ * restore a process, and refused.
+ */
+static long memory_set(unsigned long which, unsigned long address)
+{
+    struct process *process = process_current();
+    if (!process_is_capable(ABI_CAP_SYS_RESOURCE))
+        return -EPERM;
+    if (address < APP_MIN || !app_range_ok((const void __app *)address, 1))
+        return -EINVAL;
+    mutex_lock(&process->lock);
+    uintptr_t *const bounds[] = { &process->arg_start, &process->arg_end, &process->env_start,
+                                  &process->env_end };
+    long err = -EINVAL;
+    if (which - ABI_PR_SET_MM_ARG_START < ARRAY_SIZE(bounds)) {
+        uintptr_t *bound = bounds[which - ABI_PR_SET_MM_ARG_START];
+        uintptr_t before = *bound;
+        *bound = address;
+        err = process->arg_start <= process->arg_end && process->env_start <= process->env_end
+                  ? 0
+                  : -EINVAL;
+        if (err)
+            *bound = before;
+    }
+    mutex_unlock(&process->lock);
+    return err;
+}
+
 /* ---- What is only kept ----------------------------------------------------------------- */
 
 /* PR_MCE_KILL: when a memory error would kill the thread.  There is no handler of machine checks to ask for it. */
@@ -247,6 +277,8 @@ static long prctl_kept(int option, unsigned long a, unsigned long b, unsigned lo
         return b || c || d ? -EINVAL : speculation_get(a);
     case ABI_PR_SET_SPECULATION:
         return c || d ? -EINVAL : speculation_set(a, b);
+    case ABI_PR_SET_MM:
+        return c || d ? -EINVAL : memory_set(a, b);
     case ABI_PR_MCE_KILL_GET:
         return a || b || c || d ? -EINVAL : mce_kill_get();
     default:

@@ -184,6 +184,48 @@ static void test_slack(void)
     CHECK_ERRNO(write_file("/proc/self/timerslack_ns", "-"), EINVAL);
 }
 
+static bool has_capability(int number)
+{
+    unsigned long long set = 0;
+
+    CHECK(read_file("/proc/self/status") > 0 &&
+          sscanf(strstr(text, "CapEff:"), "CapEff: %llx", &set) == 1);
+    return set >> number & 1;
+}
+
+/* A title below the stack, where the arguments are: first the beginning, for the end may not be before it. */
+static void set_title(char *title)
+{
+    long start = (long)title, end = start + 12;
+
+    strcpy(title, "a new title");
+    CHECK_ERRNO(prctl(PR_SET_MM, PR_SET_MM_ARG_END, end, 0, 0), EINVAL);
+    CHECK(!prctl(PR_SET_MM, PR_SET_MM_ARG_START, start, 0, 0));
+    CHECK(!prctl(PR_SET_MM, PR_SET_MM_ARG_END, end, 0, 0));
+    CHECK(read_file("/proc/self/cmdline") == 12 && !strcmp(text, "a new title"));
+    CHECK_ERRNO(prctl(PR_SET_MM, PR_SET_MM_ENV_START, 16, 0, 0), EINVAL);
+    CHECK_ERRNO(prctl(PR_SET_MM, PR_SET_MM_ENV_START, -4096L, 0, 0), EINVAL);
+    CHECK_ERRNO(prctl(PR_SET_MM, 99, start, 0, 0), EINVAL);
+}
+
+static void test_title(void)
+{
+    char *title = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    int status;
+    pid_t child = fork();
+
+    if (child == 0) {
+        if (has_capability(24)) /* CAP_SYS_RESOURCE, which root of a container may lack */
+            set_title(title);
+        CHECK_ERRNO(prctl(PR_SET_MM, PR_SET_MM_ARG_END, title, 1, 0), EINVAL);
+        CHECK(!setuid(1000));
+        CHECK_ERRNO(prctl(PR_SET_MM, PR_SET_MM_ARG_END, title, 0, 0), EPERM);
+        _exit(check_failures);
+    }
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    munmap(title, 4096);
+}
+
 /* What numastat, lsblk, redis-server and mongod look for. */
 static void test_tools(void)
 {
@@ -263,6 +305,7 @@ int main(int argc, char **argv)
     test_login();
     test_slack();
     test_tools();
+    test_title();
     pthread_create(&thread, NULL, look_at_tasks, NULL);
     pthread_join(thread, NULL);
     return check_end();
