@@ -78,6 +78,7 @@ void arch_timer_set(nsec_t deadline);
 typedef void (*irq_handler)(void *arg); /* interrupt level: must not sleep */
 /* A message-signalled interrupt to cpu: fills what the device must write.  Vector or -errno. */
 int arch_msi_alloc(unsigned cpu, irq_handler handler, void *arg, uint64_t *address, uint32_t *data);
+uint64_t arch_msi_address(unsigned cpu); /* the address alone: for another CPU than before */
 void arch_msi_free(int vector);
 /* A wired interrupt (ACPI global system interrupt number), shared with others if need be.  0 or
  * -errno (-ENODEV: no such line).  A level-triggered one must be silenced by its handler. */

@@ -293,6 +293,17 @@ int pci_msix_set(struct pci_device *pci, unsigned entry, unsigned cpu, irq_handl
     return 0;
 }
 
+/* Masked meanwhile, as PCI wants it; what comes in between is pending then. */
+void pci_msix_aim(const struct pci_device *pci, unsigned entry, unsigned cpu)
+{
+    char *at = pci->msix_table + (size_t)entry * MSIX_ENTRY_SIZE;
+    uint64_t address = arch_msi_address(cpu);
+    mmio_write32(at + MSIX_ENTRY_CONTROL, MSIX_ENTRY_MASKED);
+    mmio_write32(at, (uint32_t)address);
+    mmio_write32(at + 4, (uint32_t)(address >> 32));
+    mmio_write32(at + MSIX_ENTRY_CONTROL, 0);
+}
+
 /* Which wire a pin leads to only AML would tell.  But the firmware routes it to an ISA interrupt of the
  * 8259 as well, and writes that down: the I/O APIC has the same line. */
 int pci_connect_intx(const struct pci_device *pci, irq_handler handler, void *arg)

@@ -74,6 +74,8 @@ int pci_msix_enable(struct pci_device *pci) __must_check;
 /* Table entry -> handler on cpu.  -EINVAL: no such entry; -ENOSPC: no vector left. */
 int pci_msix_set(struct pci_device *pci, unsigned entry, unsigned cpu, irq_handler handler,
                  void *arg) __must_check;
+/* An entry that was set -> another CPU. */
+void pci_msix_aim(const struct pci_device *pci, unsigned entry, unsigned cpu);
 /* The wired interrupt, shared.  -ENODEV: none is routed. */
 int pci_connect_intx(const struct pci_device *pci, irq_handler handler, void *arg) __must_check;
 

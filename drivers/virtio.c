@@ -126,8 +126,12 @@ static int queue_init(struct virtio_queue *queue, uint16_t size)
 int virtio_queue_create(struct virtio_device *device, uint16_t index, uint16_t size_max,
                         irq_handler handler, void *arg, struct virtio_queue **out)
 {
-    uint16_t size =
-        index < VIRTIO_QUEUES_MAX ? device->transport->queue_size_max(device, index) : 0;
+    unsigned slot = 0;
+    while (slot < VIRTIO_QUEUES_MAX && device->queues[slot])
+        slot++;
+    if (slot == VIRTIO_QUEUES_MAX)
+        return -ENOSPC;
+    uint16_t size = device->transport->queue_size_max(device, index);
     size = MIN(MIN(size, size_max), (uint16_t)VRING_SIZE_MAX);
     if (size == 0)
         return -ENOENT;
@@ -143,7 +147,7 @@ int virtio_queue_create(struct virtio_device *device, uint16_t index, uint16_t s
         kfree(queue);
         return err;
     }
-    __atomic_store_n(&device->queues[index], queue, __ATOMIC_RELEASE);
+    __atomic_store_n(&device->queues[slot], queue, __ATOMIC_RELEASE);
     *out = queue;
     return 0;
 }

@@ -26,7 +26,8 @@ struct virtio_device;
 struct virtio_queue {
     struct vring ring;
     struct virtio_device *device;
-    uint16_t index;
+    uint16_t index;      /* the device's number for it */
+    uint16_t vector;     /* the transport's */
     irq_handler handler; /* NULL: no interrupt */
     void *arg;
     void *memory; /* of the ring */
@@ -34,7 +35,7 @@ struct virtio_queue {
     void *notify; /* the transport's register */
 };
 
-/* What a transport does; index < VIRTIO_QUEUES_MAX. */
+/* What a transport does. */
 struct virtio_transport {
     size_t ring_align; /* of the used ring; legacy devices want whole pages for the ring */
     uint64_t (*get_features)(struct virtio_device *device);
@@ -49,6 +50,8 @@ struct virtio_transport {
     uint16_t (*queue_size_max)(struct virtio_device *device, uint16_t index);
     /* Tells the device where the ring is and connects queue->handler.  -errno. */
     int (*queue_setup)(struct virtio_device *device, struct virtio_queue *queue);
+    /* From now on the queue's interrupt is cpu's.  NULL: all queues have one interrupt. */
+    void (*queue_aim)(struct virtio_queue *queue, unsigned cpu);
     void (*notify)(struct virtio_queue *queue);
 };
 
@@ -56,8 +59,9 @@ struct virtio_device {
     struct device device; /* BUS_VIRTIO */
     const struct virtio_transport *transport;
     bool is_legacy;    /* before virtio 1.0: only by virtio_mmio.c */
+    unsigned nvectors; /* interrupts, configuration's included; 0: one for all */
     uint64_t features; /* negotiated */
-    struct virtio_queue *queues[VIRTIO_QUEUES_MAX];
+    struct virtio_queue *queues[VIRTIO_QUEUES_MAX]; /* in the order of their making */
     irq_handler config_changed; /* set before virtio_start(); NULL: not interested */
     void *config_arg;
 };
@@ -71,7 +75,7 @@ static inline bool virtio_has(const struct virtio_device *device, uint64_t featu
  * -ENODEV: it is too old; -EIO: it refuses. */
 int virtio_negotiate(struct virtio_device *device, uint64_t wanted) __must_check;
 /* A queue of at most size_max entries; its handler runs at interrupt level (the ring's interrupts
- * are off at first).  -ENOENT: no such queue; -ENOMEM. */
+ * are off at first).  -ENOENT: no such queue; -ENOSPC: VIRTIO_QUEUES_MAX are made; -ENOMEM. */
 int virtio_queue_create(struct virtio_device *device, uint16_t index, uint16_t size_max,
                         irq_handler handler, void *arg, struct virtio_queue **out) __must_check;
 void virtio_start(struct virtio_device *device);

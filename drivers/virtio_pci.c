@@ -64,7 +64,6 @@ struct virtio_pci {
     bool has_msix;
     bool is_connected; /* the wired interrupt, or the configuration's vector */
     unsigned nvectors; /* MSI-X entries in use */
-    uint16_t queue_vector[VIRTIO_QUEUES_MAX];
 };
 
 static struct virtio_pci *pci_of(struct virtio_device *device)
@@ -191,7 +190,7 @@ static int queue_vector(struct virtio_pci *vpci, struct virtio_queue *queue, uin
     for (unsigned i = 0; i < VIRTIO_QUEUES_MAX; i++) {
         struct virtio_queue *other = vpci->virtio.queues[i];
         if (other && other->handler == queue->handler && other->arg == queue->arg) {
-            *vector = vpci->queue_vector[i];
+            *vector = other->vector;
             return 0;
         }
     }
@@ -235,7 +234,7 @@ static int connect_queue(struct virtio_pci *vpci, struct virtio_queue *queue)
         if (err)
             return err;
     }
-    vpci->queue_vector[queue->index] = vector;
+    queue->vector = vector;
     mmio_write16(common + COMMON_QUEUE_VECTOR, vector);
     /* The device may be out of room for it (4.1.5.1.3). */
     return mmio_read16(common + COMMON_QUEUE_VECTOR) == vector ? 0 : -EIO;
@@ -276,6 +275,13 @@ static void vpci_notify(struct virtio_queue *queue)
     mmio_write16(queue->notify, queue->index);
 }
 
+static void vpci_queue_aim(struct virtio_queue *queue, unsigned cpu)
+{
+    const struct virtio_pci *vpci = pci_of(queue->device);
+    if (vpci->has_msix && queue->vector != NO_VECTOR)
+        pci_msix_aim(vpci->pci, queue->vector, cpu);
+}
+
 static const struct virtio_transport pci_transport = {
     .ring_align = RING_ALIGN,
     .get_features = vpci_get_features,
@@ -287,6 +293,7 @@ static const struct virtio_transport pci_transport = {
     .config_generation = vpci_config_generation,
     .queue_size_max = vpci_queue_size_max,
     .queue_setup = vpci_queue_setup,
+    .queue_aim = vpci_queue_aim,
     .notify = vpci_notify,
 };
 
@@ -352,6 +359,7 @@ static int vpci_start(struct virtio_pci *vpci, int type)
     }
     vpci->has_msix = pci_msix_enable(vpci->pci) == 0;
     virtio->transport = &pci_transport;
+    virtio->nvectors = vpci->has_msix ? vpci->pci->msix_count : 0;
     virtio->device =
         (struct device){ .bus = BUS_VIRTIO, .id.virtio = (uint16_t)type, .handle = virtio };
     format_string(virtio->device.name, sizeof(virtio->device.name), "virtio-%s",

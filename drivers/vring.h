@@ -92,6 +92,14 @@ bool vring_enable_interrupt(struct vring *ring);
 bool vring_enable_interrupt_late(struct vring *ring);
 void vring_disable_interrupt(struct vring *ring);
 
+/* Whether the device is done with the chains that were pushed until avail_index was mark, if it uses them in order.
+ * False also for some old marks: the index is short. */
+static inline bool vring_is_used_up_to(const struct vring *ring, uint16_t mark)
+{
+    uint16_t with_device = (uint16_t)(ring->avail_index - READ_ONCE(ring->used->index));
+    return with_device <= (uint16_t)(ring->avail_index - mark);
+}
+
 /* Chains of n pieces for which there is room. */
 static inline bool vring_has_room(const struct vring *ring, unsigned n)
 {

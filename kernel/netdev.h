@@ -25,6 +25,8 @@ struct netdev_offload {
     uint8_t gso_type; /* NETDEV_GSO_*; 0 none */
     uint16_t gso_size;
     uint16_t header_len;
+    uint16_t flow;     /* sent by a device of several queues: a number for the connection */
+    bool is_by_sender; /* ... and the thread is one that uses it */
 };
 
 #define NETDEV_GSO_TCP4 1
@@ -66,6 +68,7 @@ struct netdev {
     uint8_t mac[6];
     uint16_t mtu;
     unsigned features; /* NETDEV_TX_* */
+    unsigned nqueues;  /* to transmit to; below 2 nobody is asked for a packet's flow */
     bool is_link_up;
     const struct netdev_ops *ops;
     void *driver; /* the driver's own */

@@ -18,7 +18,9 @@
 #include "kernel/log.h"
 #include "kernel/mm/heap.h"
 #include "kernel/panic.h"
+#include "kernel/thread.h"
 #include "lib/format.h"
+#include "lib/hash.h"
 #include "lwip/etharp.h"
 #include "lwip/ethip6.h"
 #include "lwip/igmp.h"
@@ -66,6 +68,8 @@ static struct list devices = LIST_INIT(devices); /* [n] */
 static unsigned ndevices;
 static bool any_needs_kick;
 static bool has_grown; /* [n] netdev_has_grown() */
+static bool
+    is_polling; /* [n] packets that are sent now answer others; their connections' threads are anywhere */
 static struct slab_cache *pbuf_cache;
 
 /* ---- Names ---------------------------------------------------------------------- */
@@ -197,6 +201,36 @@ static void fill_offload(const struct netif *netif, const struct pbuf *p,
     }
 }
 
+/* A number for the connection that a packet belongs to; fragments have no ports. */
+static uint16_t flow_of(const struct pbuf *p)
+{
+    const struct eth_hdr *eth = p->payload;
+    const uint8_t *ip = (const uint8_t *)(eth + 1), *end = (const uint8_t *)p->payload + p->len;
+    size_t addresses, len, ports;
+    uint8_t protocol;
+
+    if (p->len >= sizeof(*eth) + IP6_HLEN && eth->type == PP_HTONS(ETHTYPE_IPV6)) {
+        const struct ip6_hdr *header = (const void *)ip;
+        addresses = offsetof(struct ip6_hdr, src);
+        len = 2 * sizeof(header->src);
+        ports = IP6_HLEN;
+        protocol = IP6H_NEXTH(header);
+    } else if (p->len >= sizeof(*eth) + IP_HLEN && eth->type == PP_HTONS(ETHTYPE_IP)) {
+        const struct ip_hdr *header = (const void *)ip;
+        addresses = offsetof(struct ip_hdr, src);
+        len = 2 * sizeof(header->src);
+        ports = IPH_HL_BYTES(header);
+        bool is_whole = !(IPH_OFFSET(header) & PP_HTONS(IP_OFFMASK | IP_MF));
+        protocol = is_whole ? IPH_PROTO(header) : 0;
+    } else {
+        return 0;
+    }
+    uint32_t both = 0;
+    if ((protocol == IP_PROTO_TCP || protocol == IP_PROTO_UDP) && end >= ip + ports + sizeof(both))
+        memcpy(&both, ip + ports, sizeof(both));
+    return (uint16_t)hash_bytes(ip + addresses, len, hash64(both));
+}
+
 static void transmit_done(void *cookie)
 {
     pbuf_free(cookie);
@@ -233,6 +267,10 @@ static err_t transmit(struct netdev_port *port, struct pbuf *p)
     if (n <= PIECES_MAX) {
         if (dev->features & NETDEV_TX_CHECKSUM)
             fill_offload(&port->netif, p, &offload);
+        if (dev->nqueues > 1) {
+            offload.flow = flow_of(p);
+            offload.is_by_sender = !is_polling && thread_current()->process;
+        }
         bool is_cut = p->flags & TCP_GSO_FLAG;
         err = is_cut && !offload.gso_size
                   ? -EINVAL
@@ -472,8 +510,10 @@ bool netdev_poll(bool again)
     bool is_busy = false;
 
     assert_held(&net_lock);
+    is_polling = true;
     list_for_each (dev, &devices, node)
         is_busy |= poll_device(dev->net, again);
+    is_polling = false;
     return is_busy;
 }
 

@@ -9,15 +9,20 @@
 
 #define MSI_ADDRESS 0xfee00000u
 
-int arch_msi_alloc(unsigned cpu, irq_handler handler, void *arg, uint64_t *address, uint32_t *data)
+uint64_t arch_msi_address(unsigned cpu)
 {
     uint32_t to = smp_apic_id(cpu);
     if (to > 0xfe)
         to = smp_apic_id(0); /* beyond what the message can name */
+    return MSI_ADDRESS | to << 12;
+}
+
+int arch_msi_alloc(unsigned cpu, irq_handler handler, void *arg, uint64_t *address, uint32_t *data)
+{
     int vector = irq_vector_alloc(handler, arg);
     if (vector < 0)
         return vector;
-    *address = MSI_ADDRESS | to << 12;
+    *address = arch_msi_address(cpu);
     *data = (uint32_t)vector;
     return vector;
 }

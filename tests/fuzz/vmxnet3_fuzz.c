@@ -13,7 +13,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static unsigned nout;
 static struct {
     unsigned index;
     bool generation;
@@ -38,38 +37,12 @@ static struct vmxnet3_completion *completions(unsigned offset)
     return (void *)(uintptr_t)ring;
 }
 
-static void done(void *cookie)
-{
-    if (nout-- == 0)
-        abort();
-}
-
 static void send(uint8_t shape, uint8_t start)
 {
-    static char frame[256];
-    struct netdev_piece piece[32];
     struct netdev_offload offload = { .needs_checksum = shape & 32,
                                       .csum_start = start,
                                       .csum_offset = 16 };
-    for (unsigned i = 0; i < 32; i++)
-        piece[i] = (struct netdev_piece){ frame, start % 100 };
-    nout++;
-    if (nic_dev->ops->transmit(nic_dev, piece, shape & 31, &offload, done, frame))
-        nout--;
-}
-
-/* All that net got can be read. */
-static void look(void)
-{
-    static volatile uint8_t sum;
-    for (unsigned i = 0; i < nic_npackets; i++) {
-        const struct netdev_buffer *buffer = nic_packets[i].buffer;
-        if (buffer->len > NET_BUFFER_SPACE)
-            abort();
-        for (size_t at = 0; at < buffer->len; at++)
-            sum = (uint8_t)(sum + ((const uint8_t *)buffer->data)[at]);
-    }
-    nic_release_packets();
+    nic_send(shape & 31, start % 100, &offload);
 }
 
 static void complete(bool is_receive, uint8_t a, uint8_t b)
@@ -93,7 +66,7 @@ static void step(uint8_t what, uint8_t a, uint8_t b)
         break;
     case 2:
         nic_dev->ops->poll(nic_dev, a);
-        look();
+        nic_read_packets();
         break;
     case 3:
         (void)nic_dev->ops->enable_interrupt(nic_dev);
@@ -115,7 +88,7 @@ static void step(uint8_t what, uint8_t a, uint8_t b)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    rx.index = tx.index = nout = 0;
+    rx.index = tx.index = nic_nout = 0;
     rx.generation = tx.generation = true;
     memset(nic_window, 0, sizeof(nic_window));
     nic_on_read = revision;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "abi/errno.h"
+#include "drivers/net_buffer.h"
 #include "kernel/log.h"
 #include "kernel/mm/frame.h"
 #include "kernel/mm/heap.h"
@@ -25,7 +26,7 @@ struct netdev *nic_dev;
 irq_handler nic_handler;
 void *nic_arg;
 bool nic_has_msi, nic_has_msix;
-unsigned nic_nwakes, nic_nready;
+unsigned nic_nwakes, nic_nready, nic_nout;
 void (*nic_on_pause)(void);
 uint32_t (*nic_on_read)(unsigned bar, unsigned offset);
 long nic_frames, nic_frames_max = 100000;
@@ -231,6 +232,36 @@ void nic_release_packets(void)
             buffer = next;
         }
     }
+}
+
+void nic_read_packets(void)
+{
+    static volatile uint8_t sum;
+    for (unsigned i = 0; i < nic_npackets; i++) {
+        const struct netdev_buffer *buffer = nic_packets[i].buffer;
+        for (; buffer; buffer = buffer->next) {
+            CHECK(buffer->len <= NET_BUFFER_SPACE);
+            for (size_t at = 0; at < buffer->len; at++)
+                sum = (uint8_t)(sum + ((const uint8_t *)buffer->data)[at]);
+        }
+    }
+    nic_release_packets();
+}
+
+static void packet_done(void *cookie)
+{
+    CHECK(nic_nout-- > 0);
+}
+
+void nic_send(unsigned npieces, size_t len, const struct netdev_offload *offload)
+{
+    static char frame[NIC_PIECE_MAX];
+    struct netdev_piece piece[32];
+    for (unsigned i = 0; i < ARRAY_SIZE(piece); i++)
+        piece[i] = (struct netdev_piece){ frame, len };
+    nic_nout++;
+    if (nic_dev->ops->transmit(nic_dev, piece, npieces, offload, packet_done, frame))
+        nic_nout--;
 }
 
 void nic_forget(void)

@@ -30,6 +30,12 @@ struct nic_packet {
 extern struct nic_packet nic_packets[1024];
 extern unsigned nic_npackets;
 void nic_release_packets(void);
+/* For fuzzers: reads all that net got. */
+void nic_read_packets(void);
+/* ... and sends a packet of npieces, each of len bytes; a packet that is done twice ends the test. */
+#define NIC_PIECE_MAX 256
+void nic_send(unsigned npieces, size_t len, const struct netdev_offload *offload);
+extern unsigned nic_nout; /* packets sent and not done */
 /* The driver's memory goes, as if the machine ended. */
 void nic_forget(void);
 

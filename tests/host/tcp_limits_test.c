@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * A listener with many handshakes, and under a flood of SYNs from senders who never answer; more data than there is
- * memory; a send buffer and a receive window that grow; acknowledgements and data that nobody is to wait for.
+ * memory; a send buffer and a receive window that grow; acknowledgements and data that nobody is to wait for; what a
+ * device of several queues is told.
  */
 #include <string.h>
 
@@ -14,6 +15,7 @@
 #include "lwip/prot/ip4.h"
 #include "lwip/prot/tcp.h"
 #include "net/lwip_port.h"
+#include "net/netdev.h"
 #include "tests/host/check.h"
 #include "tests/host/net_world.h"
 
@@ -360,6 +362,55 @@ static void test_full_and_held(void)
     net_world_advance(NSEC_PER_SEC);
 }
 
+static int accept_from(int listening, unsigned remote)
+{
+    uint32_t isn = knock(remote);
+    int one = 1;
+
+    send_segment(SEQ + 1, isn + 1, TCP_ACK, remote);
+    int fd = take(listening);
+    CHECK_EQ(sys_setsockopt(fd, ABI_IPPROTO_TCP, ABI_TCP_NODELAY, &one, sizeof(one)), 0);
+    return fd;
+}
+
+static uint16_t flow_of_send(int fd)
+{
+    struct net_segment segment;
+
+    while (net_world_next_segment(&segment))
+        ;
+    CHECK_EQ(sys_sendto(fd, "x", 1, 0, NULL, 0), 1);
+    CHECK(net_world_next_segment(&segment));
+    return net_world_offload.flow;
+}
+
+/* What belongs together, and whether a thread that uses it sends it. */
+static void test_flows(void)
+{
+    static const uint8_t who_has[42] = { 2,  0, 0, 0, 0, 15, 2, 0, 0, 0, 0,  2, 8, 6,
+                                         0,  1, 8, 0, 6, 4,  0, 1, 2, 0, 0,  0, 0, 2,
+                                         10, 0, 2, 2, 0, 0,  0, 0, 0, 0, 10, 0, 2, 15 };
+    struct net_segment segment;
+    struct netdev *device = netdev_of(netdev_find("eth0"));
+    int listening = listener(2);
+    int first = accept_from(listening, 9001), second = accept_from(listening, 9002);
+
+    CHECK_EQ(flow_of_send(first), 0); /* one queue: nobody asks */
+    device->nqueues = 2;
+    uint16_t flow = flow_of_send(second);
+    CHECK_EQ(flow_of_send(second), flow);
+    CHECK(net_world_offload.is_by_sender);
+    CHECK(flow_of_send(first) != flow);
+    net_world_arrive(who_has, sizeof(who_has));
+    net_world_advance(NSEC_PER_MSEC);
+    CHECK_EQ(net_world_sent(&segment, sizeof(segment)), sizeof(who_has));
+    CHECK(!net_world_offload.is_by_sender);
+    device->nqueues = 0;
+    sys_close(first), sys_close(second), sys_close(listening);
+    send_segment(SEQ + 1, 0, TCP_RST, 9001);
+    send_segment(SEQ + 1, 0, TCP_RST, 9002);
+}
+
 int main(void)
 {
     net_world_init();
@@ -373,5 +424,6 @@ int main(void)
     test_window();
     test_acknowledgement();
     test_full_and_held();
+    test_flows();
     return 0;
 }
