@@ -8,6 +8,8 @@ an interface before it is up stands in the manifest, so that nothing waits for D
 """
 from __future__ import annotations
 
+import array
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -23,7 +25,9 @@ from .errors import StoutError, usage
 if TYPE_CHECKING:
     from .qemu import Forward
 
-TUNSETIFF, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x400454ca, 0x0002, 0x1000, 0x4000  # linux/if_tun.h
+TUNSETIFF, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, IFF_MULTI_QUEUE = 0x400454ca, 0x0002, 0x1000, 0x4000, 0x0100  # linux/if_tun.h
+SIOCETHTOOL, ETHTOOL_GDRVINFO, ETHTOOL_GLINK = 0x8946, 0x03, 0x0a  # linux/sockios.h, linux/ethtool.h
+QUEUES_MAX = 4  # pairs of queues that the kernel uses (drivers/virtio_net.c)
 USER_ADDRESS, USER_GATEWAY, USER_DNS = "10.0.2.15/24", "10.0.2.2", "10.0.2.3"  # QEMU's own
 
 
@@ -42,6 +46,7 @@ class Network:
             raise usage(f"--net {net} is no network; give user, none or tap:INTERFACE, for example tap:tap0.")
         self.mac = mac_of(self.interface) if self.kind == "tap" else ""
         self.mtu = 0  # the interface's, where it is known
+        self.is_multi_queue = False  # the tap device, once it was looked at
         self.address = parse_interface(ip) if ip else None
         self.gateway = parse_address("--gw", gw) if gw else None
         self.servers = [parse_address("--dns", text) for text in dns]
@@ -89,10 +94,14 @@ class Network:
         """The machine's address in the user network."""
         return str(self.address.ip) if self.address else USER_ADDRESS.partition("/")[0]
 
-    def netdev(self, forwards: Iterable[Forward]) -> str:
+    def queues(self, cpus: int) -> int:
+        """Pairs of them that QEMU opens; it opens a device that may have several only by asking for several."""
+        return min(max(cpus, 2), QUEUES_MAX) if self.is_multi_queue else 1
+
+    def netdev(self, forwards: Iterable[Forward], queues: int = 1) -> str:
         """QEMU's backend n0."""
         if self.kind == "tap":
-            return f"tap,id=n0,ifname={self.interface},script=no,downscript=no"
+            return f"tap,id=n0,ifname={self.interface},script=no,downscript=no" + (f",queues={queues}" if queues > 1 else "")
         places = ""
         if self.address:
             router, server = self._hosts()
@@ -102,6 +111,28 @@ class Network:
     def nic(self) -> str:
         """What the card is told besides."""
         return (f",mac={self.mac}" if self.mac else "") + (f",host_mtu={self.mtu}" if self.mtu else "")
+
+    def look(self) -> None:
+        """Finds out what a tap device can do, if it can be used."""
+        with contextlib.suppress(OSError):
+            self._open_tap()
+
+    def _open_tap(self) -> None:
+        if self.kind != "tap":
+            return
+        self.is_multi_queue = False
+        flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR
+        with open("/dev/net/tun", "r+b", buffering=0) as tun:
+            try:
+                fcntl.ioctl(tun, TUNSETIFF, struct.pack("16sH22x", os.fsencode(self.interface), flags))
+                return
+            except OSError as error:
+                if error.errno != errno.EINVAL or driver_of(self.interface) != "tun":
+                    raise
+            if has_link(self.interface):  # we would get a queue beside another machine's
+                raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+            fcntl.ioctl(tun, TUNSETIFF, struct.pack("16sH22x", os.fsencode(self.interface), flags | IFF_MULTI_QUEUE))
+            self.is_multi_queue = True
 
     def check_usable(self) -> None:
         """A sentence now instead of QEMU's later."""
@@ -116,17 +147,35 @@ class Network:
         except OSError:
             raise usage(f"There is no network interface {name} on this host; make one: {make}") from None
         try:
-            with open("/dev/net/tun", "r+b", buffering=0) as tun:
-                fcntl.ioctl(tun, TUNSETIFF, struct.pack("16sH22x", os.fsencode(name), IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
+            self._open_tap()
         except OSError as error:
             if error.errno == errno.EINVAL:
-                raise usage(f"{name} is not a tap device of one queue, which --net tap: needs; make one beside it: {make.replace(name, 'tap0', 1)}") from None
+                raise usage(f"{name} is not a tap device, which --net tap: needs; make one beside it: {make.replace(name, 'tap0', 1)}") from None
             if error.errno == errno.EBUSY:
                 raise StoutError(f"The tap device {name} is in use by another machine; stop that, or make a second one.") from None
             if error.errno in (errno.EPERM, errno.EACCES):
                 raise StoutError(f"The tap device {name} is not yours to use; make it again for you: sudo ip tuntap del dev {name} mode "
                                  f"tap; {make}") from None
             raise StoutError(f"The tap device {name} cannot be used: {(error.strerror or '').lower()}; try --net user.") from None
+
+
+def ethtool(name: str, command: int, size: int) -> bytes:
+    """What an interface's driver answers."""
+    data = array.array("B", struct.pack("=I", command).ljust(size, b"\0"))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        fcntl.ioctl(any_socket, SIOCETHTOOL, struct.pack("16sP16x", os.fsencode(name), data.buffer_info()[0]))
+    return data.tobytes()
+
+
+def driver_of(name: str) -> str:
+    with contextlib.suppress(OSError):
+        return ethtool(name, ETHTOOL_GDRVINFO, 196)[4:36].partition(b"\0")[0].decode(errors="replace")
+    return ""
+
+
+def has_link(name: str) -> bool:
+    """Of a tap device: somebody has it open."""
+    return ethtool(name, ETHTOOL_GLINK, 8)[4:] != bytes(4)
 
 
 def user_name() -> str:

@@ -182,6 +182,9 @@ class Machine:
         network = self.options.network
         if network.kind == "none":
             return []
+        queues = network.queues(self.options.cpus)
         more = f"netdev=n0{network.nic()}" + ("" if self.is_microvm else ",romfile=")
+        if queues > 1 and self.options.cpus > 1 and self.options.nic == "virtio" and not self.is_microvm:  # whose devices have one interrupt each
+            more += f",mq=on,vectors={2 * queues + 2}"  # two for each pair, one for changes, one for questions
         nic = f"{self.options.nic},{more}" if self.options.nic != "virtio" else self._device("virtio-net", more)
-        return ["-netdev", network.netdev(self.options.forwards), "-device", nic]
+        return ["-netdev", network.netdev(self.options.forwards, queues), "-device", nic]

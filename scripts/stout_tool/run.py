@@ -189,7 +189,9 @@ def run(options: RunOptions) -> int:
 def run_machine(options: RunOptions, listener: Listener | None = None) -> tuple[int, Prepared | None]:
     """(exit status, what was prepared, None if nothing ran)"""
     say: Callable[[str], None] = report if options.verbose else (lambda text: None)
-    if not options.dry_run:
+    if options.dry_run:
+        options.network.look()
+    else:
         options.network.check_usable()
         for forward in options.forwards:
             forward.check_free()

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Machines on tap devices, bridged in a network namespace of the test's own, and what DHCP tells an image."""
+import json
 import os
 import shutil
 import subprocess
 import sys
 
 import pytest
-from conftest import ACCEL, STOUT, need
+from conftest import ACCEL, HERE, STOUT, need
 from test_images import SERVER
 
 MAKE = """set -e
@@ -17,6 +18,8 @@ for name in tap0 tap1; do
     ip tuntap add dev $name mode tap
     ip link set $name master br0 up
 done
+ip tuntap add dev tap2 mode tap multi_queue
+ip link set tap2 master br0 up
 ip link set br0 up
 echo ready
 exec cat"""
@@ -49,9 +52,13 @@ def server(bridge, tmp_path_factory):
 
 
 def fetch(words):
+    return run_client([*words, sys.executable, "-c", CLIENT])
+
+
+def run_client(words):
     """A machine that is up later is asked again."""
     for _ in range(40):
-        result = subprocess.run([*words, sys.executable, "-c", CLIENT], capture_output=True, text=True, timeout=60, check=False)
+        result = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
         if result.returncode == 0:
             return result.stdout
         assert "refused" in result.stderr or "No route" in result.stderr or "timed out" in result.stderr, result.stderr
@@ -76,6 +83,29 @@ def test_what_cannot_be_used(bridge, server):
         drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all", "--"]
         result = subprocess.run([*bridge, *drop, "env", "HOME=/tmp", *words[:-2], "tap:tap1", "/bin/true"], capture_output=True, text=True, timeout=60, check=False)
         assert result.returncode == 125 and "tap1 is not yours to use" in result.stderr and "user nobody" in result.stderr, result.stderr
+
+
+@pytest.fixture(scope="module")
+def echo(tmp_path_factory):
+    path = tmp_path_factory.mktemp("echo") / "echo_cpus"
+    subprocess.run(["gcc", "-O2", "-static", "-pthread", "-o", path, os.path.join(HERE, "echo_cpus.c")], check=True)
+    return path
+
+
+@pytest.mark.parametrize(("cpus", "machine", "pairs"), [(2, "q35", 2), (4, "q35", 4), (2, "microvm", 1)])
+def test_several_queues(bridge, echo, cpus, machine, pairs):
+    """Each processor has a pair of queues, where the device can have them."""
+    words = [*bridge, STOUT, "run", "--accel", ACCEL, "--net", "tap:tap2", "--ip", "192.168.7.4/24", "--machine", machine]
+    client = [*bridge, sys.executable, os.path.join(HERE, "echo_client.py"), "192.168.7.4", str(cpus), str(pairs)]
+    guest = subprocess.Popen([*words, "--cpus", str(cpus), echo], stdin=subprocess.DEVNULL)
+    try:
+        counts = json.loads(run_client(client))
+        assert len(counts) == cpus and sum(count > 0 for count in counts) == pairs, counts
+        result = subprocess.run([*words, echo], capture_output=True, text=True, timeout=60, check=False)
+        assert result.returncode == 125 and "tap2 is in use by another machine" in result.stderr, result.stderr
+    finally:
+        guest.terminate()
+        assert guest.wait(10) == 143
 
 
 def test_name_server_by_dhcp(tmp_path):
