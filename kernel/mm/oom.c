@@ -23,7 +23,7 @@
 #include "kernel/thread.h"
 
 #define PATIENCE    (30 * NSEC_PER_SEC)
-#define LOOK_AGAIN  (10 * NSEC_PER_MSEC) /* a waiter, for signals: only fatal ones concern it */
+#define LOOK_AGAIN  (10 * NSEC_PER_MSEC) /* the thread, while somebody waits */
 #define VICTIM_TIME (10 * NSEC_PER_SEC)  /* for a victim to go, before another is chosen */
 #define ENOUGH      8                    /* frames: a fault needs one, and perhaps tables */
 #define UNKILLABLE  LONG_MIN
@@ -190,9 +190,12 @@ static void relieve(void)
 static void oom_thread(void *arg)
 {
     for (;;) {
+        /* The last victim may have ended without giving enough. */
+        bool is_awaited = __atomic_load_n(&nwaiting, __ATOMIC_SEQ_CST) > 0;
         (void)wait_on_always(&requests, __atomic_exchange_n(&is_requested, false, __ATOMIC_SEQ_CST),
-                             DEADLINE_NONE);
-        relieve();
+                             is_awaited ? deadline_after(LOOK_AGAIN) : DEADLINE_NONE);
+        if (__atomic_load_n(&nwaiting, __ATOMIC_SEQ_CST) > 0)
+            relieve();
     }
 }
 
@@ -217,22 +220,15 @@ static bool await_memory(void)
 {
     unsigned freed = __atomic_load_n(&nfreed, __ATOMIC_SEQ_CST);
     unsigned hopeless = __atomic_load_n(&nhopeless, __ATOMIC_SEQ_CST);
-    nsec_t end = clock_monotonic() + PATIENCE, now;
 
-    do {
-        /* Each time: the last victim may have ended without giving enough. */
-        __atomic_store_n(&is_requested, true, __ATOMIC_SEQ_CST);
-        wake_all(&requests);
-        now = clock_monotonic();
-        (void)wait_on_always(&waiters,
-                             has_changed(&nfreed, freed) || has_changed(&nhopeless, hopeless),
-                             now + LOOK_AGAIN);
-        if (signal_is_fatal_pending())
-            return false;
-        if (has_changed(&nfreed, freed))
-            return true;
-    } while (!has_changed(&nhopeless, hopeless) && now < end);
-    return false;
+    __atomic_store_n(&is_requested, true, __ATOMIC_SEQ_CST);
+    wake_all(&requests);
+    /* Of signals only fatal ones concern it. */
+    (void)wait_on_always(&waiters,
+                         has_changed(&nfreed, freed) || has_changed(&nhopeless, hopeless) ||
+                             signal_is_fatal_pending(),
+                         deadline_after(PATIENCE));
+    return !signal_is_fatal_pending() && has_changed(&nfreed, freed);
 }
 
 int oom_wait(void)
