@@ -50,8 +50,8 @@ struct frame {
 #define FRAME_RESERVED   16u /* no RAM, or not handed to the allocator */
 #define FRAME_REFERENCED 32u /* page cache: used since the reclaim scan last came by */
 
-/* Takes all RAM of boot but the kernel's image, the modules and the first MiB (which belongs to
- * the machine).  arch_map_ram() has run for all of it.  Never allocates before. */
+/* Takes all RAM of boot but the kernel's image, the modules and what belongs to the machine: the first 64 KiB, and
+ * from 640 KiB to 1 MiB.  arch_map_ram() has run for all of it.  Never allocates before. */
 void frame_init(const struct boot_info *boot);
 /* 2^order contiguous frames, naturally aligned, refcount 1 on the first.  NULL: no memory.
  * With ALLOC_WAIT no spinlock may be held; locks that shrinkers use are only tried. */

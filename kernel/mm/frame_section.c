@@ -19,14 +19,17 @@
 #include "kernel/mutex.h"
 #include "kernel/panic.h"
 
-#define SECTION_SHIFT    27
-#define SECTION_SIZE     (1UL << SECTION_SHIFT)
-#define TABLE_SHIFT      36 /* sections of 64 GiB are in one table */
-#define TABLE_SECTIONS   (1u << (TABLE_SHIFT - SECTION_SHIFT))
-#define RAM_SHIFT        44 /* frame.pfn has 32 bits */
-#define RAM_MAX          (1UL << RAM_SHIFT)
-#define MACHINE_LOW_SIZE 0x100000UL
-#define PIECES_MAX       (2 * BOOT_RANGES_MAX + 2 * BOOT_MODULES_MAX + 64)
+#define SECTION_SHIFT  27
+#define SECTION_SIZE   (1UL << SECTION_SHIFT)
+#define TABLE_SHIFT    36 /* sections of 64 GiB are in one table */
+#define TABLE_SECTIONS (1u << (TABLE_SHIFT - SECTION_SHIFT))
+#define RAM_SHIFT      44 /* frame.pfn has 32 bits */
+#define RAM_MAX        (1UL << RAM_SHIFT)
+#define LOW_RESERVED                                                                               \
+    0x10000UL /* interrupt vectors, BIOS data, trampoline.S; BIOSes are known to write here */
+#define LEGACY_START 0xa0000UL /* video memory and ROMs, whatever the map says */
+#define LEGACY_END   0x100000UL
+#define PIECES_MAX   (2 * BOOT_RANGES_MAX + 2 * BOOT_MODULES_MAX + 64)
 
 struct section {
     struct frame *frames;
@@ -104,7 +107,7 @@ uint64_t frame_section_init(const struct boot_info *boot)
 {
     for (unsigned i = 0; i < boot->nranges; i++) {
         const struct boot_range *range = &boot->range[i];
-        paddr_t start = ALIGN_UP(MAX(range->start, MACHINE_LOW_SIZE), PAGE_SIZE);
+        paddr_t start = ALIGN_UP(MAX(range->start, LOW_RESERVED), PAGE_SIZE);
         paddr_t end = ALIGN_DOWN(range->start + range->size, PAGE_SIZE);
 
         if (range->kind != BOOT_RAM || start >= end)
@@ -123,6 +126,7 @@ uint64_t frame_section_init(const struct boot_info *boot)
             pieces_remove(ALIGN_DOWN(range->start, PAGE_SIZE),
                           ALIGN_UP(range->start + range->size, PAGE_SIZE));
     }
+    pieces_remove(LEGACY_START, LEGACY_END);
     pieces_remove(ALIGN_DOWN(boot->kernel_start, PAGE_SIZE), ALIGN_UP(boot->kernel_end, PAGE_SIZE));
     for (unsigned i = 0; i < boot->nmodules; i++)
         pieces_remove(ALIGN_DOWN(boot->module[i].start, PAGE_SIZE),

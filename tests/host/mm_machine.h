@@ -8,7 +8,7 @@
 #include "kernel/boot_info.h"
 #include "kernel/mm/vmspace.h"
 
-/* Fake RAM of so many bytes, all usable from 1 MiB on, and frame_init(). */
+/* Fake RAM of so many bytes, all usable as far as the machine leaves it, and frame_init(). */
 void machine_init(uint64_t ram_bytes);
 /* The same for any memory map; the RAM must end below ram_bytes. */
 void machine_init_map(uint64_t ram_bytes, const struct boot_info *boot);
