@@ -18,10 +18,14 @@
  * A small answer waits in its connection's queue until then (tcp_batch.c).
  * It is told at the last event of the batch, before a thread sleeps, after DEFER_MAX packets, or by the first sender
  * after DEFER_NS; if all that fails, the timer sees to it.
+ *
+ * Under the lock nobody may sleep for memory, so packets come and go out of a reserve.  When a section finds it used,
+ * the network thread fills it again: otherwise each further packet would be lost until some page fault reclaims memory.
  */
 #include "net/net.h"
 
 #include "kernel/log.h"
+#include "kernel/mm/frame.h"
 #include "kernel/panic.h"
 #include "kernel/sched.h"
 #include "kernel/signal.h"
@@ -47,6 +51,9 @@
 /* When the network thread polls, and tells devices of packets, if nobody has: about a thread's time slice. */
 #define LATEST_NS     (3 * NSEC_PER_MSEC)
 
+/* How long nothing is reclaimed for the reserve after there was too little to reclaim. */
+#define REPLENISH_NS (10 * NSEC_PER_MSEC)
+
 struct mutex net_lock = MUTEX_INIT(net_lock, RANK_NET);
 
 static struct wait_queue net_queue = WAIT_QUEUE_INIT(net_queue);
@@ -63,6 +70,7 @@ static nsec_t last_poll;      /* [a] */
 static unsigned ndeferred;    /* [a] set under net_lock */
 static nsec_t deferred_since; /* [a] */
 static struct timer watch_timer;
+static nsec_t replenish_after; /* [a] set by the network thread */
 
 void net_wake(void)
 {
@@ -201,6 +209,8 @@ void net_end(void)
     if (READ_ONCE(is_polled))
         poll_now_and_then();
     finish_section(true);
+    if (unlikely(frame_reserve_is_used()) && net_now() >= READ_ONCE(replenish_after))
+        net_wake();
     net_timers_changed();
     mutex_unlock(&net_lock);
 }
@@ -240,8 +250,17 @@ static bool take_work(void)
     return __atomic_exchange_n(&net_has_work, false, __ATOMIC_SEQ_CST);
 }
 
+static void replenish_reserve(void)
+{
+    if (likely(!frame_reserve_is_used()) || clock_monotonic() < replenish_after)
+        return;
+    if (!frame_replenish())
+        WRITE_ONCE(replenish_after, clock_monotonic() + REPLENISH_NS);
+}
+
 bool net_round(nsec_t *deadline)
 {
+    replenish_reserve();
     net_begin();
     if (timers_deadline() <= net_now())
         netdev_poll_soon();

@@ -10,7 +10,8 @@
  *
  * Reserves: the application's pages leave reserve_app pages to the kernel, and what may
  * sleep leaves reserve_kernel pages to what may not (page tables, interrupt handlers), so that running
- * out shows as a failed page fault and not as a kernel that cannot work.
+ * out shows as a failed page fault and not as a kernel that cannot work.  Who may not sleep cannot reclaim either, so
+ * somebody else has to fill the reserve again: see frame_replenish().
  *
  * Locking: frame_lock covers lists, counts and untouched RAM; a CPU's cache is used with interrupts
  * off by that CPU only.  Reference counts are atomic.
@@ -43,6 +44,7 @@ static struct list free_lists[ORDERS];
 static uint64_t free_pages;   /* in free_lists */
 static uint64_t handed_pages; /* all that ever were put on them, or adopted */
 static uint64_t reserve_app, reserve_kernel;
+static bool is_reserve_used; /* [a] an atomic allocation left less than half of reserve_app */
 static uint64_t kind_pages[FRAME_KINDS]; /* [a] */
 static struct frame_cache caches[CPUS_MAX];
 static uint64_t fail_countdown; /* [a] */
@@ -105,7 +107,10 @@ static struct frame *buddy_take(unsigned order, unsigned flags)
 {
     unsigned from = order;
 
-    if (free_pages + frame_section_pending() < (1UL << order) + reserve_for(flags))
+    uint64_t left = free_pages + frame_section_pending();
+    if (flags & ALLOC_ATOMIC && left < (1UL << order) + reserve_app / 2)
+        WRITE_ONCE(is_reserve_used, true);
+    if (left < (1UL << order) + reserve_for(flags))
         return NULL;
     while (from < ORDERS && list_is_empty(&free_lists[from]))
         from++;
@@ -237,6 +242,21 @@ static bool frame_reclaim(size_t npages)
     if (!self || !arch_irq_enabled() || __atomic_load_n(&shrinking, __ATOMIC_RELAXED) == self)
         return false;
     return !shrink_begin(self) || shrink(MAX(npages, RECLAIM_PAGES), true, true) > 0;
+}
+
+bool frame_reserve_is_used(void)
+{
+    return READ_ONCE(is_reserve_used);
+}
+
+bool frame_replenish(void)
+{
+    WRITE_ONCE(is_reserve_used, false);
+    while (READ_ONCE(free_pages) + frame_section_pending() < reserve_app) {
+        if (!frame_reclaim(RECLAIM_PAGES))
+            return false;
+    }
+    return true;
 }
 
 void frame_drop_caches(bool files, bool rest)

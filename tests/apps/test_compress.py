@@ -60,3 +60,22 @@ def test_a_program_runs_from_it(tmp_path, monkeypatch):
     assert (small.returncode, small.stdout) == (plain.returncode, plain.stdout) == (0, '["9dd4e461268c8034f5c8564e155c67a6"]\n')
     sizes = sorted(item.stat().st_size for item in (tmp_path / "cache/images").iterdir())
     assert len(sizes) == 2 and sizes[0] < 0.6 * sizes[1]
+
+
+def test_packets_in_memory_full_of_files(machine, tmp_path, monkeypatch):
+    """What may not sleep for memory finds some: pages of files are dropped for the packets."""
+    monkeypatch.setenv("STOUT_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for number in range(20):
+        (folder / f"{number}").write_bytes(b"%8d" % number * (1 << 18))
+    count, size = 24, 60000  # less than a window without scaling, as QEMU's user network has it
+    server = machine(need("python3"), os.path.join(HERE, "python/slow_reader.py"), "/data", str(count), str(size), guest_port=7000,
+                     options=["--compress", "-m", "48M", "--add", f"{folder}:/data"], may_end=True)
+    server.wait_for_text("ready")
+    connections = [server.connect() for _ in range(count)]
+    for connection in connections:
+        connection.sendall(bytes(size))
+    server.wait_for_text(f"read {count * size}")
+    for connection in connections:
+        connection.close()
