@@ -212,9 +212,7 @@ static int process_share(struct process *child, struct process *parent, uint64_t
 /* The parent sleeps until the child has an address space of its own, or only a fatal signal. */
 static void vfork_wait(struct process *child)
 {
-    (void)wait_on_always(&child->thread_event,
-                         !READ_ONCE(child->is_vfork_child) || signal_is_fatal_pending(),
-                         DEADLINE_NONE);
+    (void)wait_on_killable(&child->thread_event, !READ_ONCE(child->is_vfork_child), DEADLINE_NONE);
 }
 
 /* Makes the pidfd if one is asked for and writes its number; -1 in *fd if none is. */

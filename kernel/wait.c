@@ -72,23 +72,31 @@ void wait_begin(struct wait_queue *queue, struct waiter *waiter)
     spin_unlock_irq(&queue->lock, flags);
 }
 
-int wait_sleep(struct waiter *waiter, nsec_t deadline, bool interruptible)
+static bool is_ended(enum wait_ends ends)
 {
-    if (interruptible && wait_before_sleep)
+    if (ends == WAIT_ALWAYS)
+        return false;
+    return ends == WAIT_INTERRUPTIBLE ? signal_is_pending() : signal_is_fatal_pending();
+}
+
+int wait_sleep(struct waiter *waiter, nsec_t deadline, enum wait_ends ends)
+{
+    if (ends == WAIT_INTERRUPTIBLE && wait_before_sleep)
         wait_before_sleep(&waiter->is_woken, deadline);
     sched_prepare_sleep();
     if (__atomic_load_n(&waiter->is_woken, __ATOMIC_SEQ_CST)) {
         sched_cancel_sleep();
         return 0;
     }
-    if (interruptible && signal_is_pending()) {
+    /* From here on a signal wakes the thread. */
+    if (is_ended(ends)) {
         sched_cancel_sleep();
         return -EINTR;
     }
     int err = sched_sleep(deadline);
     if (err)
         return err;
-    return interruptible && signal_is_pending() ? -EINTR : 0;
+    return is_ended(ends) ? -EINTR : 0;
 }
 
 void wait_end(struct wait_queue *queue, struct waiter *waiter)

@@ -49,12 +49,15 @@ struct waiter {
     bool is_woken; /* [a] so a wake-up is kept while the condition itself sleeps on a lock */
 };
 
+/* Which signals end a wait: none, those that end the process, or all. */
+enum wait_ends { WAIT_ALWAYS, WAIT_KILLABLE, WAIT_INTERRUPTIBLE };
+
 /* The pieces of wait_on; use the macros. */
 void wait_begin(struct wait_queue *queue, struct waiter *waiter); /* on the queue from now on */
-int wait_sleep(struct waiter *waiter, nsec_t deadline, bool interruptible);
+int wait_sleep(struct waiter *waiter, nsec_t deadline, enum wait_ends ends);
 void wait_end(struct wait_queue *queue, struct waiter *waiter); /* off it */
 
-#define WAIT_LOOP(queue_, condition, deadline_, interruptible_)                                    \
+#define WAIT_LOOP(queue_, condition, deadline_, ends_)                                             \
     ({                                                                                             \
         struct wait_queue *wq_ = (queue_);                                                         \
         nsec_t until_ = (deadline_);                                                               \
@@ -65,7 +68,7 @@ void wait_end(struct wait_queue *queue, struct waiter *waiter); /* off it */
             wait_begin(wq_, &waiter_);                                                             \
             holds_ = (condition);                                                                  \
             if (!holds_)                                                                           \
-                result_ = wait_sleep(&waiter_, until_, interruptible_);                            \
+                result_ = wait_sleep(&waiter_, until_, ends_);                                     \
             wait_end(wq_, &waiter_);                                                               \
             if (result_ != 0)                                                                      \
                 holds_ = (condition);                                                              \
@@ -73,6 +76,11 @@ void wait_end(struct wait_queue *queue, struct waiter *waiter); /* off it */
         holds_ ? 0 : result_;                                                                      \
     })
 
-#define wait_on(queue, condition, deadline)        WAIT_LOOP(queue, condition, deadline, true)
+#define wait_on(queue, condition, deadline)                                                        \
+    WAIT_LOOP(queue, condition, deadline, WAIT_INTERRUPTIBLE)
+/* Only a signal that ends the process ends it: -EINTR. */
+#define wait_on_killable(queue, condition, deadline)                                               \
+    WAIT_LOOP(queue, condition, deadline, WAIT_KILLABLE)
 /* Signals do not end it (only for waits that end soon by themselves). */
-#define wait_on_always(queue, condition, deadline) WAIT_LOOP(queue, condition, deadline, false)
+#define wait_on_always(queue, condition, deadline)                                                 \
+    WAIT_LOOP(queue, condition, deadline, WAIT_ALWAYS)

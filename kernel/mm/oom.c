@@ -223,11 +223,9 @@ static bool await_memory(void)
 
     __atomic_store_n(&is_requested, true, __ATOMIC_SEQ_CST);
     wake_all(&requests);
-    /* Of signals only fatal ones concern it. */
-    (void)wait_on_always(&waiters,
-                         has_changed(&nfreed, freed) || has_changed(&nhopeless, hopeless) ||
-                             signal_is_fatal_pending(),
-                         deadline_after(PATIENCE));
+    (void)wait_on_killable(&waiters,
+                           has_changed(&nfreed, freed) || has_changed(&nhopeless, hopeless),
+                           deadline_after(PATIENCE));
     return !signal_is_fatal_pending() && has_changed(&nfreed, freed);
 }
 

@@ -297,7 +297,7 @@ void wait_begin(struct wait_queue *queue, struct waiter *waiter)
 {
 }
 
-int wait_sleep(struct waiter *waiter, nsec_t deadline, bool interruptible)
+int wait_sleep(struct waiter *waiter, nsec_t deadline, enum wait_ends ends)
 {
     world_check_idle();
     return -EINTR;
