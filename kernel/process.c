@@ -25,7 +25,11 @@
 #include "kernel/mm/vmspace.h"
 #include "kernel/options.h"
 #include "kernel/panic.h"
+#include "kernel/sched.h"
 #include "kernel/thread.h"
+
+/* For a thread that is no more to give its number back: something that ends by itself. */
+#define NUMBER_PATIENCE (100 * NSEC_PER_MSEC)
 
 struct rwlock process_table_lock;
 struct process *process_first;
@@ -179,9 +183,22 @@ static void process_init_fields(struct process *process)
     signal_shared_init(&process->signals);
 }
 
+static bool is_found(int tid)
+{
+    struct process *process = process_of_tid(tid);
+    if (process)
+        process_put(process);
+    return process != NULL;
+}
+
 int process_create_thread(struct process *process, int tid, struct thread **out)
 {
-    int err = thread_create_app(process, process->comm, tid, out);
+    nsec_t end = tid ? deadline_after(NUMBER_PATIENCE) : 0;
+    int err;
+    /* A thread that was waited for has its number until it is off its CPU and freed, which creating a thread does. */
+    while ((err = thread_create_app(process, process->comm, tid, out)) == -EEXIST &&
+           !is_found(tid) && clock_monotonic() < end)
+        sched_yield();
     if (!err)
         process_get(process);
     return err;
@@ -280,6 +297,8 @@ static bool has_too_many(const struct process *creator)
     uint32_t uid = creator->creds.uid;
 
     if (limit >= TID_MAX || uid == 0 || creator->creds.cap_effective & exempt)
+        return false;
+    if ((uint64_t)nthreads + nprocesses < limit) /* of all users; zombies count as well */
         return false;
     return user_count(uid) >= limit;
 }
