@@ -65,11 +65,15 @@ static int memory_append(struct process *process, struct text *text, uintptr_t s
 static int pid_cmdline(const struct pseudo_ref *ref, struct text *text)
 {
     struct process *process = ref->process;
-    int err = memory_append(process, text, process->arg_start, process->arg_end);
-    if (err || text->len == 0 || text->buf[text->len - 1] == '\0')
+    mutex_lock(&process->lock);
+    uintptr_t arg_start = process->arg_start, arg_end = process->arg_end;
+    uintptr_t env_start = process->env_start, env_end = process->env_end;
+    mutex_unlock(&process->lock);
+    int err = memory_append(process, text, arg_start, arg_end);
+    if (err || text->len == 0 || text->buf[text->len - 1] == '\0' || env_start != arg_end)
         return err;
     /* The program wrote a title over its arguments that goes on into the environment. */
-    err = memory_append(process, text, process->env_start, process->env_end);
+    err = memory_append(process, text, env_start, env_end);
     if (!text->failed)
         text->len = strnlen(text->buf, text->len);
     return err;

@@ -203,6 +203,8 @@ static void set_title(char *title)
     CHECK(!prctl(PR_SET_MM, PR_SET_MM_ARG_START, start, 0, 0));
     CHECK(!prctl(PR_SET_MM, PR_SET_MM_ARG_END, end, 0, 0));
     CHECK(read_file("/proc/self/cmdline") == 12 && !strcmp(text, "a new title"));
+    CHECK(!prctl(PR_SET_MM, PR_SET_MM_ARG_END, end - 1, 0, 0));
+    CHECK(read_file("/proc/self/cmdline") == 11); /* not on into the environment */
     CHECK_ERRNO(prctl(PR_SET_MM, PR_SET_MM_ENV_START, 16, 0, 0), EINVAL);
     CHECK_ERRNO(prctl(PR_SET_MM, PR_SET_MM_ENV_START, -4096L, 0, 0), EINVAL);
     CHECK_ERRNO(prctl(PR_SET_MM, 99, start, 0, 0), EINVAL);
