@@ -338,6 +338,9 @@ static void take_answer(struct virtio_net *net, uint8_t answer)
 {
     net->is_asking = false;
     if (answer == CONTROL_OK) {
+        /* What one pair had to send was not noted. */
+        for (unsigned i = 0; net->dev.nqueues == 1 && i < NET_FLOWS; i++)
+            net_flow_sent(&net->flows[i], &net->pair[0].transmit->ring);
         net->dev.nqueues = net->npolled;
         return;
     }

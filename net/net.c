@@ -51,7 +51,7 @@
 /* When the network thread polls, and tells devices of packets, if nobody has: about a thread's time slice. */
 #define LATEST_NS     (3 * NSEC_PER_MSEC)
 
-/* How long nothing is reclaimed for the reserve after there was too little to reclaim. */
+/* For how long at least nothing is reclaimed for the reserve after there was too little to reclaim. */
 #define REPLENISH_NS (10 * NSEC_PER_MSEC)
 
 struct mutex net_lock = MUTEX_INIT(net_lock, RANK_NET);
@@ -254,8 +254,11 @@ static void replenish_reserve(void)
 {
     if (likely(!frame_reserve_is_used()) || clock_monotonic() < replenish_after)
         return;
-    if (!frame_replenish())
-        WRITE_ONCE(replenish_after, clock_monotonic() + REPLENISH_NS);
+    nsec_t begin = clock_monotonic();
+    if (frame_replenish())
+        return;
+    nsec_t end = clock_monotonic();
+    WRITE_ONCE(replenish_after, end + MAX(REPLENISH_NS, 10 * (end - begin)));
 }
 
 bool net_round(nsec_t *deadline)

@@ -117,7 +117,8 @@ static void show_udp(struct text *text, const struct stats_ *stats, const struct
 {
     const struct stats_mib2 *mib = &stats->mib2;
     const struct column columns[] = {
-        { "InDatagrams", mib->udpindatagrams - counts->udp_no_room },
+        /* One to a group may find no room in several sockets. */
+        { "InDatagrams", mib->udpindatagrams - MIN(mib->udpindatagrams, counts->udp_no_room) },
         { "NoPorts", mib->udpnoports },
         { "InErrors", mib->udpinerrors + counts->udp_no_room },
         { "OutDatagrams", mib->udpoutdatagrams },

@@ -125,8 +125,13 @@ static void acknowledge(struct tcp_socket *tcp)
     if (tcp->received)
         return;
     if (tcp->is_pushed && !tcp->may_answer && (tcp->pcb->flags & TF_ACK_DELAY)) {
-        tcp_ack_now(tcp->pcb);
-        tcp_output(tcp->pcb);
+        if (tcp->is_held) {
+            (void)tcp_send_empty_ack(
+                tcp->pcb); /* if there is no memory, lwIP's timer tries again */
+        } else {
+            tcp_ack_now(tcp->pcb);
+            tcp_output(tcp->pcb);
+        }
     }
     tcp->is_pushed = tcp->may_answer = false;
 }

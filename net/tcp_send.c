@@ -280,7 +280,7 @@ void tcp_send_flush(struct tcp_socket *tcp)
     if (!pcb || !tcp->is_held)
         return;
     WRITE_ONCE(tcp->is_held, false);
-    tcp_poll(pcb, pcb->poll, UINT8_MAX);
+    tcp_poll(pcb, pcb->poll, tcp->is_starved ? 1 : UINT8_MAX);
     last = last_unsent(pcb);
     if (last)
         TCPH_SET_FLAG(last->tcphdr, TCP_PSH);

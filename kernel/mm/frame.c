@@ -252,9 +252,12 @@ bool frame_reserve_is_used(void)
 bool frame_replenish(void)
 {
     WRITE_ONCE(is_reserve_used, false);
+    /* Others may take what is given back. */
+    uint64_t tries = reserve_app / RECLAIM_PAGES + RECLAIM_TRIES;
     while (READ_ONCE(free_pages) + frame_section_pending() < reserve_app) {
-        if (!frame_reclaim(RECLAIM_PAGES))
+        if (tries-- == 0 || !frame_reclaim(RECLAIM_PAGES))
             return false;
+        sched_check();
     }
     return true;
 }
