@@ -333,9 +333,10 @@ int process_publish(struct process *process, struct process *parent)
     if (!err) {
         process->parent = parent;
         if (parent) {
-            process->pgid = parent->pgid;
-            process->sid = parent->sid;
-            process->tty_claim = READ_ONCE(parent->tty_claim);
+            const struct process *creator = process_current(); /* not the parent: CLONE_PARENT */
+            process->pgid = creator->pgid;
+            process->sid = creator->sid;
+            process->tty_claim = READ_ONCE(creator->tty_claim);
             list_push_back(&parent->children, &process->sibling_node);
         }
         unsigned long flags = spin_lock_irq(&process->signals.lock);

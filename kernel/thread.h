@@ -131,7 +131,8 @@ static inline struct thread *thread_current(void)
 /* A kernel thread, not yet started.  NULL: no memory. */
 struct thread *thread_create_kernel(const char *name, void (*function)(void *), void *arg);
 /* A thread for process, of which it holds a reference until it is freed, with a tid of its own, not yet
- * started and not yet listed.  What it runs is set by thread_set_entry().  -ENOMEM; -EAGAIN: no tid. */
+ * started and not yet listed; tid as for tid_alloc().  What it runs is set by thread_set_entry().  -ENOMEM, -EAGAIN,
+ * -EEXIST. */
 int thread_create_app(struct process *process, const char *name, int tid,
                       struct thread **out) __must_check;
 /* The thread will begin in function(arg) with interrupts on; function must not return (it ends in

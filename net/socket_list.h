@@ -26,12 +26,13 @@ struct socket_list {
     bool is_v6;
 };
 
-/* The rows of list->is_v6, in list->rows, which the caller frees.  -ENOENT: no such protocol; -ENOMEM. */
 /* A row for a socket with this address, to be filled in; NULL: it is of the other family.  net_lock is held. */
 struct socket_row *socket_list_next(struct socket_list *list, const ip_addr_t *local,
                                     const struct socket *owner);
 /* How many they are; the protocol is one that can be collected. */
 unsigned socket_list_count(int protocol, bool is_v6);
+/* The rows of list->is_v6, in list->rows, which the caller frees.  -ENOENT: no such protocol; -ENOMEM. */
+int socket_list_collect(struct socket_list *list, int protocol) __must_check;
 /* The same of what walk() finds, under net_lock. */
 int socket_list_gather(struct socket_list *list,
                        void (*walk)(struct socket_list *list)) __must_check;
@@ -39,4 +40,3 @@ int socket_list_gather(struct socket_list *list,
 void socket_list_raw(struct socket_list *list);
 void socket_list_packet(struct socket_list *list);
 void socket_list_netlink(struct socket_list *list);
-int socket_list_collect(struct socket_list *list, int protocol) __must_check;

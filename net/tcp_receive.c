@@ -125,13 +125,12 @@ static void acknowledge(struct tcp_socket *tcp)
     if (tcp->received)
         return;
     if (tcp->is_pushed && !tcp->may_answer && (tcp->pcb->flags & TF_ACK_DELAY)) {
-        if (tcp->is_held) {
+        tcp_ack_now(tcp->pcb);
+        if (tcp->is_held)
             (void)tcp_send_empty_ack(
-                tcp->pcb); /* if there is no memory, lwIP's timer tries again */
-        } else {
-            tcp_ack_now(tcp->pcb);
+                tcp->pcb); /* the rest waits; without memory lwIP's timer tries again */
+        else
             tcp_output(tcp->pcb);
-        }
     }
     tcp->is_pushed = tcp->may_answer = false;
 }

@@ -138,8 +138,12 @@ static void test_orphans(void)
 static int make_sibling(void *arg)
 {
     int flags = (int)(long)arg;
+    pid_t session = setsid();
 
-    return syscall(SYS_clone, flags, 0, 0, 0, 0) < 0; /* the sibling returns 0, too */
+    if (syscall(SYS_clone, flags, 0, 0, 0, 0) < 0)
+        return 1;
+    /* The sibling comes here, too: it is the parent's child, but in our session and group. */
+    return session < 0 || getsid(0) != session || getpgrp() != session;
 }
 
 /* A child cannot choose with which signal its parent hears of a sibling. */
