@@ -12,6 +12,7 @@ from __future__ import annotations
 import concurrent.futures
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -83,10 +84,11 @@ def run_tests(labels: Sequence[str] = (), pattern: str | None = None, jobs: int 
 
 
 def last_lines(output: str, count: int = 8, width: int = 300) -> list[str]:
-    """What a long log's reader sees first; pytest marks its reasons with E."""
+    """What a long log's reader sees first; pytest marks its reasons with E, and in them what differs with - and +."""
     lines = [line.rstrip()[:width] for line in output.splitlines() if line.strip()]
     reasons = [line for line in lines if line.startswith("E ")]
-    return (reasons or lines)[-count:]
+    differences = [line for line in reasons if re.match(r"E +[-+] (?! *(where|and)\b)", line)]
+    return differences[:count] or (reasons or lines)[-count:]
 
 
 def set_up_tests() -> None:
@@ -142,7 +144,7 @@ def run_pytest(job: Job, pattern: str | None, results: Results) -> None:
     import xml.etree.ElementTree as tree
     with tempfile.TemporaryDirectory() as folder:
         report = os.path.join(folder, "report.xml")
-        command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--junitxml={report}",
+        command = [PYTHON, "-m", "pytest", "-vv", "-p", "no:cacheprovider", f"--junitxml={report}",
                    f"--rootdir={TOP}", *job.command]
         if pattern:
             command += ["-k", pattern]

@@ -9,11 +9,11 @@ pid=$!
 until [ "$(cat /proc/$pid/comm)" = sleep ]; do :; done
 cat /proc/$pid/comm
 ps -o ppid,stat,ni,pri,comm,args -p $pid | sed "s/ *$$ /PARENT /"
-ps -eo pid,comm | grep -c "$pid sleep"
+ps -eo pid,comm | grep -c "^ *$pid sleep"
 ps -L -o nlwp,comm -p $pid
 ps -o euser,egroup,tty,nlwp,pgid:1 -p $pid | sed s/[0-9]*$//
 top -b -n 1 -p $pid | awk '/^ *PID/ {print} $1 == '$pid' {print $2, $3, $4, ($5 > 0), ($6 > 0), $8, $12}'
-top -b -n 1 | sed -n '1,5p' | sed 's/ up .* load/ load/; s/,/, /g; s/[0-9][0-9.:]*/N/g; s/  */ /g'
+top -b -n 1 | sed -n '1,5p' | sed 's/ up .* load/ load/; s/[0-9][0-9.:]*/N/g; s/ //g'
 pgrep -x sleep | grep -cx $pid
 pmap -x $pid | awk 'NR == 2 || /total/ {print $1, $2, ($3 > 0), ($4 > 0)}'
 pmap $pid | grep -c 'r-x-- sleep$'

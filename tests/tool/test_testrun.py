@@ -8,6 +8,10 @@ def test_reasons_of_pytest():
         "E   assert 1 == 2", "E    +  where"]
 
 
+def test_differences_of_pytest():
+    assert last_lines("E   assert 'a\\nb' == 'a\\nc'\nE       a\nE     - c\nE     + b\nE       d\n") == ["E     - c", "E     + b"]
+
+
 def test_last_lines_of_a_command():
     assert last_lines("\n".join(f"line {n}" for n in range(20)), count=2) == ["line 18", "line 19"]
     assert not last_lines("")
