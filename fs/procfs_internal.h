@@ -3,7 +3,7 @@
 /*
  * Between the files of /proc: procfs.c (the root), procfs_pid.c and procfs_stat.c (processes), procfs_maps.c
  * (their memory), procfs_fd.c (their descriptors), procfs_locks.c, procfs_mounts.c, procfs_ipc.c,
- * procfs_slab.c, procfs_irq.c, procfs_sys.c (settings).
+ * procfs_slab.c, procfs_irq.c, procfs_sys.c (settings), procfs_limits.c (those that are limits).
  */
 #include "fs/procfs.h"
 #include "fs/pseudo.h"
@@ -84,6 +84,8 @@ int proc_mountinfo(const struct pseudo_ref *ref, struct text *text);
 
 /* ---- procfs_ipc.c ---- */
 extern const struct pseudo_entry proc_sysvipc_entries[];
+
+/* ---- procfs_limits.c ---- */
 enum proc_limit_number { /* entry->value */
                          PROC_SHMMAX,
                          PROC_SHMALL,
@@ -97,6 +99,7 @@ enum proc_limit_number { /* entry->value */
                          PROC_MQ_MSG_DEFAULT,
                          PROC_MQ_MSGSIZE_MAX,
                          PROC_MQ_MSGSIZE_DEFAULT,
+                         PROC_MAX_MAP_COUNT,
 };
 int proc_limit_show(const struct pseudo_ref *ref, struct text *text);
 int proc_limit_store(const struct pseudo_ref *ref, char *buf, size_t len);

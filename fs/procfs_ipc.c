@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * System V IPC in /proc: sysvipc/ and the limits in sys/kernel/.
+ * System V IPC in /proc: sysvipc/.
  */
-#include "fs/mqueue.h"
 #include "fs/procfs_internal.h"
 #include "kernel/ipc/msg.h"
 #include "kernel/ipc/sem.h"
 #include "kernel/ipc/shm.h"
 #include "kernel/mm/pagecache.h"
-
-/* ---- sysvipc ------------------------------------------------------------------------------ */
 
 static void shm_line(struct ipc_object *object, void *arg)
 {
@@ -86,80 +83,3 @@ const struct pseudo_entry proc_sysvipc_entries[] = {
     { .name = "shm", .mode = PROC_FILE, .show = show_shm },
     { 0 },
 };
-
-/* ---- Limits ----------------------------------------------------------------------------------- */
-
-/* What Linux's sysctl takes: count numbers of at most max, with blanks between them. */
-struct proc_limit {
-    unsigned long *value;
-    unsigned count;
-    unsigned long min, max;
-};
-
-static const struct proc_limit limits[] = {
-    [PROC_SHMMAX] = { &ipc_settings.shmmax, 1, 0, ~0UL },
-    [PROC_SHMALL] = { &ipc_settings.shmall, 1, 0, ~0UL },
-    [PROC_SHMMNI] = { &ipc_settings.shmmni, 1, 0, IPC_INDEX_MAX },
-    [PROC_SEM] = { ipc_settings.sem, 4, 0, INT32_MAX },
-    [PROC_MSGMAX] = { &ipc_settings.msgmax, 1, 0, INT32_MAX },
-    [PROC_MSGMNB] = { &ipc_settings.msgmnb, 1, 0, INT32_MAX },
-    [PROC_MSGMNI] = { &ipc_settings.msgmni, 1, 0, IPC_INDEX_MAX },
-    [PROC_MQ_QUEUES_MAX] = { &mqueue_settings.queues_max, 1, 0, INT32_MAX },
-    [PROC_MQ_MSG_MAX] = { &mqueue_settings.msg_max, 1, 1, MQUEUE_MSG_MAX },
-    [PROC_MQ_MSG_DEFAULT] = { &mqueue_settings.msg_default, 1, 1, MQUEUE_MSG_MAX },
-    [PROC_MQ_MSGSIZE_MAX] = { &mqueue_settings.msgsize_max, 1, 128, MQUEUE_MSGSIZE_MAX },
-    [PROC_MQ_MSGSIZE_DEFAULT] = { &mqueue_settings.msgsize_default, 1, 128, MQUEUE_MSGSIZE_MAX },
-};
-
-int proc_limit_show(const struct pseudo_ref *ref, struct text *text)
-{
-    const struct proc_limit *limit = &limits[ref->entry->value];
-
-    for (unsigned i = 0; i < limit->count; i++)
-        text_printf(text, "%s%lu", i > 0 ? "\t" : "", READ_ONCE(limit->value[i]));
-    text_printf(text, "\n");
-    return 0;
-}
-
-static const char *skip_blanks(const char *at)
-{
-    while (*at == ' ' || *at == '\t' || *at == '\n')
-        at++;
-    return at;
-}
-
-/* One number from *at on, which is moved behind it.  -EINVAL. */
-static int number_parse(const char **at, unsigned long max, unsigned long *out)
-{
-    const char *digit = skip_blanks(*at);
-    unsigned long value = 0;
-
-    if (*digit < '0' || *digit > '9')
-        return -EINVAL;
-    for (; *digit >= '0' && *digit <= '9'; digit++)
-        if (__builtin_mul_overflow(value, 10UL, &value) ||
-            __builtin_add_overflow(value, (unsigned long)(*digit - '0'), &value))
-            return -EINVAL;
-    *at = digit;
-    *out = value;
-    return value > max ? -EINVAL : 0;
-}
-
-int proc_limit_store(const struct pseudo_ref *ref, char *buf, size_t len)
-{
-    const struct proc_limit *limit = &limits[ref->entry->value];
-    const char *at = buf;
-    int err = 0;
-
-    for (unsigned i = 0; i < limit->count && !err && *skip_blanks(at); i++) {
-        unsigned long value;
-        err = number_parse(&at, limit->max, &value);
-        if (!err && value < limit->min)
-            err = -EINVAL;
-        if (!err && limit->value == &ipc_settings.sem[0] && i == 3 && value > IPC_INDEX_MAX)
-            err = -EINVAL;
-        if (!err)
-            WRITE_ONCE(limit->value[i], value);
-    }
-    return err;
-}

@@ -182,7 +182,7 @@ static const struct pseudo_entry vm_entries[] = {
     FIXED("dirty_ratio", "20\n"),
     { .name = "drop_caches", .mode = ABI_S_IFREG | 0200, .store = store_drop_caches },
     FIXED("hugetlb_shm_group", "0\n"),
-    FIXED("max_map_count", "65530\n"),
+    LIMIT("max_map_count", PROC_MAX_MAP_COUNT),
     FIXED("min_free_kbytes", "1024\n"),
     { .name = "mmap_min_addr", .mode = PROC_FILE, .show = show_number, .value = APP_MIN },
     FIXED("nr_hugepages", "0\n"),

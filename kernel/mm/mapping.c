@@ -221,14 +221,11 @@ void mapping_resize(struct mapping *mapping, uintptr_t start, uintptr_t end)
     mapping_count(mapping, mapping_length(mapping));
 }
 
-int mapping_split(struct mapping *mapping, uintptr_t address, struct mapping **upper)
+static int mapping_split(struct mapping *mapping, uintptr_t address)
 {
-    struct vmspace *vm = mapping->vmspace;
+    struct mapping *upper = mapping_clone(mapping, address, mapping->end);
 
-    if (vm->nmappings >= MAPPINGS_MAX)
-        return -ENOMEM;
-    *upper = mapping_clone(mapping, address, mapping->end);
-    if (!*upper)
+    if (!upper)
         return -ENOMEM;
     /* The range as a whole must stay visible to whoever walks cache->mappings, so both changes are
      * made in one go; the counts do not change. */
@@ -236,21 +233,39 @@ int mapping_split(struct mapping *mapping, uintptr_t address, struct mapping **u
         mutex_lock(&mapping->cache->lock);
     mapping->end = address;
     if (mapping->cache) {
-        mapping_list_locked(*upper);
+        mapping_list_locked(upper);
         mutex_unlock(&mapping->cache->lock);
     }
-    mapping_link(vm, *upper);
+    mapping_link(mapping->vmspace, upper);
     return 0;
+}
+
+static int cut(struct vmspace *vm, uintptr_t address, bool is_limited)
+{
+    struct mapping *mapping = mapping_at(vm, address);
+
+    if (!mapping || mapping->start == address)
+        return 0;
+    if (is_limited && vm->nmappings >= READ_ONCE(vmspace_mappings_max))
+        return -ENOMEM;
+    int err = vmspace_split_large(vm, address);
+    return err ? err : mapping_split(mapping, address);
 }
 
 int vmspace_cut(struct vmspace *vm, uintptr_t address)
 {
-    struct mapping *mapping = mapping_at(vm, address), *upper;
+    return cut(vm, address, true);
+}
 
-    if (!mapping || mapping->start == address)
-        return 0;
-    int err = vmspace_split_large(vm, address);
-    return err ? err : mapping_split(mapping, address, &upper);
+/* An end that is cut off goes at once, so who is at the limit can free memory.  Only a hole inside one mapping leaves
+ * one more than there were (as Linux's vms_gather_munmap_vmas() has it). */
+int vmspace_cut_out(struct vmspace *vm, uintptr_t start, uintptr_t end)
+{
+    struct mapping *mapping = mapping_at(vm, start);
+    bool is_hole = mapping && mapping->start < start && end < mapping->end;
+    int err = cut(vm, start, is_hole);
+
+    return err ? err : cut(vm, end, false);
 }
 
 static bool mapping_continues(const struct mapping *lower, const struct mapping *upper)

@@ -77,6 +77,8 @@ static int change_flags(struct vmspace *vm, uintptr_t start, uintptr_t end, int 
     err = vmspace_cut(vm, start);
     if (!err)
         err = vmspace_cut(vm, end);
+    if (err)
+        err = -EAGAIN; /* as madvise(2) has it: -ENOMEM would mean a hole */
     uintptr_t at = start;
     for (mapping = mapping_find(vm, start); !err && mapping && mapping->start < end;
          mapping = mapping_next(mapping)) {
@@ -90,7 +92,7 @@ static int change_flags(struct vmspace *vm, uintptr_t start, uintptr_t end, int 
         mapping_set_flags(mapping, (mapping->flags | set) & ~clear);
         mapping = mapping_merge_before(mapping);
     }
-    if (mapping)
+    if (!err && mapping)
         mapping_merge_before(mapping);
     write_unlock(&vm->lock);
     return err ? err : has_holes || at < end ? -ENOMEM : 0;

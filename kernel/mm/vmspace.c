@@ -30,6 +30,8 @@
 #define MMAP_RANDOM_BITS  28           /* pages */
 #define NEAR_DISTANCE     (1UL << 30)
 
+unsigned long vmspace_mappings_max = 65530;
+
 /* ---- Life ------------------------------------------------------------------------- */
 
 /* Below the stack, whatever its limit, and a random number of pages further down. */
@@ -260,6 +262,9 @@ static struct mapping *mapping_of_args(const struct vmspace_map_args *args)
 int vmspace_map_locked(struct vmspace *vm, const struct vmspace_map_args *args, uintptr_t *out,
                        struct list *dead)
 {
+    /* As Linux: asked of what was there before, so that there can be one more than the limit. */
+    if (vm->nmappings > READ_ONCE(vmspace_mappings_max))
+        return -ENOMEM;
     int err = choose_place(vm, args, out);
     if (err)
         return err;
@@ -267,8 +272,6 @@ int vmspace_map_locked(struct vmspace *vm, const struct vmspace_map_args *args, 
     uint64_t replaced = mapped_within(vm, start, end);
     uint64_t more = args->length - replaced;
 
-    if (vm->nmappings >= MAPPINGS_MAX)
-        return -ENOMEM;
     err = vmspace_may_grow(vm, more, mapping_is_data(args->prot, args->flags) ? more : 0,
                            is_accountable(args) ? args->length : 0);
     if (err)
@@ -334,9 +337,7 @@ int vmspace_map(struct vmspace *vm, const struct vmspace_map_args *wanted, uintp
 
 int vmspace_unmap_locked(struct vmspace *vm, uintptr_t start, uintptr_t end, struct list *dead)
 {
-    int err = start < end ? vmspace_cut(vm, start) : 0;
-    if (!err && start < end)
-        err = vmspace_cut(vm, end);
+    int err = start < end ? vmspace_cut_out(vm, start, end) : 0;
     if (err || start >= end)
         return err;
     struct mapping *mapping = mapping_find(vm, start);
@@ -367,8 +368,9 @@ int vmspace_unmap(struct vmspace *vm, uintptr_t address, size_t length)
     return err;
 }
 
-/* One mapping's share of mprotect; it may come out merged with its neighbour below. */
-static int protect_part(struct vmspace *vm, struct mapping **mapping, uintptr_t end, unsigned prot)
+/* One mapping's share of mprotect of [start, end); it may come out merged with its neighbour below. */
+static int protect_part(struct vmspace *vm, struct mapping **mapping, uintptr_t start,
+                        uintptr_t end, unsigned prot)
 {
     struct mapping *part = *mapping;
     uintptr_t stop = MIN(part->end, end);
@@ -377,17 +379,20 @@ static int protect_part(struct vmspace *vm, struct mapping **mapping, uintptr_t 
 
     if (prot & ~part->max_prot)
         return -EACCES;
+    if (part->prot == prot) {
+        /* Nothing to cut, also at the limit on mappings; alike is only a neighbour that was changed just now. */
+        if (part->start > start)
+            *mapping = mapping_merge_before(part);
+        return 0;
+    }
     size_t data = becomes_data ? stop - part->start : 0;
     int err = vmspace_may_grow(vm, 0, data, part->flags & ABI_MAP_NORESERVE ? 0 : data);
     if (!err && stop < part->end)
         err = vmspace_cut(vm, stop);
     if (err)
         return err;
-    if (part->prot != prot) {
-        uintptr_t start = part->start;
-        mapping_set_prot(part, prot);
-        vmspace_reprotect(part, start, stop);
-    }
+    mapping_set_prot(part, prot);
+    vmspace_reprotect(part, part->start, stop);
     *mapping = mapping_merge_before(part);
     return 0;
 }
@@ -395,15 +400,17 @@ static int protect_part(struct vmspace *vm, struct mapping **mapping, uintptr_t 
 static int protect_locked(struct vmspace *vm, uintptr_t start, uintptr_t end, unsigned prot)
 {
     struct mapping *mapping = mapping_at(vm, start);
-    int err = mapping ? vmspace_cut(vm, start) : -ENOMEM;
+    int err = mapping ? 0 : -ENOMEM;
 
+    if (mapping && mapping->prot != prot)
+        err = vmspace_cut(vm, start);
     if (err)
         return err;
     mapping = mapping_at(vm, start);
     for (uintptr_t at = start; at < end;) {
         if (!mapping || mapping->start > at)
             return -ENOMEM; /* what came before the hole has been changed, as on Linux */
-        err = protect_part(vm, &mapping, end, prot);
+        err = protect_part(vm, &mapping, start, end, prot);
         if (err)
             return err;
         at = mapping->end;

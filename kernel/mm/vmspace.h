@@ -76,6 +76,8 @@ struct vmspace {
     struct arch_vmspace arch;       /* [v] */
 };
 
+extern unsigned long vmspace_mappings_max; /* [a] Linux's vm.max_map_count */
+
 /* is_randomized: a random mmap_top (ASLR). */
 int vmspace_create(bool is_randomized, struct vmspace **out) __must_check;
 /* fork: copy-on-write of everything but MAPPING_DONTFORK. */

@@ -7,7 +7,6 @@
 #include "kernel/mm/vmspace.h"
 
 #define STACK_GUARD_SIZE (256 * PAGE_SIZE) /* kept free below a mapping that grows down */
-#define MAPPINGS_MAX     65530             /* Linux's vm.max_map_count */
 #define MMAP_LOW         0x10000UL         /* Linux's vm.mmap_min_addr */
 
 /* ---- mapping.c: the tree ---- */
@@ -27,12 +26,12 @@ void mapping_remove(struct mapping *mapping, struct list *dead);
 void mappings_destroy(struct list *dead);
 /* [w] */
 void mapping_resize(struct mapping *mapping, uintptr_t start, uintptr_t end);
-/* Cuts the mapping in two at address; the upper one is returned in *upper.  -ENOMEM. [w] */
-int mapping_split(struct mapping *mapping, uintptr_t address, struct mapping **upper) __must_check;
 /* Joins mapping with what is before it if they are alike; the one that is left. [w] */
 struct mapping *mapping_merge_before(struct mapping *mapping);
 /* Makes address a border of mappings if it lies inside one, and of large pages.  -ENOMEM. [w] */
 int vmspace_cut(struct vmspace *vm, uintptr_t address) __must_check;
+/* The same for [start, end), which is about to go: over the limit on mappings if none stays above it. [w] */
+int vmspace_cut_out(struct vmspace *vm, uintptr_t start, uintptr_t end) __must_check;
 /* [w] */
 void mapping_set_prot(struct mapping *mapping, unsigned prot);
 void mapping_set_flags(struct mapping *mapping, unsigned flags);

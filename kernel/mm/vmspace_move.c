@@ -65,6 +65,12 @@ static int move_pages(struct remap *remap, struct mapping *copy)
     return err;
 }
 
+/* Linux's rule for what a move may need on its way, when `more` mappings have been added. */
+static bool has_room(const struct vmspace *vm, unsigned more)
+{
+    return vm->nmappings + more + 3UL < READ_ONCE(vmspace_mappings_max);
+}
+
 /* remap->new is free. */
 static int move_mapping(struct remap *remap)
 {
@@ -72,7 +78,7 @@ static int move_mapping(struct remap *remap)
     uintptr_t old_end = remap->old + remap->old_length;
     int err = 0;
 
-    if (vm->nmappings >= MAPPINGS_MAX - 3)
+    if (!has_room(vm, 0))
         return -ENOMEM;
     if (remap->old_length > 0)
         err = vmspace_cut(vm, remap->old);
@@ -118,6 +124,9 @@ static int remap_to(struct remap *remap)
     if (is_fixed && remap->old + remap->old_length > remap->new &&
         remap->new + remap->new_length > remap->old)
         return -EINVAL;
+    /* Unmapping at both places may leave one more each: to be known before anything is undone. */
+    if (!has_room(vm, 2))
+        return -ENOMEM;
     if (is_fixed && remap->new < APP_MIN)
         return -EPERM;
     if (is_fixed)
