@@ -6,9 +6,12 @@
  * sched_finish_switch() releases it on the new one's.  So whoever holds the lock of the queue that a thread
  * belongs to (sched.cpu) sees it either running there or completely off its stack, and may queue it elsewhere.
  *
+ * For that the thread changes its queue only under the lock of the one it leaves: who has locked a thread's queue and
+ * found that it still is the one may trust it until the unlock.
+ *
  * A sleeping thread belongs to the queue where it ran last.  thread_wake() claims it under that
- * queue's lock by making it READY; then it is nobody's until make_ready() has chosen a CPU and joined it
- * there.  A thread found running while marked SLEEPING has not given up its CPU yet: it is just
+ * queue's lock by making it READY, and sched_make_ready() chooses a CPU before it lets go of the lock.
+ * A thread found running while marked SLEEPING has not given up its CPU yet: it is just
  * made RUNNING again, and its reschedule() notices.
  *
  * No tick: a slice is only timed while another thread is ready on the same CPU.  The timer is left alone if
@@ -167,52 +170,46 @@ static unsigned choose_cpu(const struct thread *thread)
     return allowed >> previous & 1 ? previous : (unsigned)__builtin_ctzll(allowed);
 }
 
-/* Interrupts off, no queue's lock held; the thread is READY, off its stack and nobody else's. */
-static void make_ready(struct thread *thread, enum join how)
+void sched_make_ready(struct runqueue *rq, struct thread *thread, enum join how)
 {
-    for (;;) {
-        unsigned cpu = choose_cpu(thread);
-        struct runqueue *rq = &queues[cpu];
-        spin_lock(&rq->lock);
-        if (!(thread->sched.affinity >> cpu & 1)) { /* changed in the meantime */
-            mark_idle(rq, rq->current == rq->idle);
-            spin_unlock(&rq->lock);
-            continue;
-        }
-        runqueue_join(rq, thread, how);
-        runqueue_insert(rq, thread);
-        bool interrupt = react(rq, thread);
-        spin_unlock(&rq->lock);
-        if (interrupt)
-            arch_send_reschedule(cpu);
-        return;
-    }
-}
+    unsigned cpu;
 
-void sched_migrate(struct thread *thread)
-{
-    make_ready(thread, JOIN_MOVED);
+    while ((cpu = choose_cpu(thread)) != rq->cpu) {
+        __atomic_store_n(&thread->sched.cpu, (int)cpu, __ATOMIC_RELEASE);
+        spin_unlock(&rq->lock);
+        rq = &queues[cpu];
+        spin_lock(&rq->lock);
+        if (likely(thread->sched.affinity >> cpu & 1))
+            break;
+        mark_idle(rq, rq->current == rq->idle); /* changed in the meantime */
+    }
+    runqueue_join(rq, thread, how);
+    runqueue_insert(rq, thread);
+    bool interrupt = react(rq, thread);
+    spin_unlock(&rq->lock);
+    if (interrupt)
+        arch_send_reschedule(rq->cpu);
 }
 
 void thread_start(struct thread *thread)
 {
     thread_list(thread);
     unsigned long flags = arch_irq_save();
-    assert(thread->state == THREAD_NEW);
     /* It can be found by its number already, and woken. */
-    WRITE_ONCE(thread->sched.cpu, (int)cpu_current());
+    struct runqueue *rq = runqueue_lock_of(thread);
+    assert(thread->state == THREAD_NEW);
     WRITE_ONCE(thread->state, THREAD_READY);
-    make_ready(thread, JOIN_NEW);
+    sched_make_ready(rq, thread, JOIN_NEW);
     arch_irq_restore(flags);
 }
 
 struct runqueue *runqueue_lock_of(struct thread *thread)
 {
     for (;;) {
-        int cpu = __atomic_load_n(&thread->sched.cpu, __ATOMIC_ACQUIRE);
+        int cpu = READ_ONCE(thread->sched.cpu);
         struct runqueue *rq = &queues[cpu];
         spin_lock(&rq->lock);
-        if (likely(READ_ONCE(thread->sched.cpu) == cpu))
+        if (likely(__atomic_load_n(&thread->sched.cpu, __ATOMIC_ACQUIRE) == cpu))
             return rq;
         spin_unlock(&rq->lock);
     }
@@ -241,9 +238,10 @@ bool thread_wake(struct thread *thread)
     bool is_off;
     bool is_sleeping = claim_sleeper(rq, thread, &is_off);
 
-    spin_unlock(&rq->lock);
     if (is_sleeping && is_off)
-        make_ready(thread, JOIN_WAKE);
+        sched_make_ready(rq, thread, JOIN_WAKE);
+    else
+        spin_unlock(&rq->lock);
     arch_irq_restore(flags);
     return is_sleeping;
 }
@@ -339,7 +337,7 @@ static void put_previous(struct runqueue *rq, struct thread *previous)
     if (previous->sched.affinity >> rq->cpu & 1)
         runqueue_insert(rq, previous);
     else
-        runqueue_leave(rq, previous); /* sched_finish_switch() finds it a CPU */
+        runqueue_leave(rq, previous); /* sched_finish_switch() finds it another CPU */
 }
 
 static struct thread *take_next(struct runqueue *rq)
@@ -424,9 +422,10 @@ void sched_finish_switch(void)
 
     previous->sched.on_cpu = false;
     arm_slice(rq);
-    spin_unlock(&rq->lock);
     if (is_homeless)
-        sched_migrate(previous);
+        sched_make_ready(rq, previous, JOIN_MOVED);
+    else
+        spin_unlock(&rq->lock);
     if (state == THREAD_DEAD) {
         thread_put(previous);
         reaper_wake(REAP_AT);

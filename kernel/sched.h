@@ -44,10 +44,10 @@ struct sched_entity {
     int inherited;   /* [q] priority lent by waiters of PI futexes, or PRIORITY_NONE */
     uint64_t rt_key; /* [q] order in the real-time queue; 0: not real time */
     bool reset_on_fork;
-    uint16_t ioprio;     /* [a] ioprio_set(2): only kept */
-    int cpu;             /* the run queue it is on or was on last */
-    bool is_queued;      /* [q] */
-    bool on_cpu;         /* [a] still on its stack; a waker on another CPU waits for false */
+    uint16_t ioprio; /* [a] ioprio_set(2): only kept */
+    int cpu;         /* [a] the run queue it belongs to; written under the lock of the one before */
+    bool is_queued;  /* [q] */
+    bool on_cpu;     /* [a] still on its stack; a waker on another CPU waits for false */
     uint64_t affinity;   /* bit n: may run on CPU n */
     nsec_t rt_start;     /* [q] cpu_time when it last became ready after a sleep: RLIMIT_RTTIME */
     uint64_t nvoluntary; /* context switches */

@@ -100,11 +100,9 @@ int sched_set_affinity(struct thread *thread, uint64_t mask)
     WRITE_ONCE(thread->sched.affinity, mask);
     bool must_move = !(mask >> rq->cpu & 1);
     if (must_move && thread->sched.is_queued) {
-        /* As if it had just been preempted: sched_migrate() takes it to a CPU of the mask. */
         runqueue_remove(rq, thread);
         runqueue_leave(rq, thread);
-        spin_unlock(&rq->lock);
-        sched_migrate(thread);
+        sched_make_ready(rq, thread, JOIN_MOVED);
     } else if (must_move && rq->current == thread) {
         runqueue_replace(rq, thread); /* it is moved when it is off its stack */
     } else {

@@ -302,6 +302,46 @@ static void test_ring(void)
     CHECK_EQ(passes, 5 * 400);
 }
 
+/*
+ * A thread that all CPUs wake all the time.  A waker that locked the queue the thread is leaving must not take its next
+ * sleep, which begins on another CPU, for the one it came for: TSan sees it when their locks do not order the two.
+ */
+static struct thread *sleepy;
+#define SLEEPS 5000
+static unsigned sleeps;
+
+static void wake_often(void *arg)
+{
+    (void)arg;
+    while (__atomic_load_n(&sleeps, __ATOMIC_RELAXED) < SLEEPS) {
+        thread_wake(sleepy);
+        world_sleep(NSEC_PER_USEC);
+    }
+}
+
+static void sleep_often(void *arg)
+{
+    (void)arg;
+    for (unsigned i = 0; i < SLEEPS; i++) {
+        world_sleep(NSEC_PER_MSEC);
+        __atomic_fetch_add(&sleeps, 1, __ATOMIC_RELAXED);
+    }
+}
+
+static void test_many_wakers(void)
+{
+    struct thread *wakers[6];
+
+    sleepy = thread_get(world_spawn(sleep_often, NULL));
+    for (int i = 0; i < 6; i++)
+        wakers[i] = world_spawn(wake_often, NULL);
+    world_join(sleepy);
+    for (int i = 0; i < 6; i++)
+        world_join(wakers[i]);
+    thread_put(sleepy);
+    CHECK_EQ(sleeps, SLEEPS);
+}
+
 static void test_idle(void)
 {
     unsigned ncpus = arch_cpu_count();
@@ -321,6 +361,7 @@ static void test(void)
     test_lives();
     test_limit();
     test_ring();
+    test_many_wakers();
     test_yield();
     test_affinity();
     machine_set_calm(true);
