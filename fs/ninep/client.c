@@ -112,20 +112,17 @@ static bool is_done(const struct ninep_call *call)
 /* Hands it to the device.  -EINTR: killed before that. */
 static int request_submit(struct ninep_call *call, bool is_killable)
 {
+    enum wait_ends ends = is_killable ? WAIT_KILLABLE : WAIT_ALWAYS;
     struct ninepdev *dev = call->client->dev;
     int err = 0;
 
     if (!tag_take(call))
-        (void)wait_on_always(&dev->done,
-                             tag_take(call) || (is_killable && signal_is_fatal_pending()),
-                             DEADLINE_NONE);
+        (void)WAIT_LOOP(&dev->done, tag_take(call), DEADLINE_NONE, ends);
     if (call->tag == NINEP_NOTAG && !is_without_tag(call))
         return -EINTR;
     request_prepare(call);
-    (void)wait_on_always(&dev->done,
-                         (err = dev->submit(dev, &call->request)) != -ENOSPC ||
-                             (is_killable && signal_is_fatal_pending()),
-                         DEADLINE_NONE);
+    (void)WAIT_LOOP(&dev->done, (err = dev->submit(dev, &call->request)) != -ENOSPC, DEADLINE_NONE,
+                    ends);
     return err == -ENOSPC ? -EINTR : err;
 }
 
@@ -147,9 +144,8 @@ static int request_wait(struct ninep_call *call, bool is_killable)
 {
     struct ninepdev_request *request = &call->request;
 
-    (void)wait_on_always(&call->client->dev->done,
-                         is_done(call) || (is_killable && signal_is_fatal_pending()),
-                         DEADLINE_NONE);
+    (void)WAIT_LOOP(&call->client->dev->done, is_done(call), DEADLINE_NONE,
+                    is_killable ? WAIT_KILLABLE : WAIT_ALWAYS);
     bool was_flushed = !is_done(call);
     if (was_flushed)
         request_flush(call);
