@@ -73,7 +73,7 @@
 #define PAIRS_MAX         4
 #define PAIRS_OFFERED_MAX 0x7fff /* behind more of them the control queue would have no number */
 #define RING_SIZE         256
-#define CONTROL_RING      2
+#define CONTROL_RING      4
 #define RECEIVE_START     64
 #define POOL_KEEP         256
 #define PIECES_MAX        (VRING_INDIRECT_MAX - 1)
@@ -364,17 +364,24 @@ static void ask_for_pairs(struct virtio_net *net)
     struct request *request = net->request;
     if (net->is_asking || wanted <= net->npolled)
         return;
-    *request = (struct request){ CONTROL_MQ, CONTROL_MQ_PAIRS, (uint16_t)wanted, CONTROL_ERROR };
-    struct vring_piece piece[] = { { dma_map(request), offsetof(struct request, answer) },
-                                   { dma_map(&request->answer), sizeof(request->answer) } };
     for (unsigned i = net->npolled; i < wanted; i++) {
         net->virtio->transport->queue_aim(net->pair[i].receive, i);
         receive_refill(&net->pair[i]);
+        if (net->pair[i].nposted == 0)
+            wanted = i; /* without memory: what came there would never be seen */
     }
+    if (wanted <= net->npolled)
+        return;
     net->npolled = wanted;
+    *request = (struct request){ CONTROL_MQ, CONTROL_MQ_PAIRS, (uint16_t)wanted, CONTROL_ERROR };
+    /* Cloud Hypervisor wants the header, the data and the answer apart. */
+    const uint32_t head = offsetof(struct request, npairs);
+    struct vring_piece piece[] = { { dma_map(request), head },
+                                   { dma_map(&request->npairs), sizeof(request->npairs) },
+                                   { dma_map(&request->answer), sizeof(request->answer) } };
     (void)vring_enable_interrupt(&net->control->ring);
     net->is_asking = true;
-    if (vring_push(&net->control->ring, piece, 1, 1, request))
+    if (vring_push(&net->control->ring, piece, 2, 1, request))
         take_answer(net, CONTROL_ERROR);
     virtio_kick(net->control);
 }

@@ -43,15 +43,17 @@ static void answer_question(int answer, uint32_t len)
 {
     struct fake_chain chain;
     CHECK(fake_take(&side[CONTROL], &chain));
-    CHECK_EQ(chain.npieces, 2);
+    CHECK_EQ(chain.npieces, 3);
     CHECK_EQ(chain.nwritable, 1);
-    CHECK_EQ(chain.piece[0].len, 4);
-    CHECK_EQ(chain.piece[1].len, 1);
+    CHECK_EQ(chain.piece[0].len, 2);
+    CHECK_EQ(chain.piece[1].len, 2);
+    CHECK_EQ(chain.piece[2].len, 1);
     static const uint8_t question[] = { 4, 0, 2, 0 }; /* 5.1.6.5.5: two pairs */
-    CHECK(memcmp((void *)(uintptr_t)chain.piece[0].address, question, 4) == 0);
+    CHECK(memcmp((void *)(uintptr_t)chain.piece[0].address, question, 2) == 0);
+    CHECK(memcmp((void *)(uintptr_t)chain.piece[1].address, question + 2, 2) == 0);
     if (answer == SILENT)
         return;
-    *(uint8_t *)(uintptr_t)chain.piece[1].address = (uint8_t)answer;
+    *(uint8_t *)(uintptr_t)chain.piece[2].address = (uint8_t)answer;
     fake_return(&side[CONTROL], chain.head, len);
     poll();
 }
