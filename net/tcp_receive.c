@@ -44,7 +44,9 @@ void tcp_receive_append(struct tcp_socket *tcp, struct pbuf *p)
 
     assert_held(&net_lock);
     tcp_urgent_arrived(tcp, p);
-    tcp->is_pushed |= (p->flags & PBUF_FLAG_PUSH) != 0;
+    /* What a filled hole releases comes as one chain. */
+    for (const struct pbuf *part = p; part; part = part->next)
+        tcp->is_pushed |= (part->flags & PBUF_FLAG_PUSH) != 0;
     if (tcp->true_size > 2UL * tcp->window && (p->flags & PBUF_FLAG_IS_CUSTOM))
         p = compact(p);
     struct pbuf *last = p;
@@ -126,7 +128,7 @@ static void acknowledge(struct tcp_socket *tcp)
         return;
     if (tcp->is_pushed && !tcp->may_answer && (tcp->pcb->flags & TF_ACK_DELAY)) {
         tcp_ack_now(tcp->pcb);
-        if (tcp->is_held)
+        if (tcp->is_held || tcp->pcb->unsent)
             (void)tcp_send_empty_ack(
                 tcp->pcb); /* the rest waits; without memory lwIP's timer tries again */
         else
