@@ -222,6 +222,8 @@ static void test_caches(void)
 
 int main(void)
 {
+    if (access(CACHES, F_OK))
+        unable("no topology of caches");
     test_pagemap();
     test_smaps();
     test_shmem();

@@ -21,6 +21,9 @@ A test is a file NAME.c, NAME.cc or NAME.S here.  A line "test: KEY=VALUE ..." i
     roads=...,...     its first variant runs on these as well, as NAME@ROAD
     not_on=...,...    roads that it cannot run on, as it looks for what is off there
     counts=no         its system calls do not count as tested (every_call.py)
+
+A test calls unable() where this host's Linux lacks what it is about (a hypervisor may hide it); it then runs in the guest
+as with only=guest.
 """
 import fcntl
 import os
@@ -36,6 +39,7 @@ sys.path.append(os.path.join(TOP, "tests"))
 from insides import Insides  # noqa: E402
 from priority import usual_priority  # noqa: E402
 
+UNABLE = 77  # check.h
 BUILD = os.path.join(TOP, "build", "guest")
 COMPILE = {
     "dynamic": ["gcc"], "static": ["gcc", "-static"], "static-pie": ["gcc", "-static-pie"],
@@ -154,6 +158,9 @@ class Outcome:
         self.status = status
 
 
+ALONE = Outcome(b"passed\n", b"", 0)
+
+
 def settings_of(path):
     with open(path, encoding="utf-8") as file:
         head = file.read(2000)
@@ -198,6 +205,13 @@ def explain(test, linux, guest):
     return "\n".join(problems)
 
 
+def explain_alone(test, linux, guest):
+    """As explain(), of a test that had no example; what it prints beside its verdict is not known."""
+    last = Outcome(b"".join(guest.stdout.splitlines(True)[-1:]), guest.stderr, guest.status)
+    problem = explain(test, ALONE, last)
+    return problem and f"{text_of(linux.stdout)}\n{problem}\n{text_of(guest.stdout)}"
+
+
 def text_of(data):
     text = data.decode("utf-8", "backslashreplace")
     return text if len(text) < 6000 else text[:3000] + "\n...\n" + text[-3000:]
@@ -207,14 +221,14 @@ def run_test(test, linux_only=False):
     problem = test.build()
     if problem:
         return problem
-    if "linux" in test.settings or "only" in test.settings:
-        class Known:
-            stdout = b"" if "linux" in test.settings else b"passed\n"
-            stderr = b""
-            status = int(test.settings.get("linux", 0))
-        linux = Known
+    if "linux" in test.settings:
+        linux = Outcome(b"", b"", int(test.settings["linux"]))
+    elif "only" in test.settings:
+        linux = ALONE
     else:
         linux = test.run_linux()
+        if linux.status == UNABLE:
+            return None if linux_only else explain_alone(test, linux, test.run_guest())
         if linux.status != int(test.settings.get("status", 0)):
             return f"its status on Linux is {linux.status}:\n{text_of(linux.stdout)}"
         if b"FAIL" in linux.stdout:

@@ -186,6 +186,22 @@ static void test_instructions(void)
     follow(pid);
 }
 
+/* Some hypervisors do not give their guests these registers. */
+static bool have_breakpoints(void)
+{
+    pid_t pid = traced_child(call_body);
+    int status;
+    watch(pid, 2, (const void *)callee, SLOT(2, EXECUTE, 1));
+    CHECK(ptrace(PTRACE_CONT, pid, 0, 0) == 0);
+    CHECK(waitpid(pid, &status, 0) == pid);
+    bool is_stopped = WIFSTOPPED(status);
+    if (is_stopped) {
+        kill(pid, SIGKILL);
+        CHECK(waitpid(pid, &status, 0) == pid);
+    }
+    return is_stopped;
+}
+
 /* ---- Steps ------------------------------------------------------------------------------------- */
 
 static void test_steps(void)
@@ -301,6 +317,8 @@ int main(int argc, char **argv)
         return 4;
     }
     NEED(pipe(ends) == 0);
+    if (!have_breakpoints())
+        unable("no hardware breakpoints");
     test_values();
     test_data();
     test_instructions();
