@@ -162,7 +162,8 @@ def on_linux():
     def call(command, env=None, timeout=180):
         environment = {"PATH": os.environ["PATH"], "HOME": "/root", **(env or {})}
         result = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False,
-                                env=environment, stdin=subprocess.DEVNULL, preexec_fn=usual_priority)
+                                env=environment, stdin=subprocess.DEVNULL, preexec_fn=usual_priority,
+                                start_new_session=True)  # without a terminal, as a machine
         assert result.returncode == 0, result.stderr
         return result
 

@@ -6,7 +6,7 @@ NAMES = "awk grep lsof pgrep pkill pmap ps sed sh sleep top uptime vmstat free".
 SCRIPT = r"""
 sleep 1000 </dev/null &
 pid=$!
-until [ "$(cat /proc/$pid/comm)" = sleep ]; do :; done
+until grep -q '^[0-9]* (sleep) S' /proc/$pid/stat; do :; done
 cat /proc/$pid/comm
 ps -o ppid,stat,ni,pri,comm,args -p $pid | sed "s/ *$$ /PARENT /"
 ps -eo pid,comm | grep -c "^ *$pid sleep"

@@ -25,6 +25,7 @@ A test is a file NAME.c, NAME.cc or NAME.S here.  A line "test: KEY=VALUE ..." i
 A test calls unable() where this host's Linux lacks what it is about (a hypervisor may hide it); it then runs in the guest
 as with only=guest.
 """
+import ctypes
 import fcntl
 import os
 import re
@@ -39,6 +40,7 @@ sys.path.append(os.path.join(TOP, "tests"))
 from insides import Insides  # noqa: E402
 from priority import usual_priority  # noqa: E402
 
+CLONE_NEWIPC = 0x08000000  # sched.h
 UNABLE = 77  # check.h
 BUILD = os.path.join(TOP, "build", "guest")
 COMPILE = {
@@ -54,6 +56,12 @@ ROADS = {
     "musl": ["patch_calls=off", "vdso=off"],
 }
 ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root"}
+
+
+def prepare():
+    """On Linux, before the program: what it makes of System V IPC is its own, as in a machine, and ends with it."""
+    usual_priority()
+    ctypes.CDLL(None).unshare(CLONE_NEWIPC)  # EPERM: an ordinary user's tests see each other's
 
 
 class Test:
@@ -108,7 +116,7 @@ class Test:
         with tempfile.TemporaryDirectory() as folder:
             result = subprocess.run([self.program, *self.words("args")], cwd=folder, env=env, capture_output=True,
                                     check=False, timeout=int(self.settings.get("timeout", 20)),
-                                    preexec_fn=usual_priority, **self.stdin())
+                                    preexec_fn=prepare, **self.stdin())
         status = 128 - result.returncode if result.returncode < 0 else result.returncode
         return Outcome(result.stdout, result.stderr, status)
 

@@ -115,14 +115,17 @@ int main(void)
     struct sigaction action = { .sa_sigaction = on_bus, .sa_flags = SA_SIGINFO };
 
     NEED(!sigaction(SIGBUS, &action, NULL));
+    char in_tmp[64], in_shm[64]; /* tests run side by side on Linux */
+    snprintf(in_tmp, sizeof in_tmp, "/tmp/shared_faults.%d", getpid());
+    snprintf(in_shm, sizeof in_shm, "/dev/shm/shared_faults.%d", getpid());
     for (int i = 0; i < 2; i++) {
         int flags = i ? MAP_PRIVATE : MAP_SHARED;
         test_file(memfd_create("faults", 0), flags);
-        test_file(open("/tmp/shared_faults", O_CREAT | O_RDWR | O_TRUNC, 0600), flags);
-        test_file(open("/dev/shm/shared_faults", O_CREAT | O_RDWR | O_TRUNC, 0600), flags);
+        test_file(open(in_tmp, O_CREAT | O_RDWR | O_TRUNC, 0600), flags);
+        test_file(open(in_shm, O_CREAT | O_RDWR | O_TRUNC, 0600), flags);
     }
-    unlink("/tmp/shared_faults");
-    unlink("/dev/shm/shared_faults");
+    unlink(in_tmp);
+    unlink(in_shm);
     test_death();
     return check_end();
 }

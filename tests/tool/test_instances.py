@@ -349,9 +349,15 @@ def test_two_commands_at_once(tool):
     assert tool("list", "-q") == ""
 
 
+def block_interrupts():
+    """As ./stout does until the tool is ready for them."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
 def test_interrupted_create_leaves_nothing(tool):
     for delay in (0.05, 0.15, 0.3, 0.5):
-        process = tool.popen("create", "--name", "x", tool.program, script=FOREVER, start_new_session=True)
+        process = tool.popen("create", "--name", "x", tool.program, script=FOREVER, start_new_session=True,
+                             preexec_fn=block_interrupts)
         time.sleep(delay)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
