@@ -3,7 +3,7 @@
  * Native asynchronous I/O: io_setup and its kin by system call number, and the ring in memory.
  * test: flags=-pthread cpus=2
  */
-#include "check.h"
+#include "asleep.h"
 
 #include <fcntl.h>
 #include <linux/aio_abi.h>
@@ -264,7 +264,7 @@ static void ignore(int signo)
 
 static void *kill_later(void *arg)
 {
-    sleep_ms(30);
+    wait_asleep(getpid());
     pthread_kill(*(pthread_t *)arg, SIGUSR1);
     return NULL;
 }

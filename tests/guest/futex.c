@@ -3,7 +3,7 @@
  * futex(2) itself: values, time-outs, bitsets, requeue, wake_op, PI, robust lists, errors.
  * test: flags=-pthread cpus=2
  */
-#include "check.h"
+#include "asleep.h"
 
 #include <linux/futex.h>
 #include <pthread.h>
@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 
 static uint32_t word, other;
-static int woken;
+static int woken, tids[6];
 
 static long futex(uint32_t *address, int op, uint32_t value, const void *timeout,
                   uint32_t *address2, uint32_t value3)
@@ -20,10 +20,16 @@ static long futex(uint32_t *address, int op, uint32_t value, const void *timeout
     return syscall(SYS_futex, address, op, value, timeout, address2, value3);
 }
 
+struct sleeper {
+    int *tid;
+    long mask;
+};
+
 static void *sleeper(void *arg)
 {
-    long mask = (long)arg;
+    long mask = ((struct sleeper *)arg)->mask;
 
+    __atomic_store_n(((struct sleeper *)arg)->tid, (int)syscall(SYS_gettid), __ATOMIC_SEQ_CST);
     if (mask)
         futex(&word, FUTEX_WAIT_BITSET_PRIVATE, 0, NULL, NULL, (uint32_t)mask);
     else
@@ -34,10 +40,26 @@ static void *sleeper(void *arg)
 
 static void start(pthread_t *threads, int n, long mask)
 {
+    static struct sleeper args[6];
+
     woken = 0;
-    for (int i = 0; i < n; i++)
-        NEED(!pthread_create(&threads[i], NULL, sleeper, (void *)mask));
-    sleep_ms(60);
+    for (int i = 0; i < n; i++) {
+        __atomic_store_n(&tids[i], 0, __ATOMIC_SEQ_CST);
+        args[i] = (struct sleeper){ &tids[i], mask };
+        NEED(!pthread_create(&threads[i], NULL, sleeper, &args[i]));
+    }
+    for (int i = 0; i < n; i++) {
+        while (!__atomic_load_n(&tids[i], __ATOMIC_SEQ_CST))
+            sleep_ms(1);
+        wait_asleep(tids[i]);
+    }
+}
+
+static void wait_woken(int n)
+{
+    while (__atomic_load_n(&woken, __ATOMIC_SEQ_CST) < n)
+        sleep_ms(1);
+    CHECK(woken == n);
 }
 
 static void join(pthread_t *threads, int n)
@@ -74,8 +96,7 @@ static void test_wake(void)
 
     start(threads, 6, 0);
     CHECK(futex(&word, FUTEX_WAKE_PRIVATE, 2, NULL, NULL, 0) == 2);
-    sleep_ms(30);
-    CHECK(woken == 2);
+    wait_woken(2);
     CHECK(futex(&word, FUTEX_WAKE_PRIVATE, 100, NULL, NULL, 0) == 4);
     join(threads, 6);
 
@@ -92,8 +113,7 @@ static void test_requeue(void)
     start(threads, 5, 0);
     CHECK_ERRNO(futex(&word, FUTEX_CMP_REQUEUE_PRIVATE, 1, (void *)100L, &other, 7), EAGAIN);
     CHECK(futex(&word, FUTEX_CMP_REQUEUE_PRIVATE, 1, (void *)2L, &other, 0) == 3);
-    sleep_ms(30);
-    CHECK(woken == 1);
+    wait_woken(1);
     CHECK(futex(&other, FUTEX_WAKE_PRIVATE, 100, NULL, NULL, 0) == 2);
     CHECK(futex(&word, FUTEX_REQUEUE_PRIVATE, 0, (void *)100L, &other, 0) == 2);
     CHECK(futex(&other, FUTEX_WAKE_PRIVATE, 100, NULL, NULL, 0) == 2);
@@ -114,12 +134,17 @@ static void test_wake_op(void)
     join(threads, 2);
 }
 
+static bool is_held, is_tried;
+
 static void *hold_pi(void *arg)
 {
     uint32_t *lock = arg;
 
     CHECK(futex(lock, FUTEX_LOCK_PI_PRIVATE, 0, NULL, NULL, 0) == 0);
-    sleep_ms(60);
+    __atomic_store_n(&is_held, true, __ATOMIC_SEQ_CST);
+    while (!__atomic_load_n(&is_tried, __ATOMIC_SEQ_CST))
+        sleep_ms(1);
+    wait_asleep(getpid()); /* it wants the lock */
     CHECK(futex(lock, FUTEX_UNLOCK_PI_PRIVATE, 0, NULL, NULL, 0) == 0);
     return NULL;
 }
@@ -130,9 +155,11 @@ static void test_pi(void)
     pthread_t thread;
 
     pthread_create(&thread, NULL, hold_pi, &lock);
-    sleep_ms(20);
+    while (!__atomic_load_n(&is_held, __ATOMIC_SEQ_CST))
+        sleep_ms(1);
     CHECK_ERRNO(futex(&lock, FUTEX_TRYLOCK_PI_PRIVATE, 0, NULL, NULL, 0), EAGAIN);
     CHECK_ERRNO(futex(&lock, FUTEX_UNLOCK_PI_PRIVATE, 0, NULL, NULL, 0), EPERM);
+    __atomic_store_n(&is_tried, true, __ATOMIC_SEQ_CST);
     CHECK(futex(&lock, FUTEX_LOCK_PI_PRIVATE, 0, NULL, NULL, 0) == 0);
     CHECK((lock & FUTEX_TID_MASK) == (uint32_t)syscall(SYS_gettid));
     CHECK_ERRNO(futex(&lock, FUTEX_LOCK_PI_PRIVATE, 0, NULL, NULL, 0), EDEADLK);
@@ -169,22 +196,24 @@ static void nothing(int number)
     (void)number;
 }
 
+static void *send_later(void *arg)
+{
+    wait_asleep(getpid());
+    pthread_kill(*(pthread_t *)arg, SIGUSR1);
+    return NULL;
+}
+
 static void test_signal(void)
 {
-    struct sigaction action = { .sa_handler = nothing };
-    pthread_t self = pthread_self();
-    struct itimerspec soon = { .it_value = { 0, 30000000 } };
-    struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1 };
-    timer_t timer;
+    struct sigaction action = { .sa_handler = nothing, .sa_flags = SA_RESTART };
+    pthread_t self = pthread_self(), thread;
 
-    (void)self;
     sigaction(SIGUSR1, &action, NULL);
-    NEED(!timer_create(CLOCK_MONOTONIC, &event, &timer));
-    timer_settime(timer, 0, &soon, NULL);
+    pthread_create(&thread, NULL, send_later, &self);
     /* With a time-out it is not restarted, even with SA_RESTART: signal(7). */
-    struct timespec second = { 1, 0 };
-    CHECK_ERRNO(futex(&word, FUTEX_WAIT, 0, &second, NULL, 0), EINTR);
-    timer_delete(timer);
+    struct timespec long_time = { 15, 0 };
+    CHECK_ERRNO(futex(&word, FUTEX_WAIT, 0, &long_time, NULL, 0), EINTR);
+    pthread_join(thread, NULL);
 }
 
 int main(void)

@@ -393,11 +393,11 @@ static void test_master(void)
 /* The slave is open as long as one of its files is, /dev/tty too. */
 static void test_own_name(void)
 {
-    int ends[2], status;
+    int ends[2], told[2], status;
     char byte;
 
     open_pair();
-    NEED(!pipe(ends));
+    NEED(!pipe(ends) && !pipe(told));
     fflush(stdout);
     pid_t child = fork();
     if (child == 0) {
@@ -406,10 +406,10 @@ static void test_own_name(void)
         int own = open("/dev/tty", O_RDWR), again = open("/dev/tty", O_RDWR);
         ok = ok && own >= 0 && again >= 0 && !close(own);
         (void)!write(ends[1], ok ? "y" : "n", 1);
-        sleep_ms(100);
+        (void)!read(told[0], &byte, 1);
         close(slave);
         (void)!write(ends[1], "s", 1);
-        sleep_ms(100);
+        (void)!read(told[0], &byte, 1);
         _exit(write(again, "last", 4) != 4);
     }
     close(slave);
@@ -418,14 +418,18 @@ static void test_own_name(void)
     struct pollfd item = { .fd = master, .events = POLLIN };
     CHECK(poll(&item, 1, 0) == 0);
     show("one name closed", master);
+    CHECK(write(told[1], "c", 1) == 1);
     CHECK(read(ends[0], &byte, 1) == 1 && byte == 's');
     CHECK(poll(&item, 1, 0) == 0);
+    CHECK(write(told[1], "e", 1) == 1);
     CHECK(waitpid(child, &status, 0) == child && status == 0);
     show("the other name", master);
     CHECK(poll(&item, 1, 1000) == 1 && item.revents == POLLHUP);
     show("all closed", master);
     close(ends[0]);
     close(ends[1]);
+    close(told[0]);
+    close(told[1]);
     close_pair();
 }
 
