@@ -191,10 +191,12 @@ def gdb_command(tmp_path, commands):
     return ["gdb", "-nx", "-batch", *[word for line in SETTINGS for word in ("-iex", line)], "-x", str(path)]
 
 
-def gdb_on_both(run, tmp_path, command, program, *options):
+def gdb_on_both(run, tmp_path, command, program, *options, linux_needs=""):
+    """What gdb says in Stout, and on Linux too, unless that does not say what it needs for the comparison."""
     linux, stout = on_both(run, command, "--cpus", "2", "-m", "512M", *same_place(tmp_path / "commands", program, f"{program}.c"),
                            *options, environment={"LC_ALL": "C.UTF-8", "SHELL": "/bin/sh"})
-    assert gdb_text(stout.stdout).split("\n") == gdb_text(linux.stdout).split("\n")
+    if linux_needs in linux.stdout:
+        assert gdb_text(stout.stdout).split("\n") == gdb_text(linux.stdout).split("\n")
     return stout.stdout
 
 
@@ -215,8 +217,8 @@ def test_gdb_attaches(run, tmp_path):
 
 
 def test_gdb_watches(run, tmp_path):
-    """With the processor's debug registers: data of several threads, and an instruction."""
+    """With the processor's debug registers: data of several threads, and an instruction.  A hypervisor may hide them from Linux."""
     need("gdb")
     program = compile_program(tmp_path, "threads", THREADS)
-    text = gdb_on_both(run, tmp_path, [*gdb_command(tmp_path, WATCHED), program], program)
+    text = gdb_on_both(run, tmp_path, [*gdb_command(tmp_path, WATCHED), program], program, linux_needs="hit Hardware")
     assert text.count("hit Hardware") == 5 and "Hardware assisted breakpoint 4" in text and "exited with code 05" in text
