@@ -362,7 +362,7 @@ static void ask_for_pairs(struct virtio_net *net)
 {
     unsigned wanted = MIN(net->npairs, arch_cpu_count());
     struct request *request = net->request;
-    if (net->is_asking || wanted <= net->npolled)
+    if (net->is_asking)
         return;
     for (unsigned i = net->npolled; i < wanted; i++) {
         net->virtio->transport->queue_aim(net->pair[i].receive, i);

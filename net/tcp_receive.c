@@ -126,14 +126,9 @@ static void acknowledge(struct tcp_socket *tcp)
 {
     if (tcp->received)
         return;
-    if (tcp->is_pushed && !tcp->may_answer && (tcp->pcb->flags & TF_ACK_DELAY)) {
-        tcp_ack_now(tcp->pcb);
-        if (tcp->is_held || tcp->pcb->unsent)
-            (void)tcp_send_empty_ack(
-                tcp->pcb); /* the rest waits; without memory lwIP's timer tries again */
-        else
-            tcp_output(tcp->pcb);
-    }
+    /* Not tcp_output(): it sends none while held data or Nagle's wait.  Without memory lwIP's timer tries again. */
+    if (tcp->is_pushed && !tcp->may_answer && (tcp->pcb->flags & TF_ACK_DELAY))
+        (void)tcp_send_empty_ack(tcp->pcb);
     tcp->is_pushed = tcp->may_answer = false;
 }
 

@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 
 static uint32_t word, other;
-static int woken, tids[6];
+static int woken;
 
 static long futex(uint32_t *address, int op, uint32_t value, const void *timeout,
                   uint32_t *address2, uint32_t value3)
@@ -21,17 +21,17 @@ static long futex(uint32_t *address, int op, uint32_t value, const void *timeout
 }
 
 struct sleeper {
-    int *tid;
+    int tid; /* 0 until it runs */
     long mask;
 };
 
 static void *sleeper(void *arg)
 {
-    long mask = ((struct sleeper *)arg)->mask;
+    struct sleeper *self = arg;
 
-    __atomic_store_n(((struct sleeper *)arg)->tid, (int)syscall(SYS_gettid), __ATOMIC_SEQ_CST);
-    if (mask)
-        futex(&word, FUTEX_WAIT_BITSET_PRIVATE, 0, NULL, NULL, (uint32_t)mask);
+    __atomic_store_n(&self->tid, (int)syscall(SYS_gettid), __ATOMIC_SEQ_CST);
+    if (self->mask)
+        futex(&word, FUTEX_WAIT_BITSET_PRIVATE, 0, NULL, NULL, (uint32_t)self->mask);
     else
         futex(&word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
     __atomic_add_fetch(&woken, 1, __ATOMIC_SEQ_CST);
@@ -40,18 +40,17 @@ static void *sleeper(void *arg)
 
 static void start(pthread_t *threads, int n, long mask)
 {
-    static struct sleeper args[6];
+    static struct sleeper sleepers[6];
 
     woken = 0;
     for (int i = 0; i < n; i++) {
-        __atomic_store_n(&tids[i], 0, __ATOMIC_SEQ_CST);
-        args[i] = (struct sleeper){ &tids[i], mask };
-        NEED(!pthread_create(&threads[i], NULL, sleeper, &args[i]));
+        sleepers[i] = (struct sleeper){ .mask = mask };
+        NEED(!pthread_create(&threads[i], NULL, sleeper, &sleepers[i]));
     }
     for (int i = 0; i < n; i++) {
-        while (!__atomic_load_n(&tids[i], __ATOMIC_SEQ_CST))
+        while (!__atomic_load_n(&sleepers[i].tid, __ATOMIC_SEQ_CST))
             sleep_ms(1);
-        wait_asleep(tids[i]);
+        wait_asleep(sleepers[i].tid);
     }
 }
 

@@ -236,6 +236,7 @@ def run_test(test, linux_only=False):
     else:
         linux = test.run_linux()
         if linux.status == UNABLE:
+            print(f"{test.name} is not compared: {text_of(linux.stdout).splitlines()[-1]}", flush=True)
             return None if linux_only else explain_alone(test, linux, test.run_guest())
         if linux.status != int(test.settings.get("status", 0)):
             return f"its status on Linux is {linux.status}:\n{text_of(linux.stdout)}"
