@@ -274,9 +274,26 @@ static void test_no_memory(void)
     CHECK_EQ(vnet_queue(CONTROL)->ring.nchains, 1);
 }
 
+/* A pair that nothing can be received into would lose what came there, and nobody would be told. */
+static void test_pair_without_buffers(void)
+{
+    start(&card);
+    poll();
+    vnet.ncpus_up = 2;
+    nic_frames_max = nic_frames;
+    poll();
+    CHECK_EQ(vnet_queue(CONTROL)->ring.nchains, 0);
+    nic_frames_max = 100000;
+    poll();
+    CHECK_EQ(vnet_queue(2)->ring.nchains, 64);
+    answer_question(0, 1);
+    CHECK_EQ(nic_dev->nqueues, 2);
+}
+
 int main(void)
 {
     test_two_pairs();
+    test_pair_without_buffers();
     test_flows();
     test_refusals();
     test_one_pair();
