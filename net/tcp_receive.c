@@ -127,7 +127,7 @@ static void acknowledge(struct tcp_socket *tcp)
     if (tcp->received)
         return;
     /* Not tcp_output(): it sends none while held data or Nagle's wait.  Without memory lwIP's timer tries again. */
-    if (tcp->is_pushed && !tcp->may_answer && (tcp->pcb->flags & TF_ACK_DELAY))
+    if (tcp->is_pushed && !tcp->may_answer && (tcp->pcb->flags & (TF_ACK_DELAY | TF_ACK_NOW)))
         (void)tcp_send_empty_ack(tcp->pcb);
     tcp->is_pushed = tcp->may_answer = false;
 }

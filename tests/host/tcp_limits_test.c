@@ -316,6 +316,20 @@ static void receive(int fd, uint32_t *seq, uint32_t ack, bool before, bool then)
     CHECK_EQ(acknowledged(), then ? *seq : 0);
 }
 
+/* Of what a filled hole releases only the last segment is pushed. */
+static void receive_behind_a_hole(int fd, uint32_t *seq, uint32_t ack)
+{
+    uint8_t buffer[2 * LEN];
+
+    send_data(*seq + LEN, ack, TCP_ACK | TCP_PSH, 60000, LEN);
+    CHECK_EQ(acknowledged(), *seq);
+    send_data(*seq, ack, TCP_ACK, 60000, LEN);
+    *seq += 2 * LEN;
+    CHECK_EQ(acknowledged(), 0);
+    CHECK_EQ(sys_recvfrom(fd, buffer, sizeof(buffer), 0, NULL, NULL), 2L * LEN);
+    CHECK_EQ(acknowledged(), *seq);
+}
+
 /* An acknowledgement waits for an answer only where one may come. */
 static void test_acknowledgement(void)
 {
@@ -334,6 +348,13 @@ static void test_acknowledgement(void)
     receive(fd, &seq, ack, true, false); /* the second that waits */
     for (int i = 0; i < 8; i++)          /* the program only reads */
         receive(fd, &seq, ack, false, true);
+    receive_behind_a_hole(fd, &seq, ack);
+    /* Data that wait until the peer has what was sent (RFC 896) keep no acknowledgement back. */
+    CHECK_EQ(sys_sendto(fd, "a", 1, 0, NULL, 0), 1);
+    CHECK_EQ(acknowledged(), seq);
+    CHECK_EQ(sys_sendto(fd, "b", 1, 0, NULL, 0), 1);
+    receive(fd, &seq, ack, false, false);
+    receive(fd, &seq, ack, false, true);
     send_segment(seq, 0, TCP_RST, 60000);
     sys_close(fd), sys_close(listening);
     net_world_advance(NSEC_PER_SEC);
