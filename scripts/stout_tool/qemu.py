@@ -49,11 +49,13 @@ def choose_accel(wanted: str | None, notice: Callable[[str], None]) -> str:
     return "tcg"
 
 
-def find_qemu() -> str:
+def find_qemu(is_little_enough: bool = False) -> str:
+    """is_little_enough: Debian's QEMU for virtual machines of few devices will do, if it is here."""
     path = shutil.which("qemu-system-x86_64")
     if path is None:
         raise missing("qemu-system-x86_64")
-    return path
+    little = f"{path}-microvm"
+    return little if is_little_enough and os.access(little, os.X_OK) else path
 
 
 class Forward:
@@ -140,7 +142,7 @@ class Machine:
     def command(self, boot: list[str], chardevs: dict[str, str]) -> list[str]:
         """boot: the arguments of the boot method; chardevs: channel -> chardev text."""
         options = self.options
-        args = [find_qemu(), *self._machine(), "-cpu", "host" if self.accel == "kvm" else "max",
+        args = [find_qemu(self._needs_few_devices()), *self._machine(), "-cpu", "host" if self.accel == "kvm" else "max",
                 "-smp", str(options.cpus), "-m", f"{options.memory // MIB}M",
                 "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
         args += boot
@@ -171,6 +173,12 @@ class Machine:
         options = self.options
         has_others = any(word in ("-device", "-drive", "-bios") for word in options.qemu_args)
         return bool(options.boot == "pvh" and options.nic == "virtio" and not has_others)
+
+    def _needs_few_devices(self) -> bool:
+        """qemu-system-x86_64-microvm has microvm, KVM and tap devices, but neither the user network nor folders of the host.  It
+        loads 8 libraries instead of 49, which takes a sixth of the time."""
+        options = self.options
+        return bool(self.accel == "kvm" and self.is_microvm and options.network.kind != "user" and not options.folders and not options.qemu_args)
 
     def _bus(self) -> str:
         return "device" if self.is_microvm else "pci"

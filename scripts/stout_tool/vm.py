@@ -325,7 +325,7 @@ def explain(text: str) -> str:
     """QEMU's complaint as one sentence."""
     lines = [line for line in text.splitlines() if line.strip() and "warning:" not in line]
     line = lines[-1] if lines else text.strip().splitlines()[-1]
-    line = line.removeprefix("qemu-system-x86_64: ")
+    line = line.removeprefix("qemu-system-x86_64").removeprefix("-microvm").removeprefix(": ")
     if "Could not set up host forwarding" in line:
         return f"A port was taken by another program while the machine started ({line}); use another one."
     if "annot allocate memory" in line or "cannot set up guest memory" in line:

@@ -31,7 +31,7 @@ def firmware_files():
                 yield path, f"/usr/share/qemu/{name}"
 
 
-def run_nested(arguments, files=(), seconds=300):
+def run_nested(arguments, files=(), seconds=300, program="qemu-system-x86_64"):
     """What the outer guest's console said, the inner QEMU's output in it."""
     with tempfile.TemporaryDirectory() as folder:
         work = os.path.join(folder, "work")
@@ -47,7 +47,7 @@ def run_nested(arguments, files=(), seconds=300):
         for path, name in firmware_files():
             copy(path, os.path.join(share, os.path.basename(name)))
         initramfs = linux_guest.make_initramfs(
-            os.path.join(folder, "root.cpio"), ["qemu-system-x86_64", *INNER, *arguments], cwd="/work",
+            os.path.join(folder, "root.cpio"), [program, *INNER, *arguments], cwd="/work",
             folders=[(work, "/work"), (share, "/usr/share/qemu")], modules=linux_guest.KVM_MODULES)
         command = linux_guest.qemu_command(initramfs, memory=4096)
         try:

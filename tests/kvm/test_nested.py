@@ -28,10 +28,11 @@ def hello(tmp_path_factory):
     return str(folder / "hello")
 
 
-@pytest.mark.parametrize("machine", ["microvm", "q35"])
-def test_hello(hello, machine):
+@pytest.mark.parametrize("machine, net, program", [("microvm", "user", "qemu-system-x86_64"), ("q35", "user", "qemu-system-x86_64"),
+                                                   ("microvm", "none", "qemu-system-x86_64-microvm")])
+def test_hello(hello, machine, net, program):
     result = subprocess.run([os.path.join(TOP, "stout"), "run", "--accel", "tcg", "--dry-run", "-m", "128M", "--cpus", "2",
-                             "--machine", machine, "--kernel-option", "loglevel=2", hello],
+                             "--machine", machine, "--net", net, "--kernel-option", "loglevel=2", hello],
                             capture_output=True, text=True, check=True)
     words = shlex.split(result.stdout)[1:]
     kernel, archive = words[words.index("-kernel") + 1], words[words.index("-initrd") + 1]
@@ -48,7 +49,7 @@ def test_hello(hello, machine):
     # stdout goes to the console too, where it can be seen.
     words = [word.replace("file,path=out,id=stdout", "file,path=/dev/console,id=stdout") for word in words]
     words = [word.replace("file,path=control,id=control", "file,path=/dev/console,id=control") for word in words]
-    text = nested_kvm.run_nested(words, [kernel, archive], 400)
+    text = nested_kvm.run_nested(words, [kernel, archive], 400, program)
     assert "hello from kvm" in text, text
     assert re.search(r"exit 5", text), text
     assert "panic on CPU" not in text

@@ -224,3 +224,22 @@ def test_forwarded_port_takes_a_burst_of_clients(environment, kernel, compiled):
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
     assert process.wait(10) == 130
+
+
+def test_a_few_devices_need_only_the_little_qemu(tmp_path, monkeypatch):
+    from stout_tool.qemu import Machine
+    from stout_tool.run import RunOptions
+    for name in ("qemu-system-x86_64", "qemu-system-x86_64-microvm"):
+        (tmp_path / name).write_text("")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    def suffix(accel="kvm", **values):
+        command = Machine(RunOptions(program="true", **values), accel).command([], {"log": "null"})
+        return command[0].removeprefix(f"{tmp_path}/qemu-system-x86_64")
+
+    assert suffix(net="none") == suffix(net="tap:tap0") == "-microvm"
+    assert suffix() == suffix("tcg", net="none") == suffix(net="none", machine="q35") == ""
+    assert suffix(net="none", qemu_args=["-device virtio-9p-device"]) == suffix(net="none", folders=[f"{tmp_path}:/srv"]) == ""
+    (tmp_path / "qemu-system-x86_64-microvm").unlink()
+    assert suffix(net="none") == ""
