@@ -11,8 +11,9 @@
  * fault on a page of this very cache.
  *
  * Frames of caches that can be filled again (ops->fill) are on a global list in the order of their
- * arrival; reclaim goes along it from the oldest and gives frames that were used since it last came by
- * (FRAME_REFERENCED) a second chance.
+ * arrival; reclaim goes along it from the oldest and gives frames that were used since it last came by a second
+ * chance (the clock algorithm): what was read says so by FRAME_REFERENCED, what is mapped by the accessed flag of its
+ * page-table entries.  What the fault of another page mapped beside it has neither until it is used.
  *
  * Locking: cache->lock; reclaim_lock (irq spinlock, RANK_RECLAIM) for the global list.
  */
@@ -21,6 +22,7 @@
 #include <string.h>
 
 #include "abi/errno.h"
+#include "arch/arch.h"
 #include "kernel/mm/heap.h"
 #include "kernel/mm/vmspace.h"
 #include "kernel/panic.h"
@@ -153,9 +155,6 @@ struct frame *pagecache_present_locked(struct pagecache *cache, uint64_t index)
 {
     assert_held(&cache->lock);
     struct frame *frame = pagetree_get(&cache->pages, index);
-
-    if (frame && can_refill(cache))
-        frame->flags |= FRAME_REFERENCED;
     return frame ? frame_get(frame) : NULL;
 }
 
@@ -164,8 +163,10 @@ int pagecache_page_locked(struct pagecache *cache, uint64_t index, bool create, 
     struct frame *frame = pagecache_present_locked(cache, index);
 
     *out = frame;
-    if (frame)
+    if (frame) {
+        frame->flags |= can_refill(cache) ? FRAME_REFERENCED : 0;
         return 0;
+    }
     if (!create && !can_refill(cache))
         return -ENOENT;
     frame = frame_alloc(0, ALLOC_WAIT | ALLOC_ZERO | ALLOC_APP);
@@ -496,16 +497,22 @@ static struct pagecache *reclaim_candidate(uint64_t *index)
     return cache;
 }
 
-static bool reclaim_page(struct pagecache *cache, uint64_t index)
+/* *cpus as in vmspace_test_young_page(). */
+static bool has_second_chance(struct pagecache *cache, struct frame *frame, uint64_t *cpus)
+{
+    bool is_referenced = frame->flags & FRAME_REFERENCED;
+    frame->flags &= ~FRAME_REFERENCED;
+    return vmspace_test_young_page(cache, frame->index, cpus) || is_referenced;
+}
+
+static bool reclaim_page(struct pagecache *cache, uint64_t index, bool is_forced, uint64_t *cpus)
 {
     struct frame *frame = pagetree_get(&cache->pages, index);
 
     if (!frame || frame->flags & FRAME_DIRTY)
         return false;
-    if (frame->flags & FRAME_REFERENCED) {
-        frame->flags &= ~FRAME_REFERENCED;
+    if (!is_forced && has_second_chance(cache, frame, cpus))
         return false;
-    }
     if (!vmspace_try_unmap_page(cache, index) || READ_ONCE(frame->refcount) != 1)
         return false;
     pagetree_remove(&cache->pages, index);
@@ -515,7 +522,9 @@ static bool reclaim_page(struct pagecache *cache, uint64_t index)
 
 static size_t pagecache_shrink(size_t npages)
 {
-    size_t freed = 0, tries = 2 * READ_ONCE(nreclaimable); /* each has its second chance */
+    /* Twice around, so that each has its second chance; then whatever other processors use meanwhile. */
+    size_t freed = 0, round = READ_ONCE(nreclaimable), tries = 3 * round;
+    uint64_t cpus = 0;
 
     while (freed < npages && tries-- > 0) {
         uint64_t index = 0;
@@ -527,11 +536,13 @@ static size_t pagecache_shrink(size_t npages)
          * the tree (pagetree_set() does not reclaim), and frames in use there have references. */
         bool is_ours = mutex_is_held(&cache->lock);
         if (is_ours || mutex_try_lock(&cache->lock)) {
-            freed += reclaim_page(cache, index);
+            freed += reclaim_page(cache, index, tries < round, &cpus);
             if (!is_ours)
                 mutex_unlock(&cache->lock);
         }
         pagecache_put(cache);
     }
+    if (cpus)
+        arch_tlb_flush(cpus, 0, UINTPTR_MAX);
     return freed;
 }

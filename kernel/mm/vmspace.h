@@ -148,6 +148,9 @@ int vmspace_shared_key(struct vmspace *vm, uintptr_t address, struct pagecache *
 void vmspace_unmap_cache(struct pagecache *cache, uint64_t first, uint64_t end, bool copies_too);
 /* The same for reclaim, of one page: false if a lock is not free (it may be the caller's own). */
 bool vmspace_try_unmap_page(struct pagecache *cache, uint64_t index) __must_check;
+/* Whether a page table says that the page was used since the last such question, or cannot be looked at now.  A
+ * processor goes on using what its TLB has without saying so: the caller flushes those of *cpus, which are added to. */
+bool vmspace_test_young_page(struct pagecache *cache, uint64_t index, uint64_t *cpus);
 /* Makes one page of cache read-only everywhere, so that the next store faults. */
 void vmspace_clean_cache(struct pagecache *cache, uint64_t index);
 

@@ -28,6 +28,11 @@ static bool mapping_part(const struct mapping *mapping, uint64_t first, uint64_t
     return true;
 }
 
+static bool is_of_cache(struct arch_pte pte, const struct pagecache *cache)
+{
+    return pte.size != 0 && !(pte.prot & PT_SPECIAL) && frame_of(pte.paddr)->cache == cache;
+}
+
 /* Clears the next up to BATCH entries from *at on; the frames are the caller's to put. */
 static unsigned clear_some(struct mapping *mapping, uintptr_t *at, uintptr_t end, bool copies_too,
                            struct frame *frames[BATCH])
@@ -100,6 +105,30 @@ bool vmspace_try_unmap_page(struct pagecache *cache, uint64_t index)
         frame_put(frames[0]);
     }
     return true;
+}
+
+bool vmspace_test_young_page(struct pagecache *cache, uint64_t index, uint64_t *cpus)
+{
+    assert_held(&cache->lock);
+    struct mapping *mapping;
+    uintptr_t at, stop;
+    bool is_young = false;
+
+    list_for_each (mapping, &cache->mappings, cache_node) {
+        struct vmspace *vm = mapping->vmspace;
+        if (!mapping_part(mapping, index, index + 1, &at, &stop))
+            continue;
+        if (!mutex_try_lock(&vm->table_lock))
+            return true;
+        struct arch_pte pte = arch_pt_lookup(&vm->table, at);
+        if (is_of_cache(pte, cache) && pte.is_accessed) {
+            arch_pt_clear_flags(&vm->table, at, true, false);
+            *cpus |= __atomic_load_n(&vm->active_cpus, __ATOMIC_RELAXED);
+            is_young = true;
+        }
+        mutex_unlock(&vm->table_lock);
+    }
+    return is_young;
 }
 
 void vmspace_clean_cache(struct pagecache *cache, uint64_t index)
