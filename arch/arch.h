@@ -257,7 +257,7 @@ int arch_map_ram(paddr_t start, uint64_t size) __must_check;
 /* A window on device registers, uncached; never unmapped.  NULL: no room or memory. */
 void *arch_map_device(paddr_t paddr, size_t size);
 /* Kernel stacks: [bottom, bottom + size) backed by frames with an unmapped guard page
- * below, in the kernel half shared by all page tables.  NULL: no memory. */
+ * below, in the kernel half shared by all page tables.  May reclaim and sleep.  NULL: no memory. */
 void *arch_kernel_stack_alloc(size_t size);
 void arch_kernel_stack_free(void *bottom, size_t size);
 

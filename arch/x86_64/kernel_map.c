@@ -20,7 +20,8 @@
 #include "kernel/spinlock.h"
 #include "kernel/thread.h"
 
-#define STACK_SLOT (2 * KERNEL_STACK_SIZE)
+#define STACK_SLOT  (2 * KERNEL_STACK_SIZE)
+#define STACK_PAGES (KERNEL_STACK_SIZE / PAGE_SIZE)
 
 #define STACKS_KEPT 64
 #define STACK_BATCH 32
@@ -40,7 +41,7 @@ struct free_slot {
 struct stack_batch {
     unsigned n;
     struct free_slot *slot[STACK_BATCH];
-    struct frame *frame[STACK_BATCH][KERNEL_STACK_SIZE / PAGE_SIZE];
+    struct frame *frame[STACK_BATCH][STACK_PAGES];
 };
 
 static struct spinlock lock = SPINLOCK_INIT(RANK_KERNEL_MAP);
@@ -66,22 +67,15 @@ void *arch_map_device(paddr_t paddr, size_t size)
     return err ? NULL : (void *)(base + (paddr - first));
 }
 
-static void unmap_stack(uintptr_t bottom, size_t mapped)
+static bool map_pages(uintptr_t bottom, struct frame *const *frames)
 {
-    for (size_t at = 0; at < mapped; at += PAGE_SIZE)
-        frame_put(frame_of(paging_unmap_kernel(bottom + at)));
-}
-
-static bool map_pages(uintptr_t bottom)
-{
-    for (size_t at = 0; at < KERNEL_STACK_SIZE; at += PAGE_SIZE) {
-        struct frame *frame = frame_alloc(0, ALLOC_ATOMIC);
+    for (size_t i = 0; i < STACK_PAGES; i++) {
+        uintptr_t at = bottom + i * PAGE_SIZE;
         uint64_t bits = PTE_PRESENT | PTE_WRITE | PTE_NX | PTE_GLOBAL;
-        if (!frame || paging_map_kernel(bottom + at, frame_paddr(frame), bits) < 0) {
-            if (frame)
-                frame_put(frame);
+        if (paging_map_kernel(at, frame_paddr(frames[i]), bits) < 0) {
             /* Never used, so no TLB holds it. */
-            unmap_stack(bottom, at);
+            while (i-- > 0)
+                (void)paging_unmap_kernel(bottom + i * PAGE_SIZE);
             return false;
         }
     }
@@ -89,11 +83,11 @@ static bool map_pages(uintptr_t bottom)
 }
 
 /* lock held.  *unused is for the caller to free. */
-static uintptr_t map_stack(struct free_slot **unused)
+static uintptr_t map_stack(struct frame *const *frames, struct free_slot **unused)
 {
     struct free_slot *slot = free_slots;
     uintptr_t bottom = slot ? slot->bottom : stack_next + STACK_SLOT - KERNEL_STACK_SIZE;
-    if ((!slot && stack_next >= STACK_MAP_BASE + REGION_SIZE) || !map_pages(bottom))
+    if ((!slot && stack_next >= STACK_MAP_BASE + REGION_SIZE) || !map_pages(bottom, frames))
         return 0;
     if (slot)
         free_slots = slot->next;
@@ -103,21 +97,38 @@ static uintptr_t map_stack(struct free_slot **unused)
     return bottom;
 }
 
+/* NULL: no memory, though it was reclaimed. */
+static void *stack_create(void)
+{
+    struct frame *frames[STACK_PAGES];
+    struct free_slot *unused = NULL;
+    uintptr_t bottom = 0;
+    size_t n = 0;
+
+    while (n < STACK_PAGES && (frames[n] = frame_alloc(0, ALLOC_WAIT)) != NULL)
+        n++;
+    if (n == STACK_PAGES) {
+        unsigned long flags = spin_lock_irq(&lock);
+        bottom = map_stack(frames, &unused);
+        spin_unlock_irq(&lock, flags);
+    }
+    while (!bottom && n > 0)
+        frame_put(frames[--n]);
+    kfree(unused);
+    return (void *)bottom;
+}
+
 void *arch_kernel_stack_alloc(size_t size)
 {
     assert(size == KERNEL_STACK_SIZE);
-    struct free_slot *unused = NULL;
     unsigned long flags = spin_lock_irq(&lock);
-    void *stack = free_stacks;
+    struct free_stack *stack = free_stacks;
     if (stack) {
-        free_stacks = free_stacks->next;
+        free_stacks = stack->next;
         nfree_stacks--;
-    } else {
-        stack = (void *)map_stack(&unused);
     }
     spin_unlock_irq(&lock, flags);
-    kfree(unused);
-    return stack;
+    return stack ? stack : stack_create();
 }
 
 /* ---- Giving back --------------------------------------------------------------------- */
@@ -135,7 +146,7 @@ static void batch_take(struct stack_batch *batch, unsigned most)
             free_stacks = stack->next;
             nfree_stacks--;
             slot->bottom = (uintptr_t)stack;
-            for (size_t i = 0; i < KERNEL_STACK_SIZE / PAGE_SIZE; i++)
+            for (size_t i = 0; i < STACK_PAGES; i++)
                 batch->frame[batch->n][i] =
                     frame_of(paging_unmap_kernel(slot->bottom + i * PAGE_SIZE));
         }
@@ -160,7 +171,7 @@ static void flush_batch(void *arg)
 static void batch_free(const struct stack_batch *batch)
 {
     for (unsigned n = 0; n < batch->n; n++) {
-        for (size_t i = 0; i < KERNEL_STACK_SIZE / PAGE_SIZE; i++)
+        for (size_t i = 0; i < STACK_PAGES; i++)
             frame_put(batch->frame[n][i]);
         unsigned long flags = spin_lock_irq(&lock);
         batch->slot[n]->next = free_slots;
@@ -192,7 +203,7 @@ static size_t stacks_shrink(size_t npages)
     unsigned n;
     do {
         n = give_back(STACK_BATCH);
-        freed += n * (KERNEL_STACK_SIZE / PAGE_SIZE);
+        freed += n * STACK_PAGES;
     } while (n && freed < npages);
     return freed;
 }

@@ -52,6 +52,27 @@ def test_files_go_to_sockets(tmp_path, monkeypatch):
     assert [(line.split()[0], line.split()[-1]) for line in result.stdout.splitlines()] == expected, result.stdout
 
 
+def test_threads_in_memory_full_of_files(tmp_path, monkeypatch):
+    """Their stacks in the kernel come out of what is reclaimed."""
+    monkeypatch.setenv("STOUT_CACHE", str(tmp_path / "cache"))
+    text = tmp_path / "text"
+    text.write_bytes(b"".join(b"%08d a line\n" % (line * line % 10**8) for line in range(2 << 20)))
+    script = tmp_path / "threads.py"
+    script.write_text("import threading\n"
+                      "with open('/text', 'rb', buffering=0) as text:\n"
+                      "    while text.read(1 << 16):\n"
+                      "        pass\n"
+                      "end = threading.Event()\n"
+                      "threads = [threading.Thread(target=end.wait) for _ in range(60)]\n"
+                      "for thread in threads:\n"
+                      "    thread.start()\n"
+                      "end.set()\n"
+                      "print(len(threads))\n")
+    result = stout("run", "--accel", ACCEL, "--net", "none", "--compress", "-m", "48M", "--add", f"{text}:/text", "--add", f"{script}:/threads.py",
+                   need("python3"), "/threads.py")
+    assert result.stdout == "60\n", result.stderr
+
+
 def test_a_program_runs_from_it(tmp_path, monkeypatch):
     monkeypatch.setenv("STOUT_CACHE", str(tmp_path / "cache"))
     need("python3")
