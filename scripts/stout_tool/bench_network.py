@@ -228,7 +228,7 @@ def add_count(text: str, *words: object) -> None:
             found = ask(bench, the_link, *words)
             return next(value for name, value in found.items() if name.endswith("_count"))
 
-        return [cost[0] for cost in peers(bench).counts(work)]
+        return instructions_of(peers(bench).counts(work))
 
 
 add_count("TCP, a byte there and back", "tcp", SECONDS)
