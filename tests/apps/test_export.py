@@ -10,7 +10,7 @@ import urllib.request
 
 import pytest
 import yaml
-from conftest import ACCEL, STOUT, free_port, need
+from conftest import ACCEL, ONE_CPU, STOUT, free_port, need
 from test_images import SERVER
 
 LIBVIRTD = "/usr/sbin/libvirtd"
@@ -131,7 +131,7 @@ def test_libvirt_definitions(tmp_path, server):
 
 def boot(words, port):
     """A machine as an engine starts it, until it has answered."""
-    process = subprocess.Popen([need("qemu-system-x86_64"), "-accel", ACCEL, "-display", "none", "-serial", "null", "-no-reboot", *map(str, words),
+    process = subprocess.Popen([need("qemu-system-x86_64"), "-accel", ACCEL, *ONE_CPU, "-display", "none", "-serial", "null", "-no-reboot", *map(str, words),
                                 "-netdev", f"user,id=user.0,hostfwd=tcp:127.0.0.1:{port}-:8083"], stderr=subprocess.PIPE)
     try:
         assert page(port) == b"served\n"

@@ -15,7 +15,7 @@ import tempfile
 import time
 
 import pytest
-from conftest import ACCEL, STOUT, TOP, free_port
+from conftest import ACCEL, ONE_CPU, STOUT, TOP, free_port
 
 SERVER = r"""
 #include <netinet/in.h>
@@ -118,7 +118,7 @@ def fetch(image, form, firmware, disk=DISK, card="virtio-net-pci", memory="256M"
     sys.path.insert(0, os.path.join(TOP, "scripts"))
     from stout_tool.iso import find_ovmf
     name, machine = firmware
-    command = ["qemu-system-x86_64", "-M", machine, "-accel", ACCEL, "-cpu", "max", "-m", memory, "-nodefaults", "-display", "none",
+    command = ["qemu-system-x86_64", "-M", machine, "-accel", ACCEL, *ONE_CPU, "-cpu", "max", "-m", memory, "-nodefaults", "-display", "none",
                "-serial", "stdio", "-no-reboot", *(word.format(image=image, form=form) for word in disk)]
     if name == "uefi":
         command += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={find_ovmf()}"]
@@ -187,7 +187,7 @@ def test_domain_for_xen(server, tmp_path):
     domain = {}
     exec((tmp_path / "web" / "web.cfg").read_text(), {}, domain)  # xl.cfg(5) is written like Python
     assert (domain["name"], domain["type"], domain["vif"]) == ("web", "hvm", ["model=e1000"])
-    command = ["qemu-system-x86_64", "-M", "pc", "-accel", ACCEL, "-cpu", "max", "-m", str(domain["memory"]), "-nodefaults", "-display", "none",
+    command = ["qemu-system-x86_64", "-M", "pc", "-accel", ACCEL, *ONE_CPU, "-cpu", "max", "-m", str(domain["memory"]), "-nodefaults", "-display", "none",
                "-kernel", domain["kernel"], "-initrd", domain["ramdisk"], "-append", domain["cmdline"], "-device", "e1000,netdev=n0,romfile=",
                "-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{port}-:8083"]
     assert answer(command, port, cwd=tmp_path / "web") == b"served\n"

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import ACCEL, HERE, STOUT, need
+from conftest import ACCEL, HERE, ONE_CPU, STOUT, need
 from test_images import SERVER
 
 MAKE = """set -e
@@ -114,7 +114,7 @@ def test_name_server_by_dhcp(tmp_path):
     add = [word for name in ("sleep", "cat") for word in ("--add", shutil.which(name))]
     subprocess.run([STOUT, "build", "-t", "iso", "-o", tmp_path / "image.iso", "--hostname", "web", *add, "/bin/sh", "-c", script], check=True,
                    stdout=subprocess.DEVNULL)
-    result = subprocess.run(["qemu-system-x86_64", "-accel", ACCEL, "-cpu", "max", "-m", "256M", "-nodefaults", "-display", "none", "-no-reboot",
+    result = subprocess.run(["qemu-system-x86_64", "-accel", ACCEL, *ONE_CPU, "-cpu", "max", "-m", "256M", "-nodefaults", "-display", "none", "-no-reboot",
                              "-serial", "stdio", "-cdrom", tmp_path / "image.iso", "-netdev", "user,id=n0,dns=10.0.2.9",
                              "-device", "virtio-net-pci,netdev=n0,romfile="], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
     lines = result.stdout.replace("\r", "").splitlines()

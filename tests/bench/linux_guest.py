@@ -25,6 +25,7 @@ sys.path.insert(0, os.path.join(TOP, "scripts"))
 from stout_tool.cpio import CpioWriter  # noqa: E402
 from stout_tool.libraries import Resolver, Root  # noqa: E402
 from stout_tool.paths import cache_dir  # noqa: E402
+from stout_tool.qemu import processors  # noqa: E402
 from stout_tool.tree import Tree  # noqa: E402
 
 NET_MODULES = ("drivers/virtio/virtio_ring", "drivers/virtio/virtio", "drivers/virtio/virtio_pci_legacy_dev",
@@ -106,7 +107,7 @@ def make_initramfs(path, command, cwd="/", extra=(), folders=(), modules=NET_MOD
 def qemu_command(initramfs, memory=1024, cpus=1, forwards=(), machine="q35", more=()):
     """forwards: (host port, guest port)."""
     forward = "".join(f",hostfwd=tcp:127.0.0.1:{host}-:{guest}" for host, guest in forwards)
-    return ["qemu-system-x86_64", "-M", machine, "-accel", "tcg", "-cpu", "max", "-smp", str(cpus), "-m", str(memory),
+    return ["qemu-system-x86_64", "-M", machine, "-accel", "tcg", "-cpu", "max", "-smp", processors(cpus, "tcg"), "-m", str(memory),
             "-display", "none", "-serial", "stdio", "-no-reboot", "-nodefaults",
             "-kernel", os.path.join(kernel_folder(), "vmlinuz"), "-initrd", initramfs,
             "-append", "console=ttyS0 quiet panic=-1 mitigations=off",
