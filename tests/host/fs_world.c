@@ -449,6 +449,15 @@ bool vmspace_try_unmap_page(struct pagecache *cache, uint64_t index)
     return true;
 }
 
+bool vmspace_test_young_page(struct pagecache *cache, uint64_t index, uint64_t *cpus)
+{
+    return false;
+}
+
+void arch_tlb_flush(uint64_t mask, uintptr_t start, uintptr_t end)
+{
+}
+
 void vmspace_clean_cache(struct pagecache *cache, uint64_t index)
 {
 }
