@@ -104,7 +104,7 @@ struct shrinker {
 void shrinker_register(struct shrinker *shrinker);
 /* Whether ALLOC_ATOMIC has found more than half of what is kept for it used, since the last frame_replenish(). */
 bool frame_reserve_is_used(void);
-/* Reclaims until that reserve is whole.  False: there is not enough to reclaim.  Threads only, without locks. */
+/* Reclaims until that reserve is whole.  False: there is not enough to reclaim.  Threads only, without spinlocks. */
 bool frame_replenish(void) __must_check;
 /* All that the shrinkers give of files, of the rest, or of both.  Threads only, without locks. */
 void frame_drop_caches(bool files, bool rest);

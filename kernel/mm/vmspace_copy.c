@@ -131,9 +131,9 @@ static void share_put(struct arch_pte pte)
         frame_put(frame);
 }
 
-/* Enters pages of the parent, read-only there already, into the child. */
+/* Enters pages of the parent, read-only there already, into the child.  -ENOMEM: *next is the first that is not in it. */
 static int share_batch(struct vmspace *child, struct arch_pt_page *pages, unsigned npages,
-                       bool *was_writable)
+                       bool *was_writable, uintptr_t *next)
 {
     unsigned n = 0;
     int64_t size = 0;
@@ -157,26 +157,36 @@ static int share_batch(struct vmspace *child, struct arch_pt_page *pages, unsign
             share_put(pages[i].pte);
     }
     vmspace_count_resident(child, size >> PAGE_SHIFT);
-    return done < n ? -ENOMEM : 0;
+    if (done == n)
+        return 0;
+    *next = pages[done].address;
+    return -ENOMEM;
 }
 
-/* from->table_lock is held; given up now and then. */
+/* from->table_lock is held; given up now and then, and to reclaim what page tables are made of. */
 static int share_pages(struct vmspace *from, struct vmspace *child, uintptr_t start, uintptr_t end,
                        bool *was_writable)
 {
     struct arch_pt_page pages[BATCH];
-    int err = 0;
+    uintptr_t failed_at = end;
+    bool has_more = true; /* to reclaim */
 
-    for (unsigned turn = 1; !err && start < end; turn++) {
+    for (unsigned turn = 1; start < end; turn++) {
         unsigned n = arch_pt_scan(&from->table, &start, end, PT_SCAN_PROTECT, pages, BATCH);
-        err = share_batch(child, pages, n, was_writable);
-        if (turn % BATCHES_IN_A_ROW == 0) {
-            mutex_unlock(&from->table_lock);
-            sched_check();
-            mutex_lock(&from->table_lock);
-        }
+        int err = share_batch(child, pages, n, was_writable, &start);
+        bool is_short = err || (has_more && frame_reserve_is_used());
+        if (!is_short && turn % BATCHES_IN_A_ROW != 0)
+            continue;
+        mutex_unlock(&from->table_lock);
+        if (is_short)
+            has_more = frame_replenish();
+        sched_check();
+        mutex_lock(&from->table_lock);
+        if (err && (!has_more || start == failed_at))
+            return err;
+        failed_at = err ? start : end;
     }
-    return err;
+    return 0;
 }
 
 static int fork_mapping(struct mapping *mapping, struct vmspace *child, bool *was_writable)

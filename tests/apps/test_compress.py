@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 
+import pytest
 from conftest import ACCEL, HERE, STOUT, need
 
 
@@ -52,25 +53,39 @@ def test_files_go_to_sockets(tmp_path, monkeypatch):
     assert [(line.split()[0], line.split()[-1]) for line in result.stdout.splitlines()] == expected, result.stdout
 
 
-def test_threads_in_memory_full_of_files(tmp_path, monkeypatch):
-    """Their stacks in the kernel come out of what is reclaimed."""
+FULL = """
+with open('/text', 'rb', buffering=0) as text:
+    while text.read(1 << 16):
+        pass
+"""
+THREADS = """
+end = threading.Event()
+threads = [threading.Thread(target=end.wait, daemon=True) for _ in range(60)]
+for thread in threads:
+    thread.start()
+end.set()
+print(len(threads))
+"""
+TABLES = """
+for number in range(300):
+    sparse[number << 21] = 1
+if os.fork() == 0:
+    os._exit(sum(sparse[number << 21] for number in range(300)) != 300)
+print(os.wait()[1])
+"""
+
+
+@pytest.mark.parametrize("code, output", [(FULL + THREADS, "60\n"), (FULL + TABLES, "0\n")], ids=["threads", "fork"])
+def test_what_a_memory_full_of_files_has_room_for(tmp_path, monkeypatch, code, output):
+    """Threads' stacks in the kernel and page tables come out of what is reclaimed."""
     monkeypatch.setenv("STOUT_CACHE", str(tmp_path / "cache"))
     text = tmp_path / "text"
     text.write_bytes(b"".join(b"%08d a line\n" % (line * line % 10**8) for line in range(2 << 20)))
-    script = tmp_path / "threads.py"
-    script.write_text("import threading\n"
-                      "with open('/text', 'rb', buffering=0) as text:\n"
-                      "    while text.read(1 << 16):\n"
-                      "        pass\n"
-                      "end = threading.Event()\n"
-                      "threads = [threading.Thread(target=end.wait) for _ in range(60)]\n"
-                      "for thread in threads:\n"
-                      "    thread.start()\n"
-                      "end.set()\n"
-                      "print(len(threads))\n")
-    result = stout("run", "--accel", ACCEL, "--net", "none", "--compress", "-m", "48M", "--add", f"{text}:/text", "--add", f"{script}:/threads.py",
-                   need("python3"), "/threads.py")
-    assert result.stdout == "60\n", result.stderr
+    script = tmp_path / "script.py"
+    script.write_text("import mmap, os, threading\nsparse = mmap.mmap(-1, 600 << 20, flags=0x4022)  # MAP_NORESERVE too\n" + code)
+    result = stout("run", "--accel", ACCEL, "--net", "none", "--compress", "-m", "48M", "--add", f"{text}:/text", "--add", f"{script}:/script.py",
+                   need("python3"), "/script.py")
+    assert result.stdout == output, result.stderr
 
 
 def test_a_program_runs_from_it(tmp_path, monkeypatch):
