@@ -21,7 +21,7 @@ while :; do
     *) break ;;
     esac
 done
-accel="tcg -cpu max"
+accel="tcg -cpu max -smp {smp}"
 if grep -qE '^flags.* (vmx|svm) ' /proc/cpuinfo && [ -w /dev/kvm ]; then
     accel="kvm -cpu host"
 fi
@@ -55,7 +55,7 @@ def quote(text: str) -> str:
 
 def pack(kind: str, name: str, kernel: str, archive: str, options: str, memory: int, path: str) -> None:
     if kind == "qemu":
-        text = SCRIPT.format(name=name, memory=f"{memory // MIB}M", options=shlex.quote(options))
+        text = SCRIPT.format(name=name, smp=processors(1, "tcg"), memory=f"{memory // MIB}M", options=shlex.quote(options))
         start = ("run", text.encode(), 0o755)
     else:
         text = DOMAIN.format(name=name, quoted=quote(name), memory=memory // MIB, options=quote(options))
