@@ -131,7 +131,7 @@ static void share_put(struct arch_pte pte)
         frame_put(frame);
 }
 
-/* Enters pages of the parent, read-only there already, into the child.  -ENOMEM: *next is the first that is not in it. */
+/* Enters pages of the parent, read-only there already, into the child.  -ENOMEM: *next is the first that is not. */
 static int share_batch(struct vmspace *child, struct arch_pt_page *pages, unsigned npages,
                        bool *was_writable, uintptr_t *next)
 {
