@@ -9,6 +9,7 @@ import os
 import shlex
 
 from .ova import write_tar
+from .qemu import processors
 
 MIB = 1 << 20
 SCRIPT = """#!/bin/sh
