@@ -22,7 +22,11 @@ while :; do
     *) break ;;
     esac
 done
-accel="tcg -cpu max -smp {smp}"
+accel="tcg -cpu max"
+case " $* " in
+*" -smp "*) ;;
+*) accel="$accel -smp {smp}" ;;
+esac
 if grep -qE '^flags.* (vmx|svm) ' /proc/cpuinfo && [ -w /dev/kvm ]; then
     accel="kvm -cpu host"
 fi

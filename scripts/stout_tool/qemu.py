@@ -150,7 +150,7 @@ class Machine:
         """boot: the arguments of the boot method; chardevs: channel -> chardev text."""
         options = self.options
         args = [find_qemu(self._needs_few_devices()), *self._machine(), "-cpu", "host" if self.accel == "kvm" else "max",
-                "-smp", processors(options.cpus, self.accel), "-m", f"{options.memory // MIB}M",
+                "-smp", str(options.cpus) if "-smp" in options.qemu_args else processors(options.cpus, self.accel), "-m", f"{options.memory // MIB}M",
                 "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
         args += boot
         args += ["-chardev", f"{chardevs['log']},id=log", "-serial", "chardev:log"]
