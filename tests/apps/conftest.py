@@ -16,12 +16,14 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 STOUT = os.path.join(TOP, "stout")
 ACCEL = os.environ.get("STOUT_TEST_ACCEL", "tcg")
-ONE_CPU = ("-smp", "1,maxcpus=2")  # for QEMU commands of our own: stout_tool.qemu.processors() says why
 LOOK_SECONDS = 60
-sys.path[:0] = [HERE, os.path.join(TOP, "tests")]
+sys.path[:0] = [HERE, os.path.join(TOP, "tests"), os.path.join(TOP, "scripts")]
 
 from insides import Insides  # noqa: E402
 from priority import usual_priority  # noqa: E402
+from stout_tool.qemu import processors  # noqa: E402
+
+ONE_CPU = ("-smp", processors(1, ACCEL))  # for QEMU commands of our own
 
 
 def free_port():
