@@ -83,9 +83,10 @@ int vmspace_split_locked(struct vmspace *vm, uintptr_t address, struct arch_pte 
 bool pte_is_exclusive(struct arch_pte pte);
 /* Gives the entries of the mapping in [start, end) its present protection. [w] */
 void vmspace_reprotect(struct mapping *mapping, uintptr_t start, uintptr_t end);
-/* Moves the entries of [from, from + length) to to, where there are none.  -ENOMEM. [w] */
-int vmspace_move_pages(struct vmspace *vm, uintptr_t from, uintptr_t to,
-                       size_t length) __must_check;
+/* Moves the entries of [from, from + length) to to, where there are none.  -ENOMEM: none is moved, and page tables were
+ * found for the first *reached bytes. [w] */
+int vmspace_move_pages(struct vmspace *vm, uintptr_t from, uintptr_t to, size_t length,
+                       size_t *reached) __must_check;
 void vmspace_count_resident(struct vmspace *vm, int64_t npages);
 
 /* ---- fault.c ---- */

@@ -52,17 +52,24 @@ static bool grow_in_place(struct remap *remap, struct mapping *mapping)
     return true;
 }
 
-/* The pages of the old place go to copy, which is listed already. */
+/* The pages of the old place go to copy, which is listed already.  Page tables come out of the reserve, which is filled
+ * again without the locks that reclaim takes; those of a turn that failed stay for the next. */
 static int move_pages(struct remap *remap, struct mapping *copy)
 {
     struct pagecache *cache = copy->cache;
+    size_t failed_at = remap->old_length, reached;
 
-    if (cache)
-        mutex_lock(&cache->lock);
-    int err = vmspace_move_pages(remap->vm, remap->old, remap->new, remap->old_length);
-    if (cache)
-        mutex_unlock(&cache->lock);
-    return err;
+    for (;;) {
+        if (cache)
+            mutex_lock(&cache->lock);
+        int err =
+            vmspace_move_pages(remap->vm, remap->old, remap->new, remap->old_length, &reached);
+        if (cache)
+            mutex_unlock(&cache->lock);
+        if (!err || reached == failed_at || !frame_replenish())
+            return err;
+        failed_at = reached;
+    }
 }
 
 /* Linux's rule for what a move may need on its way, when `more` mappings have been added. */

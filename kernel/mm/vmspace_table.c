@@ -249,7 +249,8 @@ static void clear_entries(struct vmspace *vm, uintptr_t start, uintptr_t end)
         ;
 }
 
-int vmspace_move_pages(struct vmspace *vm, uintptr_t from, uintptr_t to, size_t length)
+int vmspace_move_pages(struct vmspace *vm, uintptr_t from, uintptr_t to, size_t length,
+                       size_t *reached)
 {
     uintptr_t done = from;
 
@@ -262,5 +263,6 @@ int vmspace_move_pages(struct vmspace *vm, uintptr_t from, uintptr_t to, size_t 
     mutex_unlock(&vm->table_lock);
     uintptr_t start = err ? to : from;
     vmspace_flush(vm, start, start + length);
+    *reached = err ? done - from : length;
     return err;
 }

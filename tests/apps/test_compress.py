@@ -73,16 +73,30 @@ if os.fork() == 0:
     os._exit(sum(sparse[number << 21] for number in range(300)) != 300)
 print(os.wait()[1])
 """
+MOVED = """
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mremap.restype = ctypes.c_void_p
+for number in range(300):
+    sparse[number << 21] = 1
+length = 600 << 20
+old = ctypes.addressof(ctypes.c_char.from_buffer(sparse))
+room = mmap.mmap(-1, length, flags=0x4022)
+new = ctypes.addressof(ctypes.c_char.from_buffer(room))
+moved = libc.mremap(ctypes.c_void_p(old), ctypes.c_size_t(length), ctypes.c_size_t(length), 3, ctypes.c_void_p(new))
+print(moved == new and sum(room[number << 21] for number in range(300)), ctypes.get_errno(), flush=True)
+os._exit(0)  # what is unmapped here stays unmapped for Python's own end
+"""
 
 
-@pytest.mark.parametrize("code, output", [(FULL + THREADS, "60\n"), (FULL + TABLES, "0\n")], ids=["threads", "fork"])
+@pytest.mark.parametrize("code, output", [(FULL + THREADS, "60\n"), (FULL + TABLES, "0\n"), (FULL + MOVED, "300 0\n")],
+                         ids=["threads", "fork", "mremap"])
 def test_what_a_memory_full_of_files_has_room_for(tmp_path, monkeypatch, code, output):
     """Threads' stacks in the kernel and page tables come out of what is reclaimed."""
     monkeypatch.setenv("STOUT_CACHE", str(tmp_path / "cache"))
     text = tmp_path / "text"
     text.write_bytes(b"".join(b"%08d a line\n" % (line * line % 10**8) for line in range(2 << 20)))
     script = tmp_path / "script.py"
-    script.write_text("import mmap, os, threading\nsparse = mmap.mmap(-1, 600 << 20, flags=0x4022)  # MAP_NORESERVE too\n" + code)
+    script.write_text("import ctypes, mmap, os, threading\nsparse = mmap.mmap(-1, 600 << 20, flags=0x4022)  # MAP_NORESERVE too\n" + code)
     result = stout("run", "--accel", ACCEL, "--net", "none", "--compress", "-m", "48M", "--add", f"{text}:/text", "--add", f"{script}:/script.py",
                    need("python3"), "/script.py")
     assert result.stdout == output, result.stderr
