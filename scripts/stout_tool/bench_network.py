@@ -62,12 +62,12 @@ class Guests:
         self.command = command
         self.add = [*(f"{host}:{guest}" for host, guest in folders), *extra]
 
-    def run(self, kind: str, more: Sequence[str] = ()) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
+    def run(self, kind: str, more: Sequence[str] = (), cpus: int = 1) -> contextlib.AbstractContextManager[subprocess.Popen[bytes]]:
         """A context in which the guest serves."""
         if kind == "linux":
-            command = self.bench.linux().qemu_command(self.initramfs, more=more)
+            command = self.bench.linux().qemu_command(self.initramfs, cpus=cpus, more=more)
         else:
-            command = self.bench.ours(self.command[0], self.command[1:], add=self.add, more=more)[0]
+            command = self.bench.ours(self.command[0], self.command[1:], add=self.add, more=more, cpus=cpus)[0]
         return self.link.machine(command, self.ports)
 
     def medians(self, measure: Callable[[Link], dict[Any, float]], rounds: int | None = None) -> Medians:

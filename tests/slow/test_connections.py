@@ -17,12 +17,13 @@ TURN = 50_000
 STALL_NS = 900_000_000  # a lost SYN costs a second
 
 
-def test_million_connections():
+@pytest.mark.parametrize("cpus", [1, 2, 4])
+def test_million_connections(cpus):
     bench = Bench()
     guests = peers(bench)
     if not guests.link.holder:
         pytest.skip("no tap device")
-    with guests.run("ours"):
+    with guests.run("ours", cpus=cpus):
         for _ in range(MILLION // TURN):
             text = guests.link.run(program(bench), "connect", guests.link.address(PORT)[0], 3600, TURN, timeout=3600)
             found = {name: int(value) for name, value in re.findall(r"^connect_(\w+) (\d+)$", text, re.MULTILINE)}
