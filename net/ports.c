@@ -20,6 +20,7 @@
 #include "lwip/priv/tcp_priv.h"
 #include "net/net.h"
 #include "net/tcp_socket.h"
+#include "net/tcp_table.h"
 
 #define BUCKETS        256
 #define RANGE_START    32768u
@@ -94,6 +95,8 @@ static bool pcbs_conflict(const struct inet_socket *inet, uint16_t port)
 {
     struct tcp_pcb *const lists[] = { tcp_active_pcbs, tcp_tw_pcbs };
 
+    if (!tcp_table_may_have(port))
+        return false;
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
         for (const struct tcp_pcb *pcb = lists[i]; pcb; pcb = pcb->next) {
             if (pcb->local_port == port && pcb->state != SYN_RCVD && !pcb_is_listed(pcb) &&

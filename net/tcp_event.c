@@ -13,6 +13,7 @@
 #include "net/tcp_batch.h"
 #include "net/tcp_gso.h"
 #include "net/tcp_memory.h"
+#include "net/tcp_table.h"
 
 #define INITIAL_WINDOW    10 /* segments (RFC 6928); lwIP begins with 3 */
 #define SEND_BUFFER_FIRST (512U << 10)
@@ -223,5 +224,6 @@ struct tcp_pcb *tcp_event_detach(struct tcp_socket *tcp)
     tcp_sent(pcb, NULL);
     tcp_poll(pcb, NULL, 0);
     tcp_err(pcb, NULL);
+    tcp_table_count(pcb);
     return pcb;
 }

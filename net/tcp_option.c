@@ -55,6 +55,8 @@ void tcp_option_apply(struct tcp_socket *tcp, struct tcp_pcb *pcb)
     pcb->ttl = inet_ttl(&tcp->inet);
     pcb->tos = (u8_t)tcp->inet.tos;
     apply_keepalive(tcp, pcb);
+    pcb->recovery.user_timeout = (uint32_t)tcp->user_timeout;
+    pcb->recovery.syn_count = (uint8_t)tcp->syn_count;
     if (tcp->max_segment)
         pcb->mss = LWIP_MIN(pcb->mss, (u16_t)tcp->max_segment);
 }
@@ -207,7 +209,8 @@ int tcp_option_set(struct socket *sock, int level, int name, const void *value, 
     int err = option_int(value, len, &number);
     if (!err)
         err = set_number(tcp, name, number);
-    if (!err && name >= ABI_TCP_KEEPIDLE && name <= ABI_TCP_KEEPCNT)
+    bool is_limit = name == ABI_TCP_USER_TIMEOUT || name == ABI_TCP_SYNCNT;
+    if (!err && (is_limit || (name >= ABI_TCP_KEEPIDLE && name <= ABI_TCP_KEEPCNT)))
         tcp_option_changed(sock, 0);
     return err;
 }

@@ -377,20 +377,54 @@ static void back_off(struct tcp_pcb *pcb)
     fill_holes(pcb, true);
 }
 
+/* What ends a connection when its timer goes off. */
+static bool is_over(struct tcp_pcb *pcb, unsigned most)
+{
+    struct tcp_recovery *recovery = &pcb->recovery;
+
+    if (pcb->nrtx == 0) {
+        recovery->stuck_since = recovery->timer.started;
+        return false;
+    }
+    if (pcb->state == SYN_SENT && recovery->syn_count)
+        most = recovery->syn_count + 1U;
+    if (recovery->user_timeout)
+        return net_now() - recovery->stuck_since >= recovery->user_timeout * NSEC_PER_MSEC;
+    return pcb->nrtx + 1U >= most;
+}
+
+bool tcp_recovery_probes_failed(const struct tcp_pcb *pcb)
+{
+    uint32_t limit = pcb->recovery.user_timeout;
+
+    if (limit)
+        return pcb->persist_probe && (tcp_ticks - pcb->tmr) * TCP_SLOW_INTERVAL >= limit;
+    return pcb->persist_probe >= TCP_MAXRTX;
+}
+
+uint32_t tcp_recovery_keep_limit(const struct tcp_pcb *pcb)
+{
+    if (pcb->recovery.user_timeout)
+        return LWIP_MAX(pcb->recovery.user_timeout, pcb->keep_idle + pcb->keep_intvl);
+    return pcb->keep_idle + pcb->keep_cnt * pcb->keep_intvl;
+}
+
 void tcp_recovery_timeout(struct tcp_pcb *pcb)
 {
     bool has_unsent = pcb->unsent && pcb->persist_backoff == 0;
     unsigned most = pcb->state == SYN_SENT ? TCP_SYNMAXRTX : LWIP_TCP_MAXRTX;
+    bool may_end = pcb->state != TIME_WAIT && (pcb->unacked || has_unsent);
 
     if (pcb->recovery.timer.overdue) {
         give_up_holes(pcb);
         return;
     }
-    pcb->recovery.timer.started = net_now();
+    bool ends = may_end && is_over(pcb, most);
+    pcb->recovery.timer.started = may_end && !ends ? net_now() : 0;
     pcb->recovery.timer.rtt_begin = 0;
-    if (pcb->state == TIME_WAIT || (!pcb->unacked && !has_unsent)) {
-        pcb->recovery.timer.started = 0;
-    } else if (pcb->nrtx + 1U >= most) {
+    if (!may_end)
+        return;
+    if (ends) {
         pcb->nrtx = (u8_t)most; /* lwIP's next tick gives up */
     } else if (!pcb->unacked || pcb->state < ESTABLISHED) {
         if (pcb->unacked && tcp_rexmit_rto_prepare(pcb) != ERR_OK)

@@ -78,8 +78,8 @@ struct tcp_socket {
 
     bool nodelay, cork;                       /* [w] */
     int keep_idle, keep_interval, keep_count; /* [w] seconds, seconds, probes; 0: default */
-    int user_timeout, linger2, defer_accept, syn_count, max_segment, window_clamp; /* [w] */
-    int notsent_low, no_quick_ack, fast_open;                                      /* [w] stored */
+    int user_timeout, syn_count, max_segment; /* [w] milliseconds, SYNs sent again, bytes */
+    int linger2, defer_accept, window_clamp, notsent_low, no_quick_ack, fast_open; /* [w] stored */
 };
 
 static inline struct tcp_socket *tcp_of(struct socket *sock)

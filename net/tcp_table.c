@@ -12,11 +12,14 @@
 #include "net/tcp_socket.h"
 
 #define BUCKETS  2048
+#define COUNTS   4096
 #define ARG_NEXT 0
 #define ARG_LINK 1
 
 static struct tcp_pcb *table[BUCKETS]; /* [n] */
 static uint64_t key[2];
+/* [n] How many connections without a socket in net/ports.c's table have a local port, by the port's lower bits. */
+static uint32_t ncounted[COUNTS];
 
 /* A secret, so that nobody can choose addresses that meet in one bucket. */
 static struct tcp_pcb **bucket_of(const ip_addr_t *local, uint16_t local_port,
@@ -54,6 +57,9 @@ static void unlink_at(u8_t id, void *link)
     if (!at)
         return;
     struct tcp_pcb *pcb = *at;
+    if (pcb->recovery.is_counted)
+        ncounted[pcb->local_port % COUNTS]--;
+    pcb->recovery.is_counted = false;
     tcp_listen_forget(pcb);
     *at = next_of(pcb);
     if (*at)
@@ -75,6 +81,28 @@ void tcp_table_insert(struct tcp_pcb *pcb)
     pcb->ext_args[ARG_LINK].data = bucket;
     pcb->ext_args[ARG_LINK].callbacks = &leave;
     *bucket = pcb;
+    if (pcb->state != SYN_SENT)
+        tcp_table_count(pcb);
+}
+
+void tcp_table_count(struct tcp_pcb *pcb)
+{
+    assert_held(&net_lock);
+    if (!pcb->ext_args[ARG_LINK].data || pcb->recovery.is_counted)
+        return;
+    pcb->recovery.is_counted = true;
+    ncounted[pcb->local_port % COUNTS]++;
+}
+
+bool tcp_table_may_have(uint16_t local_port)
+{
+    assert_held(&net_lock);
+    return ncounted[local_port % COUNTS] > 0;
+}
+
+bool tcp_table_has(const struct tcp_pcb *pcb)
+{
+    return tcp_table_find(&pcb->local_ip, pcb->local_port, &pcb->remote_ip, pcb->remote_port);
 }
 
 void tcp_table_remove(struct tcp_pcb *pcb)

@@ -140,3 +140,7 @@
 #define LWIP_HOOK_TCP_HAS_OUTPUT(pcb)                ((pcb)->unsent || ((pcb)->flags & TF_ACK_NOW))
 #define LWIP_HOOK_RAW_INPUT(p, netif)                (raw_socket_count ? raw_input(p, netif) : RAW_INPUT_NONE)
 #define LWIP_HOOK_IS_CUT_LATER(p)                    ((p)->flags & TCP_GSO_FLAG)
+#define LWIP_HOOK_TCP_IS_TAKEN(pcb)                  tcp_table_has(pcb)
+#define LWIP_HOOK_UNRESOLVED(tag, queue, netif)                                                    \
+    for (const struct tag *waiting = (queue); waiting; waiting = waiting->next)                    \
+    icmp_error_unresolved(waiting->p, netif)

@@ -7,3 +7,8 @@ s/tcp_split_unsent_seg(pcb, (u16_t)pcb->snd_wnd)/tcp_split_unsent_seg(pcb, (u16_
 # Retransmission is net/tcp_recovery.c's, and so is the timer.
 s/^        if (pcb->rtime >= pcb->rto) {/        if (0) {/
 s/pcb->nrtx >= TCP_MAXRTX/pcb->nrtx >= LWIP_TCP_MAXRTX/
+# Whether a connection is there already says the table.
+/^tcp_connect(/,/^}/s/^    if (ip_get_option(pcb, SOF_REUSEADDR)) {/    if (LWIP_HOOK_TCP_IS_TAKEN(pcb)) {\n      return ERR_USE;\n    }\n    if (0) {/
+# TCP_USER_TIMEOUT.
+s/pcb->persist_probe >= TCP_MAXRTX/tcp_recovery_probes_failed(pcb)/
+s/(pcb->keep_idle + TCP_KEEP_DUR(pcb))/tcp_recovery_keep_limit(pcb)/

@@ -72,6 +72,34 @@ def test_host_and_other_machine(bridge, server):
     assert result.returncode == 0 and result.stdout.startswith("b'served\\n'\n") and "nameserver 192.168.7.1" in result.stdout, result.stderr
 
 
+UNREACHABLE = """
+import errno, socket, sys, time
+while ':' in sys.argv[1] and any(int(line.split()[4], 16) & 0x40 for line in open('/proc/net/if_inet6')):
+    time.sleep(0.1)  # whether somebody else has our own address is not known yet
+for kind in socket.SOCK_STREAM, socket.SOCK_DGRAM:
+    sock = socket.socket(socket.AF_INET6 if ':' in sys.argv[1] else socket.AF_INET, kind)
+    begin = time.monotonic()
+    try:
+        sock.connect(socket.getaddrinfo(sys.argv[1], 8083)[0][4])
+        sock.send(b'x')
+        sock.settimeout(6)
+        sock.recv(1)
+    except OSError as error:
+        print(errno.errorcode.get(error.errno), time.monotonic() - begin < 30)
+"""
+
+
+def test_a_neighbour_that_is_not_there(bridge):
+    """A connection fails; a datagram is lost, since a host that is not reached now may be soon."""
+    machine = [STOUT, "run", "--accel", ACCEL, "--net", "tap:tap1", "--ip", "192.168.7.3/24", "python3"]
+    results = [subprocess.run([*bridge, *words, "-c", UNREACHABLE, "192.168.7.99"], capture_output=True, text=True, timeout=100, check=False).stdout
+               for words in (["python3"], machine)]
+    assert results == ["EHOSTUNREACH True\nNone True\n"] * 2
+    result = subprocess.run([STOUT, "run", "--accel", ACCEL, "python3", "-c", UNREACHABLE, "fe80::99%eth0"], capture_output=True, text=True,
+                            timeout=100, check=False)
+    assert result.stdout == "EHOSTUNREACH True\nNone True\n", result.stderr
+
+
 def test_what_cannot_be_used(bridge, server):
     assert fetch(bridge)  # so the first machine has its device
     words = [STOUT, "run", "--accel", ACCEL, "--net", "tap:tap0", "/bin/true"]

@@ -210,6 +210,28 @@ static void *stop_waiting(void *arg)
     return NULL;
 }
 
+/* A full listener ignores a SYN as a host does that is gone. */
+static void test_limits(void)
+{
+    int listener = listen_tcp(0), waiting[2], one = 1, patience = 1500;
+
+    for (int i = 0; i < 2; i++) {
+        waiting[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        CHECK_ERRNO(connect(waiting[i], (void *)&address, sizeof address), EINPROGRESS);
+        sleep_ms(100);
+    }
+    for (int option = 0; option < 2; option++) {
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        CHECK(!(option ? setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof patience)
+                       : setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &one, sizeof one)));
+        int64_t begin = now_ns();
+        CHECK_ERRNO(connect(fd, (void *)&address, sizeof address), ETIMEDOUT);
+        CHECK(now_ns() - begin > 1400000000LL && now_ns() - begin < 30000000000LL);
+        close(fd);
+    }
+    close(waiting[0]), close(waiting[1]), close(listener);
+}
+
 static void test_shutdown_wakes(void)
 {
     int listener = listen_tcp(5), client = connect_tcp();
@@ -263,6 +285,7 @@ int main(void)
     test_transfer();
     test_timeout();
     test_shutdown_wakes();
+    test_limits();
     test_ipv6();
     return check_end();
 }
