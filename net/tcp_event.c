@@ -159,6 +159,7 @@ void tcp_event_unreachable(struct tcp_pcb *pcb, int error)
 
 static err_t on_fin(struct tcp_socket *tcp, struct tcp_pcb *pcb)
 {
+    __atomic_store_n(&tcp->is_whole, true, __ATOMIC_RELEASE);
     __atomic_store_n(&tcp->got_fin, true, __ATOMIC_RELEASE);
     if (pcb->state == CLOSE_WAIT) {
         socket_wake_later(&tcp->inet.base, ABI_POLLIN | ABI_POLLRDNORM | ABI_POLLRDHUP);
@@ -225,5 +226,6 @@ struct tcp_pcb *tcp_event_detach(struct tcp_socket *tcp)
     tcp_poll(pcb, NULL, 0);
     tcp_err(pcb, NULL);
     tcp_table_count(pcb);
+    tcp_event_update_queued(tcp);
     return pcb;
 }

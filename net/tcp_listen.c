@@ -238,6 +238,7 @@ static int start_locked(struct tcp_socket *tcp, unsigned backlog)
             return err;
     }
     list_push_back(&tcp->listener->members, &tcp->member_node);
+    adjust_backlog(tcp->listener); /* the others may be full */
     __atomic_store_n(&tcp->inet.base.is_listening, true, __ATOMIC_RELEASE);
     __atomic_store_n(&tcp->inet.base.shutdown, 0, __ATOMIC_RELEASE);
     tcp_socket_set_phase(tcp, TCP_PHASE_LISTENING);

@@ -238,6 +238,9 @@ static int nothing_there(struct tcp_socket *tcp, size_t skip, bool nonblock)
 {
     enum tcp_phase phase = tcp_socket_phase(tcp);
 
+    /* All has been read of a stream that has ended: what befell the connection since then is for who sends. */
+    if (__atomic_load_n(&tcp->is_whole, __ATOMIC_ACQUIRE) && phase != TCP_PHASE_IDLE)
+        return has_more(tcp, skip);
     int err = socket_take_error(&tcp->inet.base);
     if (err)
         return err;

@@ -357,12 +357,18 @@ bool tcp_send_is_writable(const struct tcp_socket *tcp)
     return room > 0 && room >= READ_ONCE(tcp->in_flight) / 2;
 }
 
+static bool has_ended(const struct tcp_socket *tcp)
+{
+    const struct socket *sock = &tcp->inet.base;
+
+    return __atomic_load_n(&sock->error, __ATOMIC_ACQUIRE) ||
+           tcp_socket_phase(tcp) != TCP_PHASE_CONNECTED || socket_is_shut(sock, SHUTDOWN_WRITE);
+}
+
 static bool may_continue(struct tcp_socket *tcp)
 {
     __atomic_store_n(&tcp->wants_room, true, __ATOMIC_SEQ_CST);
-    return tcp_send_is_writable(tcp) || tcp_socket_phase(tcp) != TCP_PHASE_CONNECTED ||
-           __atomic_load_n(&tcp->inet.base.error, __ATOMIC_ACQUIRE) ||
-           socket_is_shut(&tcp->inet.base, SHUTDOWN_WRITE);
+    return tcp_send_is_writable(tcp) || has_ended(tcp);
 }
 
 /* 0: the connection takes data. */
@@ -431,12 +437,17 @@ long tcp_send_message(struct socket *sock, struct message *message)
         err = (int)n;
         if (err == -EAGAIN)
             err = wait_for_room(tcp, message->nonblock, deadline);
+        if (sent) {
+            if (err || has_ended(tcp))
+                return (long)sent; /* the next call tells why */
+            continue;
+        }
         if (!err || err == -EPIPE) {
             int state = check(tcp, message->nonblock, deadline);
             err = state ? state : err;
         }
         if (err)
-            return sent ? (long)sent : err;
+            return err;
     }
     return (long)sent;
 }

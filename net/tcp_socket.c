@@ -87,6 +87,7 @@ static void forget_connection(struct tcp_socket *tcp)
     tcp->is_held = false;
     tcp_urgent_forget(tcp);
     __atomic_store_n(&tcp->got_fin, false, __ATOMIC_RELEASE);
+    __atomic_store_n(&tcp->is_whole, false, __ATOMIC_RELEASE);
     __atomic_store_n(&inet->base.shutdown, 0, __ATOMIC_RELEASE);
     tcp_event_update_room(tcp);
     tcp_socket_set_phase(tcp, TCP_PHASE_IDLE);
@@ -130,6 +131,7 @@ static int start(struct tcp_socket *tcp, const ip_addr_t *ip, uint16_t port)
     __atomic_store_n(&inet->base.error, 0, __ATOMIC_RELEASE);
     __atomic_store_n(&inet->base.shutdown, 0, __ATOMIC_RELEASE);
     __atomic_store_n(&tcp->got_fin, false, __ATOMIC_RELEASE);
+    __atomic_store_n(&tcp->is_whole, false, __ATOMIC_RELEASE);
     tcp_socket_set_phase(tcp, TCP_PHASE_CONNECTING);
     int err = open_pcb(tcp, ip, port);
     if (err) {
@@ -179,12 +181,14 @@ static int begin(struct tcp_socket *tcp, const struct socket_address *address, b
 
 static int disconnect(struct tcp_socket *tcp)
 {
+    mutex_lock(&tcp->inet.base.read_lock); /* a reader copies without net_lock */
     net_begin();
     if (tcp->phase == TCP_PHASE_LISTENING)
         tcp_listen_stop(tcp);
     forget_connection(tcp);
     tcp_receive_drop_all(tcp);
     net_end();
+    mutex_unlock(&tcp->inet.base.read_lock);
     socket_wake(&tcp->inet.base, ABI_POLLHUP | ABI_POLLIN | ABI_POLLOUT);
     return 0;
 }

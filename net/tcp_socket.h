@@ -50,6 +50,7 @@ struct tcp_socket {
     unsigned window;        /* [n] how many of them there may be */
     uint64_t window_begin;  /* [n] read_position when it was looked at last */
     bool got_fin;           /* [a] nothing follows */
+    bool is_whole;          /* [a] because the peer has said so (Linux's SOCK_DONE) */
     bool is_pushed;         /* [n] the peer has nothing more to send at once */
     bool may_answer; /* [n] something was sent since all was read last, or nothing was read */
 

@@ -111,6 +111,33 @@ static void test_reuse_port(void)
     close(client), close(b);
 }
 
+/* A worker that hangs with a full queue does not keep a new one from its share. */
+static void test_join_full(void)
+{
+    struct sockaddr_in address;
+    int hung = listen_at(&address, SO_REUSEPORT, 0), fresh = tcp(SO_REUSEPORT), client[64];
+
+    client[0] = connected(&address);
+    client[1] = tcp(0); /* whether it fits as well differs with the system */
+    NEED(!fcntl(client[1], F_SETFL, O_NONBLOCK));
+    CHECK_ERRNO(connect(client[1], (void *)&address, sizeof address), EINPROGRESS);
+    sleep_ms(100);
+    NEED(!bind(fresh, (void *)&address, sizeof address) && !listen(fresh, 64));
+    struct pollfd poll_fresh = { .fd = fresh, .events = POLLIN };
+    int n = 2;
+    while (n < 64 &&
+           poll(&poll_fresh, 1, 100) == 0) { /* Linux chooses by a hash of the addresses */
+        client[n] = tcp(0);
+        NEED(!fcntl(client[n], F_SETFL, O_NONBLOCK));
+        (void)connect(client[n++], (void *)&address, sizeof address);
+    }
+    int server = accept4(fresh, NULL, NULL, SOCK_NONBLOCK);
+    CHECK(server >= 0);
+    while (n > 0)
+        close(client[--n]);
+    close(server), close(hung), close(fresh);
+}
+
 static void test_queue(void)
 {
     struct sockaddr_in address;
@@ -339,6 +366,7 @@ int main(void)
     test_bind_rules();
     test_reuse_port();
     test_queue();
+    test_join_full();
     test_many();
     test_cork();
     test_small_window();

@@ -232,6 +232,54 @@ static void test_limits(void)
     close(waiting[0]), close(waiting[1]), close(listener);
 }
 
+static void *abort_later(void *arg)
+{
+    const int *fd = arg;
+    struct linger hard = { 1, 0 };
+
+    sleep_ms(100); /* the sender waits by then, or fails at once: the result is the same */
+    setsockopt(*fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    close(*fd);
+    return NULL;
+}
+
+/* A send that was cut short leaves the reason to the next call. */
+static void test_reset_while_sending(void)
+{
+    static char data[32 << 20];
+    int listener = listen_tcp(5), client = connect_tcp(), server = accept(listener, NULL, NULL);
+    pthread_t thread;
+
+    NEED(!pthread_create(&thread, NULL, abort_later, &server));
+    long sent = send(client, data, sizeof data, 0);
+    CHECK(sent > 0 && sent < (long)sizeof data);
+    pthread_join(thread, NULL);
+    CHECK_ERRNO(recv(client, data, 1, 0), ECONNRESET);
+    CHECK(recv(client, data, 1, 0) == 0);
+    CHECK_ERRNO(send(client, data, 1, 0), EPIPE);
+    close(client), close(listener);
+}
+
+/* A stream that has ended stays whole when its connection is reset afterwards. */
+static void test_reset_after_end(void)
+{
+    int listener = listen_tcp(5), client = connect_tcp(), server = accept(listener, NULL, NULL);
+    struct pollfd fds = { .fd = server, .events = POLLIN };
+    char text[8];
+    int error = 0;
+    socklen_t size = sizeof error;
+
+    CHECK(send(client, "end", 3, 0) == 3);
+    close(client);
+    CHECK(recv(server, text, sizeof text, 0) == 3 && recv(server, text, sizeof text, 0) == 0);
+    CHECK(send(server, "more", 4, 0) == 4); /* answered by a reset */
+    fds.events = 0;
+    CHECK(poll(&fds, 1, 10000) == 1 && fds.revents & POLLERR);
+    CHECK(recv(server, text, sizeof text, 0) == 0);
+    CHECK(!getsockopt(server, SOL_SOCKET, SO_ERROR, &error, &size) && error == EPIPE);
+    close(server), close(listener);
+}
+
 static void test_shutdown_wakes(void)
 {
     int listener = listen_tcp(5), client = connect_tcp();
@@ -286,6 +334,8 @@ int main(void)
     test_timeout();
     test_shutdown_wakes();
     test_limits();
+    test_reset_while_sending();
+    test_reset_after_end();
     test_ipv6();
     return check_end();
 }
