@@ -221,7 +221,7 @@ struct arch_pt_page {
 };
 enum arch_pt_scan {
     PT_SCAN_LOOK,
-    PT_SCAN_CLEAR,   /* as arch_pt_clear() */
+    PT_SCAN_CLEAR, /* as arch_pt_clear(), but not a large page that reaches out of the range: the scan ends there */
     PT_SCAN_PROTECT, /* takes PT_WRITE away; pte says what was */
 };
 /* The next entries of [*address, end) in order, up to max of them; holes cost next to nothing.  How many;

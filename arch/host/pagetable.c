@@ -193,6 +193,8 @@ unsigned arch_pt_scan(struct arch_pagetable *pt, uintptr_t *address, uintptr_t e
         size_t size;
         struct entry *entry = find_entry(pt, *address, &size);
         if (entry) {
+            if (how == PT_SCAN_CLEAR && (*address % size || end - *address < size))
+                break;
             pages[n++] = (struct arch_pt_page){ *address, describe(entry->page, size) };
             if (how == PT_SCAN_CLEAR)
                 entry->page = 0;

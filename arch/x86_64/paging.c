@@ -356,6 +356,8 @@ unsigned arch_pt_scan(struct arch_pagetable *pt, uintptr_t *address, uintptr_t e
                 table[--level] = table_at(*entry);
                 continue;
             }
+            if (how == PT_SCAN_CLEAR && (at % span || end - at < span))
+                break;
             pages[n++] = (struct arch_pt_page){ at, describe(visit_entry(entry, how), span) };
             at = ALIGN_DOWN(at, span) + span;
         }

@@ -117,13 +117,7 @@ static int free_part(struct vmspace *vm, struct mapping *mapping, uintptr_t star
     }
     if (advice == ABI_MADV_FREE && mapping->cache)
         return -EINVAL;
-    int err = vmspace_split_large(vm, start);
-    if (!err)
-        err = vmspace_split_large(vm, end);
-    if (err)
-        return -EAGAIN;
-    vmspace_zap(vm, start, end);
-    return 0;
+    return vmspace_zap(vm, start, end) ? -EAGAIN : 0;
 }
 
 /* Mappings only have to stay: read-locked. */

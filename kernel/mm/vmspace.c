@@ -139,7 +139,7 @@ void vmspace_put(struct vmspace *vm)
     write_lock(&vm->lock);
     while (vm->mappings.root)
         mapping_remove(rb_entry(vm->mappings.root, struct mapping, node), &dead);
-    vmspace_zap(vm, 0, APP_MAX);
+    (void)vmspace_zap(vm, 0, APP_MAX);
     write_unlock(&vm->lock);
     mappings_destroy(&dead);
     debug_assert(vm->resident_pages == 0);
@@ -349,7 +349,7 @@ int vmspace_unmap_locked(struct vmspace *vm, uintptr_t start, uintptr_t end, str
         mapping_remove(mapping, dead);
         mapping = next;
     }
-    vmspace_zap(vm, start, end);
+    (void)vmspace_zap(vm, start, end);
     vmspace_trim(vm, start, end);
     vmspace_room_freed(vm, start, end);
     return 0;

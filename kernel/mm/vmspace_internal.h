@@ -72,7 +72,9 @@ int vmspace_map_locked(struct vmspace *vm, const struct vmspace_map_args *args, 
 
 /* Invalidates [start, end) in the TLB of every CPU that uses it, now or before it goes on. */
 void vmspace_flush(struct vmspace *vm, uintptr_t start, uintptr_t end);
-void vmspace_zap(struct vmspace *vm, uintptr_t start, uintptr_t end);
+/* Clears the entries; splits large pages that reach out of the range, which may come while vm->lock is held for reading
+ * only.  -ENOMEM, not where [w] is held and the borders have been split. */
+int vmspace_zap(struct vmspace *vm, uintptr_t start, uintptr_t end);
 /* Frees page tables that nothing in the gap around [start, end) needs any more. [w] */
 void vmspace_trim(struct vmspace *vm, uintptr_t start, uintptr_t end);
 /* Splits a large page that address lies inside of.  -ENOMEM. */

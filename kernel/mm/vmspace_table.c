@@ -98,18 +98,22 @@ static void batch_add(struct zap_batch *batch, uintptr_t address, struct arch_pt
     }
 }
 
-void vmspace_zap(struct vmspace *vm, uintptr_t start, uintptr_t end)
+int vmspace_zap(struct vmspace *vm, uintptr_t start, uintptr_t end)
 {
     struct arch_pt_page page[BATCH];
     struct zap_batch batch;
+    struct arch_pte pte;
+    int err = 0;
 
     batch_init(&batch, vm);
     mutex_lock(&vm->table_lock);
-    while (start < end) {
+    while (start < end && !err) {
         unsigned room = MIN(BATCH - batch.nframes, CHAIN_MAX - batch.nchained);
         unsigned n = arch_pt_scan(&vm->table, &start, end, PT_SCAN_CLEAR, page, room);
         for (unsigned i = 0; i < n; i++)
             batch_add(&batch, page[i].address, page[i].pte);
+        if (start < end && n < room)
+            err = vmspace_split_locked(vm, start, &pte);
         if (batch.nframes == BATCH || batch.nchained == CHAIN_MAX) {
             mutex_unlock(&vm->table_lock);
             batch_flush(&batch);
@@ -119,6 +123,7 @@ void vmspace_zap(struct vmspace *vm, uintptr_t start, uintptr_t end)
     }
     mutex_unlock(&vm->table_lock);
     batch_flush(&batch);
+    return err;
 }
 
 void vmspace_trim(struct vmspace *vm, uintptr_t start, uintptr_t end)

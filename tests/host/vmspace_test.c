@@ -522,6 +522,16 @@ static void test_large(void)
     CHECK_EQ(value, 0);
     CHECK_EQ(machine_read(base + (4UL << 20), &value), 0);
     CHECK_EQ(value, 9);
+    /* So does clearing a range at whose borders a fault has made a large page meanwhile. */
+    uintptr_t large = base + (12UL << 20);
+    CHECK_EQ(vmspace_zap(vm, large + PAGE_SIZE, large + LARGE_PAGE_SIZE - PAGE_SIZE), 0);
+    CHECK_EQ(vm->resident_pages, 4096 - 510);
+    CHECK_EQ(machine_read(large, &value), 0);
+    CHECK_EQ(value, 9);
+    CHECK_EQ(machine_read(large + LARGE_PAGE_SIZE - PAGE_SIZE, &value), 0);
+    CHECK_EQ(value, 9);
+    CHECK_EQ(machine_read(large + PAGE_SIZE, &value), 0);
+    CHECK_EQ(value, 0);
     /* Contents survive PROT_NONE. */
     CHECK_EQ(vmspace_protect(vm, base, 16UL << 20, ABI_PROT_NONE), 0);
     CHECK_EQ(machine_read(base, &value), ABI_SIGSEGV);
