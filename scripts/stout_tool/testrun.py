@@ -27,6 +27,8 @@ from .paths import TOP, build_dir, kernel_path
 
 LABELS = ("style", "build", "unit", "fuzz", "guest", "app", "kvm", "bench", "slow")
 PYTHON = "/usr/bin/python3"
+# Of the application tests those that wait long enough for whatever they start to run beside another.
+PATIENT = {f"test_{name}.py" for name in ("binaries", "compress", "export", "images", "languages", "minimal", "nics", "packages", "recipes", "roots")}
 
 
 class Job:
@@ -236,6 +238,14 @@ def collect_python(folder: str, label: str, timeout: float, alone: bool) -> list
             for name in python_tests(folder)]
 
 
+def collect_apps() -> list[Job]:
+    """Alone, since they measure time-outs of their clients, but for the patient ones."""
+    jobs = collect_python("apps", "app", 1800, True)
+    for job in jobs:
+        job.alone = job.name not in PATIENT
+    return jobs
+
+
 def python_tests(folder: str) -> list[str]:
     path = os.path.join(TOP, "tests", folder)
     if not os.path.isdir(path):
@@ -265,7 +275,7 @@ COLLECTORS = {
     "unit": collect_unit,
     "fuzz": collect_fuzz,
     "guest": collect_guest,
-    "app": lambda: collect_python("apps", "app", 1800, True),  # they measure time-outs of their clients
+    "app": collect_apps,
     "kvm": lambda: collect_python("kvm", "kvm", 1800, True),
     "bench": lambda: collect_python("bench", "bench", 600, True),
     "slow": collect_slow,
