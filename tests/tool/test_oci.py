@@ -127,3 +127,81 @@ def test_control_groups_of_both_versions():
                 process.wait()
         cgroup.leave(made)
         assert len(made) == 2 and not os.path.exists(made[1])
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    """bundle(annotations, resources) -> Bundle of a container with these."""
+    sys.path.insert(0, os.path.join(TOP, "scripts"))
+    from stout_tool.oci.bundle import Bundle
+    (tmp_path / "rootfs").mkdir()
+
+    def call(annotations, resources=None):
+        config = {"ociVersion": "1.0.2", "process": {"args": ["true"], "cwd": "/"}, "root": {"path": "rootfs"},
+                  "linux": {"resources": resources or {}}, "annotations": annotations}
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        return Bundle(str(tmp_path))
+
+    return call
+
+
+@pytest.fixture
+def settings(tmp_path, monkeypatch):
+    """The path of the administrator's file, which is not there yet."""
+    sys.path.insert(0, os.path.join(TOP, "scripts"))
+    from stout_tool.oci import settings as module
+    path = tmp_path / "oci.json"
+    monkeypatch.setattr(module, "PATH", str(path))
+    return path
+
+
+UNSAFE = {"stout.qemu-args": "-fsdev local,id=x,path=/,security_model=none", "stout.kernel-options": "loglevel=2"}
+
+
+@pytest.mark.parametrize("name", UNSAFE)
+def test_annotations_that_reach_past_the_machine(bundle, settings, name):
+    """An image brings annotations too: only the host's administrator lets them reach QEMU."""
+    from stout_tool.errors import StoutError
+    with pytest.raises(StoutError, match=f"{name} is refused.*{settings}"):
+        bundle({name: UNSAFE[name]})
+    settings.write_text(json.dumps({"allow": [other for other in UNSAFE if other != name]}))
+    settings.chmod(0o644)
+    with pytest.raises(StoutError, match=f"{name} is refused"):
+        bundle({name: UNSAFE[name]})
+    if os.geteuid():
+        pytest.skip("a file of root's needs root")
+    settings.write_text(json.dumps({"allow": [name]}))
+    options = bundle({name: UNSAFE[name]}).options()
+    assert options["qemu_args"] == [UNSAFE[name]] or options["kernel_options"] == [UNSAFE[name]]
+    settings.chmod(0o666)
+    with pytest.raises(StoutError, match="must belong to root"):
+        bundle({name: UNSAFE[name]})
+    settings.chmod(0o644)
+    os.chown(settings, 1234, 0)
+    with pytest.raises(StoutError, match="must belong to root"):
+        bundle({name: UNSAFE[name]})
+    assert bundle({"stout.cpus": "2"}).options()["cpus"] == 2  # asks nobody
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"allow": "stout.qemu-args"}', '{"allow": ["stout.*"]}', '{"allowed": ["stout.qemu-args"]}'])
+def test_a_wrong_file_of_the_administrator(bundle, settings, text):
+    from stout_tool.errors import StoutError
+    settings.write_text(text)
+    settings.chmod(0o644)
+    if os.geteuid():
+        pytest.skip("a file of root's needs root")
+    with pytest.raises(StoutError, match="is wrong: write"):
+        bundle(UNSAFE)
+
+
+def test_annotations_take_no_more_than_the_engine_gives(bundle, settings):
+    from stout_tool.errors import StoutError
+    for name, text in (("machine", "q35,dumpdtb=/tmp/x"), ("accel", "tcg,thread=single"), ("cpus", "\N{SUPERSCRIPT TWO}"), ("machine", "none")):
+        with pytest.raises(StoutError, match=f"stout.{name} is .*; it must be "):
+            bundle({f"stout.{name}": text}).options()
+    limits = {"memory": {"limit": 128 << 20}, "cpu": {"quota": 50000, "period": 100000}}
+    for memory, cpus, expected in (("8G", "16", ("128M", 1)), ("64M", "1", ("64M", 1))):
+        options = bundle({"stout.memory": memory, "stout.cpus": cpus}, limits).options()
+        assert (options["memory"], options["cpus"]) == expected
+    options = bundle({"stout.memory": "8G", "stout.cpus": "16"}).options()
+    assert (options["memory"], options["cpus"]) == ("8G", 16)

@@ -16,7 +16,8 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StoutError, cannot_run, usage
-from ..qemu import MIB
+from ..qemu import MACHINES, MIB, parse_memory
+from . import settings
 
 if TYPE_CHECKING:
     from ..tree import Tree
@@ -26,6 +27,8 @@ KERNELS_OWN = ("proc", "sysfs", "devpts", "mqueue", "cgroup", "cgroup2", "devtmp
 HOOKS_INSIDE = ("createContainer", "startContainer")
 PREFIX = "stout."
 ANNOTATIONS = ("ports", "accel", "machine", "memory", "cpus", "kernel-options", "qemu-args")
+UNSAFE = (PREFIX + "kernel-options", PREFIX + "qemu-args")  # reach past the machine: files of this host, what its kernel guards
+CHOICES = {"accel": ("kvm", "tcg"), "machine": MACHINES}
 SANDBOX_KEYS = ("io.kubernetes.cri.container-type", "io.kubernetes.cri-o.ContainerType")
 FILE_LIMIT = 256 * MIB
 GROUPS_MAX = 32
@@ -101,6 +104,19 @@ class Bundle:
         unknown = [key for key in self.annotations if key.startswith(PREFIX) and key[len(PREFIX):] not in ANNOTATIONS]
         if unknown:
             raise usage(f"There is no annotation {unknown[0]}; there are {', '.join(PREFIX + name for name in ANNOTATIONS)}.")
+        self._refuse_unsafe()
+
+    def _refuse_unsafe(self) -> None:
+        """Who wrote the image or the pod is not to have more of this host than its engine gives."""
+        given = [key for key in UNSAFE if key in self.annotations]
+        refused = [key for key in given if key not in settings.allowed(UNSAFE)]
+        if refused:
+            raise cannot_run(f"The annotation {refused[0]} is refused: it reaches past the machine, and an image can bring it. The administrator of "
+                             f'this host can allow it by {{"{settings.ALLOW}": ["{refused[0]}"]}} in {settings.PATH}.')
+        for name, words in CHOICES.items():
+            text = self.annotation(name)
+            if text and text not in words:
+                raise usage(f"The annotation {PREFIX}{name} is {text}; it must be {', '.join(words[:-1])} or {words[-1]}.")
 
     def annotation(self, name: str) -> str | None:
         return self.annotations.get(PREFIX + name)
@@ -128,23 +144,24 @@ class Bundle:
         return values
 
     def _memory(self) -> str | None:
-        """A limit is the machine's memory; it has QEMU's own beside it."""
+        """A limit is the machine's memory, of which the annotation may take less; it has QEMU's own beside it."""
         given = self.annotation("memory")
         limit = ((self.linux.get("resources") or {}).get("memory") or {}).get("limit")
-        if given or not limit or limit < 0 or limit >= 1 << 50:
+        if not limit or limit < 0 or limit >= 1 << 50:
             return given
-        return f"{max(limit // MIB, 1)}M"
+        return f"{max(min(limit, parse_memory(given) if given else limit) // MIB, 1)}M"
 
     def _cpus(self) -> int:
-        """A quota of 1.5 processors is two."""
+        """A quota of 1.5 processors is two; the annotation may take fewer."""
         given = self.annotation("cpus")
-        if given:
-            if not given.isdigit():
-                raise usage(f"The annotation {PREFIX}cpus is {given}; it must be a number.")
-            return int(given)
+        if given and not (given.isascii() and given.isdigit()):
+            raise usage(f"The annotation {PREFIX}cpus is {given}; it must be a number.")
         cpu = (self.linux.get("resources") or {}).get("cpu") or {}
         quota, period = cpu.get("quota") or 0, cpu.get("period") or 100000
-        return max(1, min(-(-quota // period), len(os.sched_getaffinity(0)))) if quota > 0 else 1
+        if quota <= 0:
+            return int(given or 1)
+        most = max(1, min(-(-quota // period), len(os.sched_getaffinity(0))))
+        return min(int(given), most) if given else most
 
     def fill(self, tree: Tree) -> None:
         """The mounts that become part of the image: files as they are now, and empty places."""

@@ -176,13 +176,14 @@ def ps(root: str, name: str, form: str) -> None:
 @main.command()
 def features() -> None:
     """What the runtime knows of the specification, as JSON (features.md)."""
+    from .bundle import UNSAFE
     print(json.dumps({
         "ociVersionMin": "1.0.0", "ociVersionMax": VERSION,
         "hooks": ["prestart", "createRuntime", "poststart", "poststop"],
         "mountOptions": ["bind", "rbind", "ro", "rw", "private", "rprivate"],
         "linux": {"namespaces": ["network"], "capabilities": [], "cgroup": {"v1": True, "v2": True, "systemd": False, "systemdUser": False},
                   "seccomp": {"enabled": False}, "apparmor": {"enabled": False}, "selinux": {"enabled": False}},
-        "annotations": {"stout.version": __version__}, "potentiallyUnsafeConfigAnnotations": ["stout.qemu-args"]}, indent=2))
+        "annotations": {"stout.version": __version__}, "potentiallyUnsafeConfigAnnotations": list(UNSAFE)}, indent=2))
 
 
 def refuse(name: str) -> None:
