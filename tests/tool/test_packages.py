@@ -2,6 +2,7 @@
 """The store of packages: from-dir, list, describe, contents, remove, load, and what may not be loaded."""
 import json
 import os
+import random
 import resource
 import subprocess
 import time
@@ -294,6 +295,22 @@ def test_add_files(stout, home, folder, tmp_path):
     refused(stout("pkg", "add", str(tmp_path / "none")), 127, "none", "does not exist")
     archive.write_bytes(archive.read_bytes()[:200])
     refused(stout("pkg", "add", str(archive)), 126, "not a whole tar archive")
+
+
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz"])
+def test_add_a_damaged_archive(stout, home, folder, tmp_path, kind):
+    """What the tar archive itself does not tell: the checksum at the end, and what lies between the files' bytes."""
+    (folder / "noise").write_bytes(random.Random(1).randbytes(200000))
+    archive = tmp_path / f"app.tar.{kind}"
+    subprocess.run(["tar", "-C", str(folder), "-caf", str(archive), "."], check=True)
+    whole = archive.read_bytes()
+    half = len(whole) // 2
+    for data in (whole[:half] + bytes(64) + whole[half + 64:], whole[:-6], whole[:-1], whole[:half], whole[:-8] + bytes(8)):
+        archive.write_bytes(data)
+        refused(stout("pkg", "add", str(archive), "--program", "server"), 126, "not a whole tar archive")
+        assert json.loads(stout("pkg", "list", "--json").stdout) == []
+    archive.write_bytes(whole)
+    assert stout("pkg", "add", str(archive), "--program", "server").returncode == 0
 
 
 def test_add_a_package_of_ops(stout, home, folder, tmp_path):

@@ -12,6 +12,8 @@ import os
 import re
 import tarfile
 import time
+import zlib
+from lzma import LZMAError
 from typing import Any, Iterator
 
 from ..errors import StoutError, cannot_run, not_found, usage
@@ -24,7 +26,7 @@ from .from_dir import bring_libraries, from_dir
 from .layers import DamagedArchive, Layer
 from .manifest import DIRECTORY, LINK, Manifest, damaged
 from .store import Store, check_name
-from .writer import PackageWriter, UnsafePath
+from .writer import CHUNK, PackageWriter, UnsafePath
 
 OPS, SYSROOT = "package.manifest", "sysroot"
 SUFFIX = re.compile(r"\.(tar(\.(gz|bz2|xz))?|tgz|txz)$")
@@ -55,7 +57,12 @@ def folder_of(source: str) -> Iterator[str]:
         try:
             with tarfile.open(source) as tar, progress("unpacking", measure=lambda: writer.written):
                 Layer(writer, whiteouts=False).take(tar)
-        except (tarfile.TarError, EOFError, DamagedArchive):
+                assert tar.fileobj is not None
+                while tar.fileobj.read(CHUNK):  # at whose end the checksum is
+                    pass
+        except (tarfile.TarError, EOFError, DamagedArchive, ValueError, zlib.error, LZMAError, OSError) as error:
+            if isinstance(error, OSError) and error.errno is not None:  # the host's; what decompresses has no number
+                raise
             raise cannot_run(f"{source} is not a whole tar archive (also .gz, .bz2, .xz); pkg add takes these and folders.") from None
         except UnsafePath as error:
             raise cannot_run(f"{source} is refused: {error}; a package must keep to its own folder.") from None

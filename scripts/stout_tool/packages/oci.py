@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import tarfile
 import zlib
+from lzma import LZMAError
 from typing import Any, IO, Iterator, cast
 
 from ..errors import StoutError, cannot_run, not_found, usage
@@ -38,7 +39,7 @@ class Source:
             try:
                 self._tar = tarfile.open(path)
                 self._members = {posixpath.normpath(member.name): member for member in self._tar}
-            except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+            except (tarfile.TarError, EOFError, zlib.error, LZMAError, OSError) as error:
                 if isinstance(error, OSError) and error.strerror:
                     raise usage(f"{path} cannot be read: {error.strerror.lower()}.") from None
                 raise self.damaged("it is not a tar archive, or not whole") from None
