@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 import sys
 from typing import Any
 
@@ -22,13 +23,15 @@ SAME = ("args", "workdir", "hostname", "trace", "net", "ip", "gw", "dns", "cpus"
         "minimal_seconds", "exercise", "name", "networks", "restart", "stop_timeout", "tty")
 OF_INSTANCES = {"name", "networks", "restart", "stop_timeout", "tty"}
 OPS_NAMES = {"name": "RunConfig.InstanceName", "restart": "RebootOnExit", "publish": "RunConfig.Ports", "memory": "RunConfig.Memory", "cpus": "RunConfig.CPUs"}
-TOGETHER = ("env", "env_file", "add", "folders")  # from the file first, so that the command line wins
+TOGETHER = ("env", "add", "folders")  # from the file first, so that the command line wins
+ARCHIVE = re.compile(r"\.{0,2}/|.*\.(tar(\.\w+)?|tgz)(:[^/]*)?\Z")  # what names a file, be it there or not
 
 
 def merge(context: click.Context, path: str | None, values: dict[str, Any]) -> dict[str, Any]:
     """The values of the command line with those of the file where nothing was given."""
     if path:
         found = read(path)
+        put_env_together(found.values, values)
         tell_unused(context, path, [name for name, value in found.values.items() if value and name not in values], found.document)
         for name, value in found.values.items():
             if name not in values:
@@ -41,6 +44,14 @@ def merge(context: click.Context, path: str | None, values: dict[str, Any]) -> d
     if not values["program"] and not (values.get("package") or values.get("image")):
         raise click.UsageError("Missing argument 'PROGRAM'; give it here, or as program in the file of -c.", context)
     return values
+
+
+def put_env_together(of_file: dict[str, Any], values: dict[str, Any]) -> None:
+    """The command line's --env-file stands behind the file's variables as well."""
+    if "env_file" in values:
+        from .run import env_lines
+        of_file["env"] = [*env_lines(of_file.pop("env_file")), *of_file["env"], *env_lines(values["env_file"])]
+        values["env_file"] = ()
 
 
 def tell_unused(context: click.Context, path: str, names: list[str], document: dict[str, Any]) -> None:
@@ -130,9 +141,11 @@ class Translation:
         document, values = self.document, self.values
         if "program" in document:
             values["program"] = self._program(document["program"])
-        for name in ("root", "kernel", "image"):
+        for name in ("root", "kernel"):
             if name in document:
                 values[name] = self._place(document[name])
+        if "image" in document:
+            values["image"] = self._image(document["image"])
         for name in ("user", "memory"):
             if name in document:
                 values[name] = str(document[name])
@@ -192,6 +205,11 @@ class Translation:
 
     def _place(self, name: str) -> str:
         return os.path.join(self.folder, name)
+
+    def _image(self, name: str) -> str:
+        """A file beside the configuration, :TAG behind it or not; else the name that a registry has for it."""
+        is_here = any(text and os.path.exists(self._place(text)) for text in (name, name.rpartition(":")[0]))
+        return self._place(name) if is_here or ARCHIVE.match(name) else name
 
     def _program(self, name: str) -> str:
         """A file beside the configuration, or a path; else a command."""

@@ -120,16 +120,9 @@ class RunOptions:
 
 
 def parse_env(texts: Iterable[str], files: Iterable[str]) -> dict[str, str]:
+    """Of a name that comes more than once the last holds, as docker has it; -e stands behind every --env-file."""
     env = {}
-    for path in files:
-        try:
-            with open(path, encoding="utf-8", errors="surrogateescape") as file:
-                lines = file.read().splitlines()
-        except OSError as error:
-            raise usage(f"--env-file {path} cannot be read: {error.strerror.lower()}.") from None
-        texts = [line.strip() for line in lines
-                 if line.strip() and not line.lstrip().startswith("#")] + list(texts)
-    for text in texts:
+    for text in (*env_lines(files), *texts):
         name, equals, value = text.partition("=")
         if not name:
             raise usage(f"-e {text} has no name; write NAME=VALUE.")
@@ -138,6 +131,18 @@ def parse_env(texts: Iterable[str], files: Iterable[str]) -> dict[str, str]:
         elif name in os.environ:  # docker: a bare name is taken from the environment
             env[name] = os.environ[name]
     return env
+
+
+def env_lines(files: Iterable[str]) -> list[str]:
+    found: list[str] = []
+    for path in files:
+        try:
+            with open(path, encoding="utf-8", errors="surrogateescape") as file:
+                lines = [line.strip() for line in file.read().splitlines()]
+        except OSError as error:
+            raise usage(f"--env-file {path} cannot be read: {error.strerror.lower()}.") from None
+        found += [line for line in lines if line and not line.startswith("#")]
+    return found
 
 
 def kernel_command_line(options: RunOptions) -> str:

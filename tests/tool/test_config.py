@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """stout run -c: what a file says, what the command line says above it, and the sentences for bad files."""
 import json
+import os
 import shlex
 
 import pytest
@@ -142,3 +143,31 @@ def test_keys_that_a_command_does_not_use_are_told(stout, compiled, config, tmp_
     assert "does not use RunConfig.InstanceName, RebootOnExit; stout" in stout("run", "-c", ops, "--dry-run").stderr.decode()
     built = stout("build", "-t", "qemu", "--kernel", kernel, "-o", str(tmp_path / "made"), "-c", ops).stderr.decode()
     assert "stout build does not use RunConfig.Memory, RunConfig.InstanceName, RebootOnExit." in built
+
+
+@pytest.mark.parametrize("name, is_beside", [
+    ("nginx:1.25", False), ("registry.example.com:5000/team/app:2", False), ("docker://nginx", False), ("layout", True), ("layout:two", True),
+    ("./nginx", True), ("../nginx:1", True), ("/srv/nginx", True), ("images/absent.tar", True), ("absent.tar.gz", True), ("absent.tgz:two", True),
+])
+def test_image_is_a_file_or_a_name(config, tmp_path, name, is_beside):
+    from stout_tool.config import read
+    (tmp_path / "layout").mkdir()
+    path = config({"image": name})
+    assert read(path).values["image"] == (os.path.join(str(tmp_path), name) if is_beside else name)
+
+
+def test_image_of_a_registry(stout, config):
+    refused(stout("run", "-c", config("image: nginx:1.25\n"), env={"PATH": "/nowhere"}), 127, "nginx:1.25 is no file here", "skopeo")
+
+
+def test_which_variable_wins(stout, compiled, config, tmp_path):
+    """Each with all before it: the file's env_file, its env, the command line's --env-file, its -e."""
+    compiled(PROGRAM)
+    names = "ABCDEF"
+    for number, file in enumerate(("first", "second", "third", "fourth")):
+        (tmp_path / file).write_text("".join(f"{name}={file}\n" for name in names[number + (number > 1):]))
+    path = config({"program": "program", "env_file": ["first", "second"], "env": {name: "env" for name in names[2:]}})
+    records = manifest_of(dry(stout("run", "-c", path, "--dry-run", "-e", "F=line", "--env-file", str(tmp_path / "third"), "--env-file",
+                                    str(tmp_path / "fourth"))))
+    found = dict(record[4:].split("=") for record in records if record.startswith("env=") and record[4] in names and record[5] == "=")
+    assert found == {"A": "first", "B": "second", "C": "env", "D": "third", "E": "fourth", "F": "line"}
