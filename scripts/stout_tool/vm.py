@@ -185,10 +185,12 @@ class VirtualMachine:
                 if left <= 0:
                     self._end_profile()
                     self.status = 0 if self.status is None else self.status
+                    self._end_machine(selector)
                     return
             if self._deadline is not None:
                 timeout = left = self._deadline - time.monotonic()
                 if left <= 0:
+                    self._end_machine(selector)
                     return
             ended = False
             for key, _ in selector.select(timeout):
@@ -211,6 +213,13 @@ class VirtualMachine:
         self._tries = 0 if widen(self.process.pid, self.ports) else self._tries - 1
         return 0.05 if self._tries else None
 
+    def _end_machine(self, selector: selectors.BaseSelector) -> None:
+        """The machine's time is over.  QEMU goes first, so that there is an end to what can be read."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+        self._drain(selector)
+
     def _drain(self, selector: selectors.BaseSelector) -> None:
         """QEMU is gone; what it wrote is still in the sockets."""
         for name in ("stdout", "stderr", "log", "control", "complaint"):
@@ -229,10 +238,10 @@ class VirtualMachine:
             selector.unregister(sock)
             sock.close()
             return False
-        if self._deadline is not None and name in ("stdout", "stderr"):
-            self._deadline = time.monotonic() + LINGER
         if name in ("stdout", "stderr"):
             self._write_out(selector, name, sock, data)
+            if self._deadline is not None:
+                self._deadline = time.monotonic() + LINGER  # from when a slow reader has taken it
         elif name == "log":
             if self.log.feed(data):
                 self._deadline = time.monotonic() + PANIC_LINGER

@@ -57,6 +57,28 @@ channel['stdout'].sendall(b'late')
     assert (result.returncode, result.stdout) == (0, b"late")
 
 
+def test_output_that_nobody_reads_for_long(environment, kernel, compiled, tmp_path):
+    """The last of it is in the socket when the time to switch off is over, and the machine has not."""
+    command = [*ARGS, "--kernel", kernel, compiled("int main(void) { return 0; }")]
+    script = f"""
+import signal
+channel['stdout'].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 18)
+os.kill(os.getppid(), signal.SIGSTOP)  # so that it finds the exit line beside the first piece
+channel['stdout'].sendall(bytes(200000))
+channel['control'].sendall(b'exit 0\\n')
+os.kill(os.getppid(), signal.SIGCONT)
+open({str(tmp_path / "sent")!r}, 'w').close()
+time.sleep(50)
+"""
+    with subprocess.Popen(command, env=environment(script), stdout=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 30
+        while not (tmp_path / "sent").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(2.5)  # longer than the machine may take
+        assert len(process.stdout.read()) == 200000 and process.wait() == 0
+
+
 def test_machine_that_does_not_switch_off_is_killed(run):
     start = time.monotonic()
     assert run("channel['control'].sendall(b'exit 5\\n')\ntime.sleep(50)").returncode == 5
