@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -127,6 +128,43 @@ def test_control_groups_of_both_versions():
                 process.wait()
         cgroup.leave(made)
         assert len(made) == 2 and not os.path.exists(made[1])
+
+
+def kept_archives():
+    """Name of the container -> path."""
+    folder = os.path.join(os.environ["STOUT_CACHE"], "oci")
+    paths = [os.path.join(folder, name) for name in os.listdir(folder)]
+    return {os.path.basename(os.readlink(os.path.join(path, "owner"))): os.path.join(path, "archive.cpio") for path in paths}
+
+
+def test_archives_of_containers_that_are_gone(runtime, tmp_path, monkeypatch):
+    """A restart of the host takes the states in /run away, and leaves the cache; those of other roots are theirs."""
+    monkeypatch.setenv("STOUT_CACHE", str(tmp_path / "cache"))
+    assert runtime("", "create", "one").returncode == runtime("", "create", "gone").returncode == 0
+    assert runtime("", "--root", "other", "create", "two").returncode == 0
+    os.kill(json.loads(runtime("", "state", "gone").stdout)["pid"], 9)
+    shutil.rmtree(tmp_path / "run/gone")
+    failed = runtime("", "create", "--pid-file", "/nowhere/pid", "three")
+    assert failed.returncode == 1 and sorted(kept_archives()) == ["one", "two"], failed.stdout
+    assert runtime("", "create", "gone").returncode == 0 and sorted(kept_archives()) == ["gone", "one", "two"]
+    for words in (["one"], ["gone"], ["--root", "other", "two"]):
+        *more, name = words
+        assert os.path.getsize(kept_archives()[name]) > 1000
+        assert runtime("", *more, "delete", "--force", name).returncode == 0
+    assert kept_archives() == {}
+
+
+def test_archives_without_hard_links(runtime, tmp_path, monkeypatch):
+    """The cache's folder for them is on another file system."""
+    monkeypatch.setenv("STOUT_CACHE", str(tmp_path / "cache"))
+    if os.stat("/dev/shm").st_dev == os.stat(tmp_path).st_dev:
+        pytest.skip("there is one file system only")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+        (tmp_path / "cache").mkdir()
+        (tmp_path / "cache/oci").symlink_to(other)
+        created = runtime("", "create", "one")
+        assert created.returncode == 0 and os.path.getsize(kept_archives()["one"]) > 1000, created.stdout
+        assert runtime("", "delete", "--force", "one").returncode == 0 and os.listdir(other) == []
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from ..errors import STATUS_NOT_FOUND, StoutError, not_found, usage
 from ..instances.state import identify, is_alive, write_json
-from ..paths import TOOL, cache_dir
+from ..paths import TOOL
 from . import cgroup, network
 from .bundle import Bundle
 from .container import MACHINE, Container
@@ -49,6 +49,9 @@ def create(root: str, name: str, bundle_path: str, console: str | None, pid_file
             monitor.kill()
             monitor.wait()
         container.remove()
+        if not bundle.is_sandbox:
+            from . import archives
+            archives.sweep()
         raise
 
 
@@ -78,6 +81,7 @@ def prepare_machine(container: Container, bundle: Bundle, notice: Callable[[str]
     """Packs the root and makes QEMU's command (instances/create.py does the same for an instance)."""
     from ..instances.create import command_of
     from ..run import RunOptions, prepare
+    from . import archives
     values = bundle.options()
     ports = bundle.annotation("ports")
     if ports:
@@ -92,13 +96,11 @@ def prepare_machine(container: Container, bundle: Bundle, notice: Callable[[str]
             raise
         words = f"{error.sentence.rstrip('.')}: no such file or directory."  # by these podman and Docker know that it is 127
         raise not_found(words) from None
-    folder = os.path.join(cache_dir(), "oci")
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    archive = os.path.join(folder, f"{container.name[:100]}-{os.getpid()}.cpio")
-    os.link(prepared.archive, archive)  # stays when the cache drops its name
+    kept = archives.keep(prepared.archive, container.folder)
+    archive = os.path.join(kept, archives.ARCHIVE)
     command = [archive if word == "archive" else prepared.kernel if word == "kernel" else word
                for word in command_of(prepared, options, [])]
-    return {"command": command, "archive": archive, "ports": [forward.host for forward in options.forwards if forward.protocol == "tcp"]}
+    return {"command": command, "kept": kept, "ports": [forward.host for forward in options.forwards if forward.protocol == "tcp"]}
 
 
 def full(port: str) -> str:

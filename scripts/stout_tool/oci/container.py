@@ -129,9 +129,8 @@ class Container:
         with contextlib.suppress(StoutError):
             machine, state = read_json(self.path(MACHINE)) or {}, read_json(self.path(STATE)) or {}
         cgroup.leave(state.get("cgroups") or [])
-        if "archive" in machine:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(machine["archive"])
+        if "kept" in machine:
+            shutil.rmtree(machine["kept"], ignore_errors=True)
         shutil.rmtree(self.folder)
 
 
