@@ -175,6 +175,45 @@ def publish(made: str, path: str) -> None:
     os.rename(made, path)
 
 
+def is_report_in_place(path: str) -> bool:
+    """/dev/stderr, a pipe: nothing to rename to."""
+    return os.path.exists(path) and not os.path.isfile(path)
+
+
+def check_report(option: str, path: str) -> None:
+    """Before the work that it tells of: can this file be written?"""
+    try:
+        if os.path.isdir(path):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not is_report_in_place(path):
+            with tempfile.TemporaryFile(dir=os.path.dirname(os.path.realpath(path))):
+                pass
+        elif not os.access(path, os.W_OK):  # not opened: the reader of a pipe would see it end
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise unwritable(option, path, error) from None
+
+
+def write_report(option: str, path: str, text: str) -> None:
+    try:
+        if is_report_in_place(path):
+            with open(path, "w", encoding="utf-8", errors="replace") as file:
+                file.write(text)
+            return
+        target = os.path.realpath(path)
+        with fresh_folder(os.path.dirname(target)) as folder:
+            made = os.path.join(folder, "report")
+            with open(made, "w", encoding="utf-8", errors="replace") as file:
+                file.write(text)
+            publish(made, target)
+    except OSError as error:
+        raise unwritable(option, path, error) from None
+
+
+def unwritable(option: str, path: str, error: OSError) -> StoutError:
+    return usage(f"{option} {path} cannot be written: {(error.strerror or str(error)).lower()}.")
+
+
 def source_epoch() -> int:
     """The time that images carry, so that the same input gives the same bytes (reproducible-builds.org)."""
     text = os.environ.get("SOURCE_DATE_EPOCH")

@@ -14,6 +14,7 @@ from .image import Image
 from .kernel import image_path
 from .log import KernelLog
 from .network import Network
+from .output import STDOUT, check_report, write_report
 from .terminal import window_size
 from .vm import VirtualMachine, report
 
@@ -97,6 +98,8 @@ class RunOptions:
             raise usage("--entrypoint needs --package or --image; without them, name the program as the first argument.")
         if len(os.fsencode(self.hostname)) > 64:
             raise usage("--hostname takes at most 64 bytes.")
+        if self.count_calls == STDOUT:
+            raise usage("--count-calls - would mix with what the program prints; name a file.")
         if self.workdir and not self.workdir.startswith("/"):
             raise usage(f"--workdir {self.workdir} is not an absolute path.")
         seen = set()
@@ -197,6 +200,8 @@ def run_machine(options: RunOptions, listener: Listener | None = None) -> tuple[
     if options.dry_run:
         options.network.look()
     else:
+        if options.count_calls:
+            check_report("--count-calls", options.count_calls)
         options.network.check_usable()
         for forward in options.forwards:
             forward.check_free()
@@ -222,11 +227,7 @@ def run_machine(options: RunOptions, listener: Listener | None = None) -> tuple[
 def write_counts(path: str, lines: list[str]) -> None:
     """A line a call: its name, how often it succeeded and failed, how many of them jumped straight to the call's function,
     the numbers of the errors it gave."""
-    try:
-        with open(path, "w", encoding="ascii") as file:
-            file.writelines(line + "\n" for line in sorted(lines))
-    except OSError as error:
-        raise usage(f"--count-calls {path} cannot be written: {error.strerror.lower()}.") from None
+    write_report("--count-calls", path, "".join(line + "\n" for line in sorted(lines)))
 
 
 def boot_arguments(options: RunOptions, kernel: str, archive: str) -> list[str]:

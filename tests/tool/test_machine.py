@@ -265,3 +265,26 @@ def test_a_few_devices_need_only_the_little_qemu(tmp_path, monkeypatch):
     assert suffix(net="none", qemu_args=["-device virtio-9p-device"]) == suffix(net="none", folders=[f"{tmp_path}:/srv"]) == ""
     (tmp_path / "qemu-system-x86_64-microvm").unlink()
     assert suffix(net="none") == ""
+
+
+CALLS = "channel['control'].sendall(b'calls write 2 0 2\\ncalls exit 1 0 0\\nexit 0\\n')"
+
+
+def test_counts_of_calls(run, tmp_path):
+    """The file appears whole; a pipe stays what it is; where nothing can be written, nothing runs."""
+    path = tmp_path / "calls"
+    path.write_text("what was there before" * 100)
+    path.chmod(0o444)
+    os.link(path, tmp_path / "other")
+    assert run(CALLS, "--count-calls", str(path)).returncode == 0
+    assert path.read_text() == "exit 1 0 0\nwrite 2 0 2\n" and (tmp_path / "other").read_text().startswith("what was")
+    reader, writer = os.pipe()
+    assert run(CALLS, "--count-calls", f"/dev/fd/{writer}", pass_fds=[writer]).returncode == 0
+    os.close(writer)
+    with open(reader, encoding="ascii") as file:
+        assert file.read() == "exit 1 0 0\nwrite 2 0 2\n"
+    before = sorted(os.listdir(tmp_path))
+    for place, reason in ((str(tmp_path / "absent/calls"), b"no such file"), (str(tmp_path), b"is a directory")):
+        result = run(f"open({str(tmp_path / 'ran')!r}, 'w')\n" + CALLS, "--count-calls", place)
+        assert result.returncode == 2 and reason in result.stderr and result.stderr.count(b"\n") == 1, result.stderr
+    assert sorted(os.listdir(tmp_path)) == before

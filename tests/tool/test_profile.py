@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The profiler's half in the tool: the kernel's lines, unwinding, names, what is written."""
 import json
+import os
 import random
 import re
 import subprocess
@@ -207,6 +208,16 @@ def test_options(tmp_path):
         report.write(read([]), "/nonexistent", lambda path: None, "title")
 
 
+def test_a_place_that_cannot_be_written(stout, kernel, fake_qemu, compiled, tmp_path):
+    """Known before the program runs, whose samples would be lost."""
+    script = f"open({str(tmp_path / 'ran')!r}, 'w')"
+    for place in (str(tmp_path / "absent/p.svg"), "/proc/p.svg"):
+        result = stout("profile", "--kernel", kernel, "--accel", "tcg", "-o", place, compiled("int main(void) { return 0; }"),
+                       env={"PATH": f"{fake_qemu}:{os.environ['PATH']}", "FAKE_QEMU": script})
+        assert result.returncode == 2 and f"-o {place} cannot be written".encode() in result.stderr, result.stderr
+    assert not (tmp_path / "ran").exists()
+
+
 def test_duration_begins_with_the_samples():
     listener = Listener(Samples(), 5.0)
     listener.line("counts 0 0 0 0")
@@ -217,7 +228,6 @@ def test_duration_begins_with_the_samples():
 
 def test_a_program_and_ctrl_c(stout, kernel, fake_qemu, compiled, tmp_path):
     """What the kernel sends at last is waited for, and written, when the tool is told to end."""
-    import os
     script = ("import time\nc = channel['control']\nc.sendall(b'profile begin 63 1\\nprofile sample 0 1 0 0 0 early k ffffffff80000000 w\\n')\n"
               "os.kill(os.getppid(), 2)\nwhile b'profile 0' not in c.recv(100): pass\n"
               "c.sendall(b'profile sample 0 1 0 0 0 late k ffffffff80000000 w\\nprofile end\\n')\ntime.sleep(30)")

@@ -338,7 +338,7 @@ def test_port_taken(stout, compiled):
     (["--cpus", "0"], "--cpus 0"), (["-e", "=x"], "-e =x"), (["--workdir", "rel"], "--workdir rel"),
     (["--user", "nobodyknows"], "nobodyknows"), (["--net", "none", "-p", "1:1"], "network"),
     (["--env-file", "/no/env"], "/no/env"), (["--boot", "mb2", "--machine", "microvm"], "q35"),
-    (["--nic", "e1000", "--machine", "microvm"], "q35"),
+    (["--nic", "e1000", "--machine", "microvm"], "q35"), (["--count-calls", "-"], "name a file"),
 ])
 def test_wrong_usage(stout, compiled, args, words):
     refused(stout("run", "--dry-run", *args, compiled(HELLO)), 2, words)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import StoutError, usage
-from ..output import STDOUT
+from ..output import STDOUT, check_report, write_report
 from ..run import RunOptions, run_machine
 from .names import Namer
 from .output import as_json, folded, summary, top
@@ -36,6 +36,8 @@ class Report:
         self.format = FORMATS.get(os.path.splitext(self.output or "profile.svg")[1])
         if self.format is None:
             raise usage(f"-o {output} has an ending that says no format; use .svg, .folded or .json.")
+        if self.output:
+            check_report("-o", self.output)
 
     def write(self, samples: Samples, kernel: str, open_file: Callable[[str], Any], title: str) -> None:
         if not samples.hz:
@@ -57,11 +59,7 @@ class Report:
             text = draw(stacks, title, summary(samples))
         else:
             text = folded(stacks) if self.format == "folded" else as_json(samples, stacks)
-        try:
-            with open(str(self.output), "w", encoding="utf-8", errors="replace") as file:
-                file.write(text)
-        except OSError as error:
-            raise usage(f"-o {self.output} cannot be written: {(error.strerror or str(error)).lower()}.") from None
+        write_report("-o", str(self.output), text)
 
 
 class Listener:
