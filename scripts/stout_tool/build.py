@@ -18,6 +18,7 @@ from .kernel import image_path
 from .progress import bytes_below, progress
 from .output import STDOUT, publish, refuse_json_on_stdout, scratch_folder, source_epoch, target_of, undisturbed, workshop
 from .qemu import default_memory
+from .recipes import saying
 from .run import RunOptions, kernel_command_line
 from .tables import print_json
 
@@ -79,7 +80,7 @@ def build_to_stdout(kind: str, options: RunOptions) -> int:
 
 def packed(options: RunOptions) -> str:
     """The archive's path."""
-    image = Image(options, lambda text: None)
+    image = Image(options, saying(notice, options.verbose))
     image.gather()
     if options.minimal:
         from .minimal import minimise

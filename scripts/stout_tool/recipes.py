@@ -118,6 +118,19 @@ def substitutions(recipe: Recipe, interpreter: str) -> dict[str, str]:
     return {"prefix": prefix, "home": prefix, "release": os.path.basename(prefix), "venv": venv, "version": version}
 
 
+class Hint(str):
+    """Something may be missing, and there is a remedy."""
+
+
+def saying(notice: Callable[[str], None], verbose: bool) -> Callable[[str], None]:
+    """For an image that is to start elsewhere or later, where nobody looks for the reason at once: hints are shown in any case."""
+    def say(text: str) -> None:
+        if verbose or isinstance(text, Hint):
+            notice(text)
+
+    return say
+
+
 def take_files(recipe: Recipe, interpreter: str, tree: Tree, on_elf: OnElf, say: Callable[[str], None]) -> list[LeftOut]:
     """Adds the program's own files to the tree; the folders of modules that are too large are left to take_imported()."""
     values = substitutions(recipe, interpreter)
@@ -136,8 +149,8 @@ def take_files(recipe: Recipe, interpreter: str, tree: Tree, on_elf: OnElf, say:
                 if item.get("modules"):
                     left_out.append(LeftOut(path, skip, tree.why))
                 else:
-                    say(f"left out {path}: more than {human_size(limit)} ({human_size(size)}); "
-                        "use --add if the program needs it")
+                    say(Hint(f"left out {path}: more than {human_size(limit)} ({human_size(size)}); "
+                             "use --add if the program needs it"))
                 continue
             tree.add_folder(path, skip=skip, on_elf=on_elf)
     return left_out
@@ -200,12 +213,12 @@ def take_script(recipe: Recipe | None, script: str, tree: Tree, on_elf: OnElf, s
     real = os.path.dirname(os.path.realpath(script))  # where interpreters look, if the script is a link
     folders = [one for one in dict.fromkeys((folder, real)) if not is_general_folder(one)]
     if not folders:
-        say(f"took only {script}: {folder} is not a folder of one program; use --add for more")
+        say(Hint(f"took only {script}: {folder} is not a folder of one program; use --add for more"))
     for one in folders:
         above = package_folder(recipe, one)
         if not take_program_folder(above, tree, on_elf, say, private) and (
                 above == one or not take_program_folder(one, tree, on_elf, say, private)):
-            say(f"took only {script}: its folder {one} is large; use --add for what it needs")
+            say(Hint(f"took only {script}: its folder {one} is large; use --add for what it needs"))
     for one in dict.fromkeys((folder, real)):
         take_upwards(recipe, one, tree, on_elf, say, private)
 

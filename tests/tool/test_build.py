@@ -164,6 +164,19 @@ def test_kind_where_users_of_ops_put_it(stout, kernel, compiled, tmp_path):
     refused(stout("build", "--kernel", kernel, program, "-t", "floppy", cwd=tmp_path), 2, "-t")
 
 
+def test_what_was_not_taken_is_said(stout, kernel, tmp_path):
+    """An image starts where nobody asks for --verbose; run is asked at once."""
+    (tmp_path / "x.pl").write_text("print 1;\n")  # in a home, which is not a program's folder
+    words = ["--kernel", kernel, str(tmp_path / "x.pl")]
+    hint, env = f"stout: took only {tmp_path}/x.pl: ".encode(), {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+    for command in (["build", "-t", "qemu", "-o", str(tmp_path / "x.tar")], ["instance", "create", "--accel", "tcg", "--no-start"],
+                    ["export", "firecracker", "-o", str(tmp_path / "x")]):
+        result = stout(*command, *words, env=env)
+        assert result.returncode == 0 and result.stderr.count(hint) == 1 and result.stderr.count(b"\n") == 1, result.stderr
+    assert hint not in stout("run", "--dry-run", str(tmp_path / "x.pl"), env=env).stderr
+    assert hint in stout("run", "--dry-run", "--verbose", str(tmp_path / "x.pl"), env=env).stderr
+
+
 def test_source_date_epoch(build, tmp_path):
     assert build(tmp_path / "a.iso").returncode == 0
     assert build(tmp_path / "b.iso", env={"SOURCE_DATE_EPOCH": "1700000000"}).returncode == 0

@@ -72,6 +72,7 @@ def create(name: str | None, restart: str, stop_timeout: float, tty: bool, start
 
 def fill(folder: str, values: dict[str, Any], items: list[dict[str, Any]], own: dict[str, Any]) -> None:
     """What an instance starts with, and its config.json."""
+    from ..recipes import saying
     from ..run import RunOptions, prepare
     options = RunOptions(**values)
     if options.boot != "pvh" or options.gdb or options.dry_run or options.count_calls:
@@ -82,7 +83,7 @@ def fill(folder: str, values: dict[str, Any], items: list[dict[str, Any]], own: 
         first = [options.net_manifest] if options.network.kind != "none" else []
         options.net_manifest = ";".join(first + [static_text(item) for item in items])
         options.kernel_options.append("hosts=wait")
-    prepared = prepare(options, lambda text: None, notice)
+    prepared = prepare(options, saying(notice, options.verbose), notice)
     take_file(prepared.archive, os.path.join(folder, "archive"), link=True)
     take_file(prepared.kernel, os.path.join(folder, "kernel"), link=False)
     write_json(os.path.join(folder, CONFIG), {
