@@ -265,6 +265,21 @@ def test_follow_until_the_end(tool):
     assert follower.returncode == 0
 
 
+def test_kernel_log(tool):
+    tool.create("x", "for n in range(5):\n    say(f'[    0.{n}] line {n}\\n', 'log')\ncontrol()\nsay('[    1.0] the end', 'log')\nend(0)")
+    deadline = time.monotonic() + 10
+    while not tool("logs", "--kernel", "x").endswith("line 4\n"):
+        assert time.monotonic() < deadline
+    assert tool("logs", "--kernel", "-n", "2", "x") == "[    0.3] line 3\n[    0.4] line 4\n"
+    assert tool("logs", "--kernel", "-n", "0", "x") == ""
+    for option in ("-t", "--json"):
+        tool.refused("logs", "--kernel", option, "x", words=["-t and --json", "--kernel"])
+    follower = tool.popen("logs", "--kernel", "-f", "-n", "1", "x")
+    assert follower.stdout.readline() == "[    0.4] line 4\n"
+    tool("stop", "x")
+    assert follower.communicate(timeout=20) == ("[    1.0] the end", "") and follower.returncode == 0
+
+
 def test_interrupted_follow(tool):
     tool.create("x", FOREVER)
     follower = tool.popen("logs", "-f", "x")
@@ -282,7 +297,7 @@ def test_log_is_bounded(tmp_path):
     for n in range(1000):
         writer.write("stdout", b"%d\n" % n)
     assert os.stat(tmp_path / "log").st_size <= 10000 and os.stat(tmp_path / "log.1").st_size <= 10000
-    texts = [item["text"] for item in log.read(str(tmp_path)) if item]
+    texts = [item["text"] for item in log.read(str(tmp_path / "log"), log.records) if item]
     assert texts[-1] == "999\n" and texts == [f"{n}\n" for n in range(1000 - len(texts), 1000)]
 
 

@@ -135,7 +135,7 @@ def logs(**values: Any) -> None:
     \b
     stout instance logs -f web
     stout instance logs -n 20 -t web
-    stout instance logs --kernel web
+    stout instance logs --kernel -n 50 web
     """
     from .commands import logs as show
     sys.exit(show(**values))

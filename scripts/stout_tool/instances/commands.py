@@ -2,13 +2,12 @@
 """The other commands of stout instance."""
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from typing import Any
 
@@ -18,6 +17,7 @@ from ..paths import human_size
 from ..tables import each_name, print_json, print_table
 from . import log
 from .instance import ALIVE, CONFIG, Instance, all_instances, check_stop_timeout, end_orphan
+from .log import Item
 from .state import is_newer, read_json, state_dir
 
 
@@ -166,27 +166,34 @@ def inspect(names: tuple[str, ...]) -> int:
 def logs(name: str, follow: bool, tail: int | None, timestamps: bool, kernel: bool, as_json: bool) -> int:
     instance = Instance(name)
     instance.config()
+    going_on = instance.is_running if follow else None
     if kernel:
-        for suffix in (".1", ""):
-            with contextlib.suppress(FileNotFoundError), open(instance.path("kernel.log" + suffix), "rb") as file:
-                shutil.copyfileobj(file, sys.stdout.buffer)
-        return 0
-    show: Callable[[dict[str, Any]], None] = Show(timestamps)
-    if as_json:
-        show = show_json
-    items: list[dict[str, Any]] | None = [] if tail is not None else None
-    for record in log.read(instance.folder, instance.is_running if follow else None):
-        if record is None:
-            for item in log.last_lines(items, tail) if items is not None and tail is not None else ():
-                show(item)
-            items = None
-        elif items is not None:
-            items.append(record)
-        else:
-            show(record)
-        if record is None or follow and items is None:
-            sys.stdout.buffer.flush()
+        if timestamps or as_json:
+            raise usage("The kernel's log is lines that begin with its own times; leave out -t and --json, or --kernel.")
+        show_log(log.read(instance.path(log.KERNEL), log.kernel_lines, going_on), tail, sys.stdout.buffer.write,
+                 lambda lines, count: lines[-count:] if count else [])
+    else:
+        show: Callable[[dict[str, Any]], Any] = Show(timestamps)
+        if as_json:
+            show = show_json
+        show_log(log.read(instance.path(log.NAME), log.records, going_on), tail, show, log.last_lines)
     return 0
+
+
+def show_log(items: Iterator[Item | None], tail: int | None, show: Callable[[Item], Any], last: Callable[[list[Item], int], list[Item]]) -> None:
+    kept: list[Item] | None = [] if tail is not None else None
+    is_following = False
+    for item in items:
+        if item is None:
+            for old in last(kept, tail) if kept is not None and tail is not None else ():
+                show(old)
+            kept, is_following = None, True
+        elif kept is not None:
+            kept.append(item)
+        else:
+            show(item)
+        if is_following:
+            sys.stdout.buffer.flush()
 
 
 def show_json(record: dict[str, Any]) -> None:

@@ -12,11 +12,12 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 LIMIT = 8 << 20
-NAME = "log"
+NAME, KERNEL = "log", "kernel.log"
 POLL_SECONDS = 0.1
+Item = TypeVar("Item")
 
 
 def now() -> str:
@@ -70,12 +71,16 @@ def records(file: BinaryIO) -> Iterator[dict[str, Any]]:
             continue  # torn by a full disk
 
 
-def read(folder: str, follow: Callable[[], bool] | None = None) -> Iterator[dict[str, Any] | None]:
-    """All records, oldest first.  With follow: None when the present ones are read, then new ones while it says yes."""
-    path = os.path.join(folder, NAME)
+def kernel_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Also the beginning of one."""
+    return iter(file.readline, b"")
+
+
+def read(path: str, parse: Callable[[BinaryIO], Iterator[Item]], follow: Callable[[], bool] | None = None) -> Iterator[Item | None]:
+    """All that parse() finds, oldest first.  None when what is there was read; with follow, then what is new while it says yes."""
     try:
         with open(path + ".1", "rb") as older:
-            yield from records(older)
+            yield from parse(older)
     except FileNotFoundError:
         pass
     file: BinaryIO | None = None
@@ -83,14 +88,15 @@ def read(folder: str, follow: Callable[[], bool] | None = None) -> Iterator[dict
         try:
             file = open(path, "rb")
         except FileNotFoundError:
+            yield None
             return
-        yield from records(file)
+        yield from parse(file)
         yield None
         while follow is not None:
             more = follow()  # asked before the last look, so that nothing written before the end is missed
-            yield from records(file)
+            yield from parse(file)
             if was_replaced(file, path):
-                yield from records(file)
+                yield from parse(file)
                 file.close()
                 file = open(path, "rb")
             elif not more:
