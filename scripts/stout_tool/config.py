@@ -32,9 +32,11 @@ def merge(context: click.Context, path: str | None, values: dict[str, Any]) -> d
     if path:
         found = read(path)
         put_env_together(found.values, values)
-        tell_unused(context, path, [name for name, value in found.values.items() if value and name not in values], found.document)
+        own = {parameter.name for parameter in context.command.params} & set(values)
+        tell_unused(context, path, [name for name, value in found.values.items() if value and name not in own and value != values.get(name)],
+                    found.document)
         for name, value in found.values.items():
-            if name not in values:
+            if name not in own:
                 continue
             given = values[name] if name == "args" else context.get_parameter_source(name) != click.core.ParameterSource.DEFAULT
             if name in TOGETHER:

@@ -108,6 +108,18 @@ def test_load_reads_the_package_and_not_the_host(stout, made):
     assert content(archive_of(command), "etc/conf") == b"x = 1\n"
 
 
+@pytest.mark.parametrize("key", ["program: other", "Program: other", "image: other.tar", "package: other"])
+def test_load_says_what_it_does_not_use(stout, made, tmp_path, key):
+    """The package says what it runs, and which it is the command line."""
+    config = tmp_path / "app.yaml"
+    config.write_text(f"{key}\nargs: [word]\n")
+    result = stout("pkg", "load", "app", "--dry-run", "-c", str(config))
+    assert result.returncode == 0 and "arg=word" in manifest_of(dry(result))
+    assert f"stout: {config}: stout pkg load does not use {key.partition(':')[0].lower()}.\n".encode() in result.stderr
+    config.write_text("package: app\n")
+    assert b"does not use" not in stout("pkg", "load", "app", "--dry-run", "-c", str(config)).stderr
+
+
 @pytest.mark.parametrize("change, words", [
     (lambda p: (p / "root/etc/conf").write_text("x = 2\n"), ("/etc/conf", "changed")),
     (lambda p: (p / "root/etc/conf").unlink(), ("/etc/conf", "missing")),
