@@ -205,6 +205,14 @@ def run(context: click.Context, config: str | None, **values: Any) -> None:
     sys.exit(run_machine(RunOptions(**merge(context, config, values))))
 
 
+def refuse_run_options(context: click.Context, used: Sequence[str]) -> None:
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        if name not in used and context.params.get(name) and context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE:
+            what = parameter.opts[0] if isinstance(parameter, click.Option) else "the program"
+            raise click.UsageError(f"--instance looks into what runs already; leave out {what}.", context)
+
+
 @main.command(context_settings=dict(CONTEXT, allow_interspersed_args=False))
 @click.option("--hz", type=int, default=99, show_default=True, metavar="N", help="Samples of each processor a second.")
 @click.option("--duration", type=float, metavar="SECONDS", help="End after this time (default: when the program ends, or by Ctrl-C).")
@@ -230,8 +238,7 @@ def profile(context: click.Context, config: str | None, hz: int, duration: float
     from .run import RunOptions
     report = Report(output, wants_top, wants_json)
     if instance:
-        if values["program"]:
-            raise click.UsageError("--instance looks into what runs already; leave out the program.", context)
+        refuse_run_options(context, ("hz", "duration", "output", "instance", "wants_top", "wants_json"))
         sys.exit(profile_instance(instance, report, hz, duration))
     sys.exit(profile_program(RunOptions(**merge(context, config, values)), report, hz, duration))
 

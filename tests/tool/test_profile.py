@@ -218,6 +218,15 @@ def test_a_place_that_cannot_be_written(stout, kernel, fake_qemu, compiled, tmp_
     assert not (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize("words, what", [
+    (["-m", "64M"], "-m"), (["-p", "80"], "-p"), (["-c", "x.yaml"], "-c"), (["--kernel-option", "x"], "--kernel-option"), (["-i"], "-i"),
+    (["--net", "none"], "--net"), (["program"], "the program"),
+])
+def test_an_instance_takes_no_options_of_a_run(stout, words, what):
+    result = stout("profile", "--instance", "web", "--hz", "50", *words)
+    assert (result.returncode, result.stderr.decode()) == (2, f"stout: --instance looks into what runs already; leave out {what}.\n")
+
+
 def test_duration_begins_with_the_samples():
     listener = Listener(Samples(), 5.0)
     listener.line("counts 0 0 0 0")
