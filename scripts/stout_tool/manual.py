@@ -63,7 +63,10 @@ tool or the machine failed, 126 for a program that cannot be run, 127 for one th
 .SH ENVIRONMENT
 .TP
 .B STOUT_HOME
-the folder of packages, images' names and instances instead of ~/.local/share/stout
+the folder of packages and images' names instead of ~/.local/share/stout
+.TP
+.B XDG_STATE_HOME
+the folder in whose stout instances and networks are, instead of ~/.local/share
 .TP
 .B STOUT_CACHE
 the folder of packed images instead of ~/.cache/stout
