@@ -249,6 +249,22 @@ def test_disk_full(home, folder):
     assert os.listdir(home / "new") == [] and os.listdir(home / "packages") == []
 
 
+def test_a_folder_in_it_that_may_not_be_read(folder, tmp_path, monkeypatch):
+    from stout_tool.errors import StoutError
+    from stout_tool.packages.manifest import Manifest
+    from stout_tool.packages.writer import PackageWriter
+
+    def scandir(path, real=os.scandir):
+        if path == str(folder / "etc"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)  # root may read all
+    (tmp_path / "package").mkdir()
+    with pytest.raises(StoutError, match=f"{folder}/etc cannot be read: permission denied; run stout as a user"):
+        PackageWriter(str(tmp_path / "package"), Manifest("app")).add_folder(str(folder))
+
+
 @pytest.mark.parametrize("number, status", [(2, 130), (15, 143), (9, -9)])
 def test_interrupted(stout, home, folder, number, status):
     """Whatever ends the work: no half package, and the next command clears away what a kill left."""

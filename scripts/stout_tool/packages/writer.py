@@ -153,11 +153,7 @@ class PackageWriter:
 
     def add_folder(self, top: str, guest: str = "/", skip: Skip | None = None, keep_owner: bool = False) -> None:
         """All that is below a folder of this host; special files are not taken."""
-        try:
-            items = sorted(os.scandir(top), key=lambda item: item.name)
-        except PermissionError:
-            raise StoutError(f"{top} cannot be read: permission denied; run stout as a user who may read it.") from None
-        self._add_items(items, guest, "", skip, keep_owner)
+        self._add_items(items_of(top), guest, "", skip, keep_owner)
 
     def _add_items(self, items: list[os.DirEntry[str]], guest: str, relative: str, skip: Skip | None, keep_owner: bool) -> None:
         for item in items:
@@ -172,7 +168,7 @@ class PackageWriter:
                 self.add_link(place, os.readlink(item.path))
             elif is_dir:
                 self.add_directory(place, stat.S_IMODE(info.st_mode), *owner, int(info.st_mtime))
-                self._add_items(sorted(os.scandir(item.path), key=lambda item: item.name), guest, below + "/", skip, keep_owner)
+                self._add_items(items_of(item.path), guest, below + "/", skip, keep_owner)
             elif item.is_file(follow_symlinks=False):
                 self.add_host(place, item.path, owner)
 
@@ -204,6 +200,13 @@ class PackageWriter:
 
     def finish(self) -> None:
         self.manifest.write(self.folder)
+
+
+def items_of(folder: str) -> list[os.DirEntry[str]]:
+    try:
+        return sorted(os.scandir(folder), key=lambda item: item.name)
+    except PermissionError:
+        raise StoutError(f"{folder} cannot be read: permission denied; run stout as a user who may read it.") from None
 
 
 def normal(path: str) -> str:
