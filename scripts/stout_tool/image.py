@@ -15,7 +15,7 @@ from .ldcache import make_cache
 from .libraries import Resolver, Root
 from .modules import take_imported
 from .output import fresh_folder
-from .paths import cache_dir
+from .paths import cache_dir, is_number
 from .private import SecretFilter
 from .progress import progress
 from .tree import Tree
@@ -453,13 +453,13 @@ def find_user(text: str | None, root: Root) -> User:
     name, _, group = text.partition(":")
     user = User(name=None)
     entry = next((fields for fields in passwd_lines(root, "/etc/passwd") if fields[0] == name), None)
-    if name.isdigit():
+    if is_number(name):
         user.uid = user.gid = int(name)
     elif entry:
         user.uid, user.gid, user.name = int(entry[2]), int(entry[3]), name
     else:
         raise usage(f"There is no user {name}; give a number or a name of /etc/passwd.")
-    if group.isdigit():
+    if is_number(group):
         user.gid = int(group)
     elif group:
         found = next((f for f in passwd_lines(root, "/etc/group") if f[0] == group), None)

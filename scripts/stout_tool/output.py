@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .errors import StoutError, usage
+from .paths import is_number
 
 STDOUT = "-"  # as -o's file
 UNFINISHED = ".stout-unfinished-"
@@ -219,6 +220,6 @@ def source_epoch() -> int:
     text = os.environ.get("SOURCE_DATE_EPOCH")
     if not text:
         return EPOCH
-    if not text.isdigit() or int(text) >= 1 << 32:
+    if not is_number(text) or int(text) >= 1 << 32:
         raise usage(f"SOURCE_DATE_EPOCH is {text}; it must be a number of seconds since 1970.")
     return max(EPOCH, int(text))

@@ -30,6 +30,11 @@ def cache_dir() -> str:
     return base
 
 
+def is_number(text: str) -> bool:
+    """int() also takes digits of other scripts, and isdigit() some that int() does not."""
+    return text.isascii() and text.isdigit() and len(text) < 20
+
+
 def from_top(path: str) -> str:
     """A path of the guest without `.`, `..` and doubled slashes, which normpath() keeps at the front."""
     return os.path.normpath("/" + path.lstrip("/"))

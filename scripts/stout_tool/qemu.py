@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .errors import StoutError, usage
 from .host import missing
-from .paths import human_size
+from .paths import human_size, is_number
 
 if TYPE_CHECKING:
     from .run import RunOptions
@@ -58,6 +59,24 @@ def find_qemu(is_little_enough: bool = False) -> str:
     return little if is_little_enough and os.access(little, os.X_OK) else path
 
 
+def split_arguments(what: str, text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        reason = "a quote is not closed" if "quotation" in str(error) else "nothing follows the last backslash"
+        raise usage(f"{what} {text}: {reason}.") from None
+
+
+def check_address(option: str, address: str) -> None:
+    """What QEMU takes; also, no comma adds options to it."""
+    import ipaddress
+    try:
+        ipaddress.IPv4Address(address)
+    except ValueError:
+        raise usage(f"-p {option}: {address or 'what comes first'} is not an IPv4 address of this host; write for example "
+                    "-p 127.0.0.1:8080:80.") from None
+
+
 class Forward:
     """-p [ADDRESS:]HOST:GUEST[/udp], or one number for both."""
 
@@ -69,10 +88,11 @@ class Forward:
         self.address = "127.0.0.1"
         if len(parts) == 3:
             self.address = parts.pop(0)
+            check_address(text, self.address)
         if len(parts) == 1:
             parts *= 2
         if self.protocol not in ("tcp", "udp") or len(parts) != 2 or not all(
-                p.isdigit() and 0 < int(p) < 65536 for p in parts):
+                is_number(p) and 0 < int(p) < 65536 for p in parts):
             raise usage(f"-p {text} is not HOST:GUEST or HOST:GUEST/udp with ports from 1 to 65535.")
         self.host, self.guest = int(parts[0]), int(parts[1])
 
@@ -103,7 +123,7 @@ def parse_memory(text: str) -> int:
     """512M, 2G, 65536K or a number of MiB; in bytes."""
     units = {"k": 10, "m": 20, "g": 30}
     digits, unit = (text[:-1], text[-1].lower()) if text[-1:].isalpha() else (text, "m")
-    if not digits.isdigit() or unit not in units or int(digits) == 0:
+    if not is_number(digits) or unit not in units or int(digits) == 0:
         raise usage(f"-m {text} is not an amount of memory; write for example 512M or 2G.")
     return (int(digits) << units[unit]) // MIB * MIB or MIB
 

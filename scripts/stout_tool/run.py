@@ -53,7 +53,7 @@ class RunOptions:
         self.kernel: str | None = values.get("kernel") or os.environ.get("STOUT_KERNEL")
         self.own_musl = bool(values.get("own_musl"))
         self.kernel_options = list(values.get("kernel_options", ()))
-        self.qemu_args = [word for text in values.get("qemu_args", ()) for word in shlex.split(text)]
+        self.qemu_args = [word for text in values.get("qemu_args", ()) for word in qemu.split_arguments("--qemu-arg", text)]
         self.cpus = values.get("cpus", 1)
         self.accel: str | None = values.get("accel")
         self.boot = values.get("boot") or "pvh"

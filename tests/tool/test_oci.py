@@ -211,6 +211,9 @@ def test_annotations_that_reach_past_the_machine(bundle, settings, name):
     settings.write_text(json.dumps({"allow": [name]}))
     options = bundle({name: UNSAFE[name]}).options()
     assert options["qemu_args"] == [UNSAFE[name]] or options["kernel_options"] == [UNSAFE[name]]
+    with pytest.raises(StoutError, match="stout.qemu-args -name 'x: a quote is not closed"):
+        settings.write_text(json.dumps({"allow": list(UNSAFE)}))
+        bundle(UNSAFE | {"stout.qemu-args": "-name 'x"})
     settings.chmod(0o666)
     with pytest.raises(StoutError, match="must belong to root"):
         bundle({name: UNSAFE[name]})

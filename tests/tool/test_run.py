@@ -339,6 +339,10 @@ def test_port_taken(stout, compiled):
     (["--user", "nobodyknows"], "nobodyknows"), (["--net", "none", "-p", "1:1"], "network"),
     (["--env-file", "/no/env"], "/no/env"), (["--boot", "mb2", "--machine", "microvm"], "q35"),
     (["--nic", "e1000", "--machine", "microvm"], "q35"), (["--count-calls", "-"], "name a file"),
+    (["-p", "localhost:8080:80"], "localhost is not an IPv4 address"), (["-p", ":8080:80"], "127.0.0.1:8080:80"),
+    (["-p", "127.0.0.1,x=y:8080:80"], "is not an IPv4 address"), (["-p", "²:80"], "-p ²:80"), (["-p", "8" * 5000], "from 1 to 65535"),
+    (["-m", "²"], "-m ²"), (["-u", "²"], "no user ²"), (["-u", "0:²"], "no group ²"),
+    (["--qemu-arg", "-name 'x"], "--qemu-arg -name 'x: a quote is not closed"), (["--qemu-arg", "x\\"], "nothing follows"),
 ])
 def test_wrong_usage(stout, compiled, args, words):
     refused(stout("run", "--dry-run", *args, compiled(HELLO)), 2, words)

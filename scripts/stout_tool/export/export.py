@@ -17,6 +17,7 @@ from ..errors import StoutError, usage
 from ..kernel import image_path
 from ..network import Network
 from ..output import STDOUT, fresh_folder
+from ..paths import is_number
 from ..run import RunOptions, kernel_command_line
 from ..tables import print_json
 from .engines import ENGINES, Machine
@@ -77,7 +78,7 @@ class Port:
     def __init__(self, text: str) -> None:
         body, _, self.protocol = text.partition("/")
         host, _, guest = body.rpartition(":")
-        if self.protocol not in ("", "tcp", "udp") or not all(word.isdigit() and 0 < int(word) < 65536 for word in (host or guest, guest)):
+        if self.protocol not in ("", "tcp", "udp") or not all(is_number(word) and 0 < int(word) < 65536 for word in (host or guest, guest)):
             raise usage(f"-p {text} is not GUEST or HOST:GUEST, with /udp or without, and ports from 1 to 65535.")
         self.protocol = self.protocol or "tcp"
         self.host, self.guest = int(host) if host else None, int(guest)

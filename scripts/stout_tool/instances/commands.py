@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import StoutError, usage
 from ..output import UNFINISHED, remove_abandoned
-from ..paths import human_size
+from ..paths import human_size, is_number
 from ..tables import each_name, print_json, print_table
 from . import log
 from .instance import ALIVE, CONFIG, Instance, all_instances, check_stop_timeout, end_orphan
@@ -70,7 +70,7 @@ def stop(names: tuple[str, ...], seconds: float | None, signal_text: str, as_jso
 
 def parse_signal(text: str) -> int:
     name = text.upper().removeprefix("SIG")
-    if name.isdigit() and 0 < int(name) <= 64:
+    if is_number(name) and 0 < int(name) <= 64:
         return int(name)
     try:
         return signal.Signals[f"SIG{name}"].value

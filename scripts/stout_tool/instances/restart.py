@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..errors import usage
+from ..paths import is_number
 
 WAIT_FIRST, WAIT_MOST, RUNS_WELL = 0.1, 60.0, 10.0  # seconds
 
@@ -10,7 +11,7 @@ WAIT_FIRST, WAIT_MOST, RUNS_WELL = 0.1, 60.0, 10.0  # seconds
 def parse_restart(text: str) -> str:
     kind, colon, count = text.partition(":")
     good = kind in ("no", "always", "unless-stopped") and not colon or kind == "on-failure" and (
-        not colon or count.isdigit() and int(count) > 0)
+        not colon or is_number(count) and int(count) > 0)
     if not good:
         raise usage(f"--restart {text} is none of no, on-failure, on-failure:N, always, unless-stopped.")
     return text

@@ -16,7 +16,8 @@ import stat
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StoutError, cannot_run, usage
-from ..qemu import MACHINES, MIB, parse_memory
+from ..paths import is_number
+from ..qemu import MACHINES, MIB, parse_memory, split_arguments
 from . import settings
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ class Bundle:
         if refused:
             raise cannot_run(f"The annotation {refused[0]} is refused: it reaches past the machine, and an image can bring it. The administrator of "
                              f'this host can allow it by {{"{settings.ALLOW}": ["{refused[0]}"]}} in {settings.PATH}.')
+        split_arguments(f"The annotation {PREFIX}qemu-args", self.annotation("qemu-args") or "")
         for name, words in CHOICES.items():
             text = self.annotation(name)
             if text and text not in words:
@@ -154,7 +156,7 @@ class Bundle:
     def _cpus(self) -> int:
         """A quota of 1.5 processors is two; the annotation may take fewer."""
         given = self.annotation("cpus")
-        if given and not (given.isascii() and given.isdigit()):
+        if given and not is_number(given):
             raise usage(f"The annotation {PREFIX}cpus is {given}; it must be a number.")
         cpu = (self.linux.get("resources") or {}).get("cpu") or {}
         quota, period = cpu.get("quota") or 0, cpu.get("period") or 100000

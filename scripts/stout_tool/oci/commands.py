@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from ..errors import STATUS_NOT_FOUND, StoutError, not_found, usage
 from ..instances.state import identify, is_alive, write_json
-from ..paths import TOOL
+from ..paths import TOOL, is_number
 from . import cgroup, network
 from .bundle import Bundle
 from .container import MACHINE, Container
@@ -167,11 +167,11 @@ def end(container: Container, state: dict[str, Any]) -> None:
 def parse_signal(text: str) -> int:
     """15, TERM, SIGTERM, RTMIN+3."""
     name = text.upper().removeprefix("SIG")
-    if name.isdigit() and 0 < int(name) <= signal.SIGRTMAX:
+    if is_number(name) and 0 < int(name) <= signal.SIGRTMAX:
         return int(name)
     base, _, more = name.partition("+")
     number = getattr(signal, "SIG" + base, None)
-    if base.isalnum() and isinstance(number, signal.Signals) and (not more or more.isdigit()):
+    if base.isalnum() and isinstance(number, signal.Signals) and (not more or is_number(more)):
         return number + int(more or 0)
     raise usage(f"There is no signal {text}.")
 

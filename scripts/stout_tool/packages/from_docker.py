@@ -9,7 +9,7 @@ import sys
 import time
 
 from ..errors import StoutError, cannot_run
-from ..paths import cache_dir, from_top, human_size
+from ..paths import cache_dir, from_top, human_size, is_number
 from ..progress import progress
 from .commands import tell_made
 from .layers import DamagedArchive, Layer
@@ -75,7 +75,7 @@ def make(store: Store, image: ContainerImage, manifest: Manifest, force: bool = 
 
 def resolve_user(writer: PackageWriter, user: str | None) -> str | None:
     """A number without a group has that of passwd, or 0: docker's rule."""
-    if not user or ":" in user or not user.isdigit():
+    if not user or ":" in user or not is_number(user):
         return user
     place = writer.find("/etc/passwd")
     if place is not None and os.path.isfile(path := writer.place(place)) and not os.path.islink(path):
