@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterable
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from .qemu import Machine
 
 TRACE_CLASSES = ("syscalls", "signals", "all")  # those of kernel/strace.c that are for people
+HOSTNAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")  # it stands among other words in /etc/hosts
 
 
 class RunOptions:
@@ -98,6 +100,8 @@ class RunOptions:
             raise usage("--entrypoint needs --package or --image; without them, name the program as the first argument.")
         if len(os.fsencode(self.hostname)) > 64:
             raise usage("--hostname takes at most 64 bytes.")
+        if not HOSTNAME.match(self.hostname):
+            raise usage(f"--hostname {self.hostname!r} cannot be a host's name; use letters, digits, '-', '_' and '.', not '-' or '.' first.")
         if self.count_calls == STDOUT:
             raise usage("--count-calls - would mix with what the program prints; name a file.")
         if self.workdir and not self.workdir.startswith("/"):

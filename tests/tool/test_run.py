@@ -342,6 +342,7 @@ def test_port_taken(stout, compiled):
     (["-p", "localhost:8080:80"], "localhost is not an IPv4 address"), (["-p", ":8080:80"], "127.0.0.1:8080:80"),
     (["-p", "127.0.0.1,x=y:8080:80"], "is not an IPv4 address"), (["-p", "²:80"], "-p ²:80"), (["-p", "8" * 5000], "from 1 to 65535"),
     (["-m", "²"], "-m ²"), (["-u", "²"], "no user ²"), (["-u", "0:²"], "no group ²"),
+    (["--hostname", "a b"], "--hostname 'a b' cannot be"), (["--hostname", "a\n1.2.3.4 b"], "cannot be a host's name"), (["--hostname", "-a"], "not '-'"),
     (["--qemu-arg", "-name 'x"], "--qemu-arg -name 'x: a quote is not closed"), (["--qemu-arg", "x\\"], "nothing follows"),
 ])
 def test_wrong_usage(stout, compiled, args, words):
