@@ -364,6 +364,17 @@ def test_two_commands_at_once(tool):
     assert tool("list", "-q") == ""
 
 
+def test_several_without_a_name_at_once(tool):
+    """Who comes too late for a name takes the next, also in the machine."""
+    creators = [tool.popen("create", "--no-start", tool.program) for _ in range(4)]
+    results = [(*p.communicate(timeout=60), p.returncode) for p in creators]
+    names = [os.path.basename(tool.program) + end for end in ("", "-2", "-3", "-4")]
+    assert sorted(results) == [(f"{name}\n", "", 0) for name in names]
+    for name in names:
+        (document,) = json.loads(tool("inspect", name))
+        assert document["name"] == document["hostname"] == name
+
+
 def block_interrupts():
     """As ./stout does until the tool is ready for them."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

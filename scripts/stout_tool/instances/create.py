@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -10,7 +11,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ..errors import StoutError, usage
+from ..errors import STATUS_USAGE, StoutError, usage
 from ..output import fresh_folder
 from ..tables import print_names
 from .instance import CONFIG, LOCK, Instance, check_stop_timeout
@@ -23,13 +24,18 @@ if TYPE_CHECKING:
     from ..run import Prepared, RunOptions
 
 
+class NameTaken(StoutError):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"There is an instance {name} already; delete it, or give another name with --name.", STATUS_USAGE)
+
+
 def free_name(values: dict[str, Any]) -> str:
     """After the program: redis-server, redis-server-2, ..."""
     what = values["program"] or values.get("package") or values.get("image") or ""
     base = re.sub(r"[^a-zA-Z0-9_.-]+", "-", os.path.basename(what)).strip("-._")[:50] or "instance"
     folder = state_dir("instances")
     name, number = base, 1
-    while os.path.exists(os.path.join(folder, name)):
+    while os.path.lexists(os.path.join(folder, name)):
         number += 1
         name = f"{base}-{number}"
     return name
@@ -39,16 +45,29 @@ def create(name: str | None, restart: str, stop_timeout: float, tty: bool, start
            **values: Any) -> int:
     parse_restart(restart)
     check_stop_timeout(stop_timeout)
-    name = free_name(values) if name is None else name
-    instance = Instance(name)
-    if os.path.exists(instance.folder):
-        raise taken(name)
     interactive = bool(values.get("interactive")) or tty
     kinds = ["tty"] * 3 if tty else ["stream" if interactive else "null", "stream", "stream"]
     if tty:
         values["env"] = [f"TERM={os.environ.get('TERM', 'linux')}", *values.get("env", ())]
-    values |= {"hostname": values.get("hostname") or name, "interactive": interactive, "stdio": kinds}
-    own = {"format": FORMAT, "name": name, "created": now(), "restart": restart, "stop_timeout": stop_timeout, "tty": tty}
+    values |= {"interactive": interactive, "stdio": kinds}
+    own = {"format": FORMAT, "created": now(), "restart": restart, "stop_timeout": stop_timeout, "tty": tty}
+    while True:
+        chosen = free_name(values) if name is None else name
+        try:
+            make(chosen, values | {"hostname": values.get("hostname") or chosen}, networks, {**own, "name": chosen}, start)
+            break
+        except NameTaken:
+            if name is not None:
+                raise  # else another create was faster, and the next name is free
+    tell_members(list(networks), but=chosen)
+    print_names((chosen,), as_json)
+    return 0
+
+
+def make(name: str, values: dict[str, Any], networks: tuple[str, ...], own: dict[str, Any], start: bool) -> None:
+    instance = Instance(name)
+    if os.path.lexists(instance.folder):
+        raise NameTaken(name)
     with contextlib.ExitStack() as stack:
         with contextlib.ExitStack() as network_locks, fresh_folder(state_dir("instances")) as folder:
             items = []
@@ -61,13 +80,12 @@ def create(name: str | None, restart: str, stop_timeout: float, tty: bool, start
             stack.callback(os.close, lock)
             try:
                 os.rename(folder, instance.folder)
-            except OSError:
-                raise taken(name) from None
+            except OSError as error:
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                    raise
+                raise NameTaken(name) from None
         if start:
             start_or_remove(instance)
-    tell_members(list(networks), but=name)
-    print_names((name,), as_json)
-    return 0
 
 
 def fill(folder: str, values: dict[str, Any], items: list[dict[str, Any]], own: dict[str, Any]) -> None:
@@ -112,10 +130,6 @@ def start_or_remove(instance: Instance) -> None:
 
 def notice(text: str) -> None:
     sys.stderr.write(f"stout: {text}\n")
-
-
-def taken(name: str) -> StoutError:
-    return usage(f"There is an instance {name} already; delete it, or give another name with --name.")
 
 
 def take_file(source: str, target: str, link: bool) -> None:
