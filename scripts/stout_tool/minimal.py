@@ -179,12 +179,22 @@ class TracedRun(VirtualMachine):
         if not self.command:
             return False
         if self._exercise is not None:
-            status = self._exercise.poll()
-            if status is None or status == 0:
-                return status == 0
+            ended = os.waitid(os.P_PID, self._exercise.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)  # while it is there, so is its group
+            if ended is None:
+                return False
+            if ended.si_code == os.CLD_EXITED and ended.si_status == 0:
+                return True
+            self._end_exercise()
         stream = 2 if self.verbose else subprocess.DEVNULL
-        self._exercise = subprocess.Popen(["/bin/sh", "-c", self.command], stdin=subprocess.DEVNULL, stdout=stream, stderr=stream)
+        self._exercise = subprocess.Popen(["/bin/sh", "-c", self.command], stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, process_group=0)
         return False
+
+    def _end_exercise(self) -> None:
+        """With what it started."""
+        if self._exercise is not None:
+            os.killpg(self._exercise.pid, signal.SIGKILL)
+            self._exercise.wait()
+            self._exercise = None
 
     def _ask(self) -> None:
         self._asked = time.monotonic()
@@ -208,9 +218,7 @@ class TracedRun(VirtualMachine):
             os.write(2, data)
 
     def _kill(self) -> None:
-        if self._exercise is not None and self._exercise.poll() is None:
-            self._exercise.kill()
-            self._exercise.wait()
+        self._end_exercise()
         super()._kill()
 
     def _result(self) -> int:

@@ -288,3 +288,45 @@ def test_counts_of_calls(run, tmp_path):
         result = run(f"open({str(tmp_path / 'ran')!r}, 'w')\n" + CALLS, "--count-calls", place)
         assert result.returncode == 2 and reason in result.stderr and result.stderr.count(b"\n") == 1, result.stderr
     assert sorted(os.listdir(tmp_path)) == before
+
+
+TRACED = """
+import threading
+def begin():
+    while not os.path.exists('pids'):
+        time.sleep(0.01)
+    os.kill(os.getppid(), NUMBER)
+if NUMBER:
+    threading.Thread(target=begin).start()
+for line in channel['control'].makefile('rb'):
+    if line == b'files\\n':
+        channel['control'].sendall(b'used 0-99999\\nused end\\n')
+"""
+
+
+def is_gone(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+@pytest.mark.parametrize("number, end, status", [(0, "mkdir again 2>&- && exit 1; exit 0", 0), (signal.SIGINT, "wait", 0), (signal.SIGTERM, "wait", 143)])
+def test_what_an_exercise_leaves(environment, kernel, compiled, tmp_path, number, end, status):
+    """Whatever ends it, that it failed and is tried again or Ctrl-C, its processes go too."""
+    command = ["build", "-t", "qemu", "-o", "image.tar", "--minimal", "--exercise", f"sleep 300 & echo $! >>pids; {end}", "--kernel", kernel]
+    result = subprocess.run([*ARGS[:3], *command, compiled("int main(void) { return 0; }")], capture_output=True, timeout=60, check=False, cwd=tmp_path,
+                            env=environment(TRACED.replace("NUMBER", str(int(number)))))
+    assert result.returncode == status, result.stderr
+    pids = (tmp_path / "pids").read_text().split()
+    try:
+        assert len(pids) == (1 if number else 2)
+        deadline = time.monotonic() + 10  # the kernel may still be ending them
+        while not all(map(is_gone, pids)):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    finally:
+        for pid in pids:
+            if not is_gone(pid):
+                os.kill(int(pid), signal.SIGKILL)
