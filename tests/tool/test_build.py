@@ -310,3 +310,20 @@ def test_an_address_of_the_smallest_network(stout, kernel, compiled, tmp_path):
     assert result.returncode == 0, result.stderr
     with open(path, "rb") as file:
         assert b"\0net=static:172.16.0.2/30:172.16.0.1\0" in file.read()
+
+
+def test_ports_of_a_nomad_job():
+    """A label stands for TCP and UDP, and for one port of the client."""
+    from stout_tool.export.engines import Machine, nomad
+    from stout_tool.export.export import Port
+    from stout_tool.network import Network
+
+    def labels(*texts):
+        machine = Machine("web", "/srv/web", 1, 128, 1, [Port(text) for text in texts], "kvm", None, None, "", Network())
+        text = nomad(machine)["web.nomad.hcl"]
+        found = dict(re.findall(r'port "(\w+)" {(.*)}', text))
+        assert len(found) == text.count(' port "') == len(re.findall(r"^ +p\w+ = \d+$", text, re.M))
+        return {label: words.strip() for label, words in found.items()}
+
+    assert labels("53:53", "53:53/udp") == {"p53": "static = 53"} and labels("53", "53/udp") == {"p53": ""}
+    assert labels("80:80", "8080:80", "81") == {"p80": "static = 80", "p80_8080": "static = 8080", "p81": ""}

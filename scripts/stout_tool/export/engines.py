@@ -178,12 +178,14 @@ job "{name}" {{
 
 
 def nomad(machine: Machine) -> dict[str, str]:
-    """Without ports the driver gives no network card; it takes no less than 128 MiB."""
+    """Without ports the driver gives no network card; it takes no less than 128 MiB.  A label is for TCP and UDP alike."""
     if machine.memory < 128:
         raise usage(f"Nomad's qemu driver gives a machine at least 128 MiB; -m {machine.memory}M is less.")
-    labels = [f"p{port.guest}" for port in machine.ports]
-    ports = "".join(f'\n      port "{label}" {{{f" static = {port.host} " if port.host else ""}}}' for label, port in zip(labels, machine.ports))
-    port_map = "".join(f"\n          {label} = {port.guest}" for label, port in zip(labels, machine.ports))
+    labels: dict[str, tuple[int | None, int]] = {}
+    for host, guest in dict.fromkeys((port.host, port.guest) for port in machine.ports):
+        labels[f"p{guest}" if f"p{guest}" not in labels else f"p{guest}_{host or 'any'}"] = host, guest
+    ports = "".join(f'\n      port "{label}" {{{f" static = {host} " if host else ""}}}' for label, (host, _) in labels.items())
+    port_map = "".join(f"\n          {label} = {guest}" for label, (_, guest) in labels.items())
     args = ["-smp", str(machine.cpus), "-device", "virtio-rng-pci"]
     return {f"{machine.name}.nomad.hcl": JOB.format(
         name=machine.name, count=machine.count, ports=ports, disk=json.dumps(machine.place("disk.qcow2")), folder=json.dumps(machine.folder),
