@@ -13,6 +13,9 @@
  * out shows as a failed page fault and not as a kernel that cannot work.  Who may not sleep cannot reclaim either, so
  * somebody else has to fill the reserve again: see frame_replenish().
  *
+ * One thread reclaims at a time.  Who meets another at it waits for its end, which comes soon since shrinkers only try
+ * locks, looks again and then reclaims itself: what the other has found may be in its CPU's cache or taken.
+ *
  * Locking: frame_lock covers lists, counts and untouched RAM; a CPU's cache is used with interrupts
  * off by that CPU only.  Reference counts are atomic.
  */
@@ -26,6 +29,7 @@
 #include "kernel/panic.h"
 #include "kernel/percpu.h"
 #include "kernel/sched.h"
+#include "kernel/wait.h"
 
 #define ORDERS        (FRAME_ORDER_MAX + 1)
 #define CACHE_BATCH   16
@@ -196,6 +200,9 @@ static void cache_drain_here(void *arg)
 
 static struct list shrinkers = LIST_INIT(shrinkers);
 static struct thread *shrinking; /* [a] who is at it: one at a time, and never from inside */
+static struct wait_queue shrunk = WAIT_QUEUE_INIT(shrunk); /* for the end of that */
+
+enum reclaimed { RECLAIMED_NOTHING, RECLAIMED_SOME, RECLAIMED_BY_OTHER };
 
 void shrinker_register(struct shrinker *shrinker)
 {
@@ -204,13 +211,15 @@ void shrinker_register(struct shrinker *shrinker)
     spin_unlock_irq(&frame_lock, irq);
 }
 
+/* False: another was at it, and has come to its end. */
 static bool shrink_begin(struct thread *self)
 {
     struct thread *nobody = NULL;
 
     if (!__atomic_compare_exchange_n(&shrinking, &nobody, self, false, __ATOMIC_ACQUIRE,
                                      __ATOMIC_RELAXED)) {
-        sched_yield();
+        (void)wait_on_always(&shrunk, !__atomic_load_n(&shrinking, __ATOMIC_SEQ_CST),
+                             DEADLINE_NONE);
         return false;
     }
     arch_call_on_cpus(~0ULL >> (64 - MAX(1, MIN(64, arch_cpu_count()))), cache_drain_here, NULL);
@@ -230,18 +239,28 @@ static size_t shrink(size_t wanted, bool files, bool rest)
         if (shrinker->has_files ? files : rest)
             freed += shrinker->shrink(wanted - freed);
     }
-    __atomic_store_n(&shrinking, NULL, __ATOMIC_RELEASE);
+    __atomic_store_n(&shrinking, NULL, __ATOMIC_SEQ_CST);
+    wake_all(&shrunk);
     return freed;
 }
 
-/* Whether another try makes sense. */
-static bool frame_reclaim(size_t npages)
+/* A look for free memory makes sense after each result: the CPUs' caches have been drained. */
+static enum reclaimed frame_reclaim(size_t npages)
 {
     struct thread *self = arch_current();
 
     if (!self || !arch_irq_enabled() || __atomic_load_n(&shrinking, __ATOMIC_RELAXED) == self)
-        return false;
-    return !shrink_begin(self) || shrink(MAX(npages, RECLAIM_PAGES), true, true) > 0;
+        return RECLAIMED_NOTHING;
+    if (!shrink_begin(self))
+        return RECLAIMED_BY_OTHER;
+    return shrink(MAX(npages, RECLAIM_PAGES), true, true) > 0 ? RECLAIMED_SOME : RECLAIMED_NOTHING;
+}
+
+static uint64_t tries_left(uint64_t tries, enum reclaimed reclaimed)
+{
+    if (reclaimed == RECLAIMED_NOTHING)
+        return 0;
+    return reclaimed == RECLAIMED_SOME ? tries - 1 : tries;
 }
 
 bool frame_reserve_is_used(void)
@@ -255,8 +274,9 @@ bool frame_replenish(void)
     /* Others may take what is given back. */
     uint64_t tries = reserve_app / RECLAIM_PAGES + RECLAIM_TRIES;
     while (READ_ONCE(free_pages) + frame_section_pending() < reserve_app) {
-        if (tries-- == 0 || !frame_reclaim(RECLAIM_PAGES))
+        if (tries == 0)
             return false;
+        tries = tries_left(tries, frame_reclaim(RECLAIM_PAGES));
         sched_check();
     }
     return true;
@@ -302,14 +322,15 @@ static bool is_failing(void)
 
 struct frame *frame_alloc(unsigned order, unsigned flags)
 {
-    struct frame *frame = NULL;
+    uint64_t tries = flags & (ALLOC_ATOMIC | ALLOC_NORECLAIM) ? 0 : RECLAIM_TRIES;
+    struct frame *frame;
 
     if (order > FRAME_ORDER_MAX || is_failing())
         return NULL;
-    for (unsigned tries = 0; !(frame = frame_take(order, flags)); tries++) {
-        if (flags & (ALLOC_ATOMIC | ALLOC_NORECLAIM) || tries == RECLAIM_TRIES ||
-            !frame_reclaim(1UL << order))
+    while (!(frame = frame_take(order, flags))) {
+        if (tries == 0)
             return NULL;
+        tries = tries_left(tries, frame_reclaim(1UL << order));
     }
     frame->order = order;
     frame->kind = flags & ALLOC_APP ? FRAME_APP : FRAME_KERNEL;

@@ -23,6 +23,7 @@
 #include "kernel/rlimit.h"
 #include "kernel/rwlock.h"
 #include "kernel/thread.h"
+#include "kernel/wait.h"
 
 #define MAP_ANON_PRIVATE 0x4022 /* the host's MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE */
 
@@ -344,8 +345,28 @@ void sched_check(void)
         panic("sched_check under a spinlock");
 }
 
-void sched_yield(void)
+/* Nobody else reclaims. */
+
+void wake_all(struct wait_queue *queue)
 {
+    (void)queue;
+}
+
+void wait_begin(struct wait_queue *queue, struct waiter *waiter)
+{
+    (void)queue, (void)waiter;
+    panic("the only thread waits");
+}
+
+int wait_sleep(struct waiter *waiter, nsec_t deadline, enum wait_ends ends)
+{
+    (void)waiter, (void)deadline, (void)ends;
+    return -EINTR;
+}
+
+void wait_end(struct wait_queue *queue, struct waiter *waiter)
+{
+    (void)queue, (void)waiter;
 }
 
 bool process_is_randomized(bool is_secure)
