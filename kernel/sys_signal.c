@@ -167,9 +167,13 @@ static bool take_waited(struct timed_wait *wait)
 static void waiting_set(uint64_t set)
 {
     struct thread *thread = thread_current();
-    unsigned long flags = spin_lock_irq(&thread->process->signals.lock);
+    struct process *process = thread->process;
+    unsigned long flags = spin_lock_irq(&process->signals.lock);
+    uint64_t no_longer = thread->signals.waiting & ~set & thread->signals.blocked;
     thread->signals.waiting = set;
-    spin_unlock_irq(&thread->process->signals.lock, flags);
+    /* Of what this thread was woken for it has taken one; others may be waiting for the rest. */
+    signal_retarget(process, thread, no_longer);
+    spin_unlock_irq(&process->signals.lock, flags);
 }
 
 static int wait_until(struct timed_wait *wait, nsec_t deadline)

@@ -3,10 +3,11 @@
  * Pending signals: order, queueing, values, who takes them; temporary masks; flags of handlers.
  * test: variants=dynamic,musl cpus=2 timeout=60
  */
-#include "check.h"
+#include "asleep.h"
 
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/select.h>
 #include <sys/syscall.h>
@@ -240,6 +241,53 @@ static void test_threads(void)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
+static pthread_barrier_t both_took;
+static volatile pid_t waiters[2];
+
+static void *take_one(void *arg)
+{
+    sigset_t set = set_of(SIGRTMIN, 0);
+
+    *(volatile pid_t *)arg = (pid_t)syscall(SYS_gettid);
+    CHECK(sigwaitinfo(&set, NULL) == SIGRTMIN);
+    pthread_barrier_wait(&both_took);
+    return NULL;
+}
+
+/* Two signals that come before any of two waiting threads has run: who was woken takes one only, the other gets the
+ * other.  The waiters share the CPU with their sender, which runs as long as it likes. */
+static void test_two_waiters(void)
+{
+    struct sched_param param = { .sched_priority = 1 };
+    sigset_t set = set_of(SIGRTMIN, 0);
+    pthread_t threads[2];
+    cpu_set_t cpus, before;
+
+    pthread_barrier_init(&both_took, NULL, 2);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    sched_getaffinity(0, sizeof(before), &before);
+    CPU_ZERO(&cpus);
+    CPU_SET(sched_getcpu(), &cpus);
+    NEED(!sched_setaffinity(0, sizeof(cpus), &cpus));
+    for (int i = 0; i < 2; i++)
+        NEED(!pthread_create(&threads[i], NULL, take_one, (void *)&waiters[i]));
+    for (int i = 0; i < 2; i++) {
+        while (!waiters[i])
+            sleep_ms(1);
+        wait_asleep(waiters[i]);
+    }
+    /* Who may not needs luck; musl has no function for it. */
+    (void)syscall(SYS_sched_setscheduler, 0, SCHED_FIFO, &param);
+    for (int i = 0; i < 2; i++)
+        CHECK(!sigqueue(getpid(), SIGRTMIN, (union sigval){ .sival_int = i }));
+    param.sched_priority = 0;
+    CHECK(!syscall(SYS_sched_setscheduler, 0, SCHED_OTHER, &param));
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    sched_setaffinity(0, sizeof(before), &before);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 static void *block_forever(void *arg)
 {
     (void)arg;
@@ -306,6 +354,7 @@ int main(void)
     test_temporary_masks();
     test_flags();
     test_threads();
+    test_two_waiters();
     test_stop();
     return check_end();
 }
