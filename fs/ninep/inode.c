@@ -182,8 +182,8 @@ void ninep_evict(struct inode *inode)
     struct ninep_inode *ninode = ninep_inode_of(inode);
     struct ninep_client *client = ninep_fs_of(inode->sb)->client;
 
-    if (inode->cache) /* what could not be written before has its last chance */
-        (void)!pagecache_write_back(inode->cache, 0, UINT64_MAX);
+    if (inode->cache)
+        pagecache_retire(inode->cache);
     spin_lock(&client->lock);
     list_remove(&ninode->node);
     spin_unlock(&client->lock);

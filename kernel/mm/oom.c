@@ -2,7 +2,8 @@
 /*
  * When memory has run out.  A system call that needs some gets -ENOMEM; a page fault has nobody to tell, so a
  * process is killed: the one with the most resident pages, to which oom_score_adj adds thousandths of all memory and
- * which -1000 spares (Linux's mm/oom_kill.c).  By then every shrinker has been asked (kernel/mm/frame.c).
+ * which -1000 spares (Linux's mm/oom_kill.c).  By then every shrinker has been asked (kernel/mm/frame.c), and what is
+ * dirty of files was written back: a shrinker cannot, for locks.
  *
  * The fault may come from a system call that copies under locks, perhaps one that the victim waits for.  So a thread
  * of its own chooses, which holds none, and who waits for the memory does so for PATIENCE at most and is killed then.
@@ -16,6 +17,7 @@
 #include "abi/signal.h"
 #include "kernel/clock.h"
 #include "kernel/log.h"
+#include "kernel/mm/pagecache.h"
 #include "kernel/mm/vmspace_internal.h"
 #include "kernel/panic.h"
 #include "kernel/process.h"
@@ -26,6 +28,7 @@
 #define LOOK_AGAIN  (10 * NSEC_PER_MSEC) /* the thread, while somebody waits */
 #define VICTIM_TIME (10 * NSEC_PER_SEC)  /* for a victim to go, before another is chosen */
 #define ENOUGH      8                    /* frames: a fault needs one, and perhaps tables */
+#define CLEAN_PAGES 2048                 /* written back at a time */
 #define UNKILLABLE  LONG_MIN
 
 static struct wait_queue requests = WAIT_QUEUE_INIT(requests);
@@ -163,6 +166,15 @@ static bool memory_is_back(void)
     return count == ENOUGH;
 }
 
+static bool memory_comes_back(void)
+{
+    while (!memory_is_back()) {
+        if (pagecache_clean(CLEAN_PAGES) == 0)
+            return false;
+    }
+    return true;
+}
+
 static bool victim_is_under_way(void)
 {
     return __atomic_load_n(&victim_vm, __ATOMIC_SEQ_CST) &&
@@ -174,7 +186,7 @@ static void relieve(void)
     /* First: its memory may come back from here on. */
     struct choice choice = { .total = total_pages(), .is_under_way = victim_is_under_way() };
 
-    if (memory_is_back()) {
+    if (memory_comes_back()) {
         tell(&nfreed);
         return;
     }

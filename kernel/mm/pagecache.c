@@ -441,6 +441,26 @@ long pagecache_write(struct pagecache *cache, uint64_t pos, const void *buf, siz
 
 /* ---- Write-back and reclaim ------------------------------------------------------------ */
 
+static bool must_write_back(const struct pagecache *cache, const struct frame *frame)
+{
+    return frame->flags & FRAME_DIRTY && !cache->is_retired;
+}
+
+static int write_back_page(struct pagecache *cache, struct frame *frame)
+{
+    uint64_t index = frame->index;
+
+    /* Read-only from here on: a later store faults and marks the page again. */
+    frame_get(frame);
+    frame->flags &= ~FRAME_DIRTY;
+    vmspace_clean_cache(cache, index);
+    int err = cache->ops->write_back(cache, index, frame);
+    if (err)
+        frame->flags |= FRAME_DIRTY;
+    frame_put(frame);
+    return err;
+}
+
 int pagecache_write_back(struct pagecache *cache, uint64_t start, uint64_t end)
 {
     uint64_t last = end >> PAGE_SHIFT;
@@ -453,18 +473,10 @@ int pagecache_write_back(struct pagecache *cache, uint64_t start, uint64_t end)
     for (uint64_t i = start >> PAGE_SHIFT; (frame = pagetree_next(&cache->pages, &i)); i++) {
         if (i > last || (i == last && end % PAGE_SIZE == 0))
             break;
-        if (!(frame->flags & FRAME_DIRTY))
+        if (!must_write_back(cache, frame))
             continue;
-        /* Read-only from here on: a later store faults and marks the page again. */
-        frame_get(frame);
-        frame->flags &= ~FRAME_DIRTY;
-        vmspace_clean_cache(cache, i);
-        int err = cache->ops->write_back(cache, i, frame);
-        if (err) {
-            frame->flags |= FRAME_DIRTY;
-            result = result ? result : err;
-        }
-        frame_put(frame);
+        int err = write_back_page(cache, frame);
+        result = result ? result : err;
         mutex_unlock(&cache->lock);
         sched_check();
         mutex_lock(&cache->lock);
@@ -473,8 +485,17 @@ int pagecache_write_back(struct pagecache *cache, uint64_t start, uint64_t end)
     return result;
 }
 
-/* The oldest frame's cache with a reference, or NULL; the frame goes to the end of the list. */
-static struct pagecache *reclaim_candidate(uint64_t *index)
+void pagecache_retire(struct pagecache *cache)
+{
+    (void)!pagecache_write_back(cache, 0, UINT64_MAX);
+    mutex_lock(&cache->lock);
+    cache->is_retired = true;
+    mutex_unlock(&cache->lock);
+}
+
+/* The oldest frame's cache with a reference, or NULL; the frame goes to the end of the list.  Whether it is dirty may
+ * have changed since. */
+static struct pagecache *reclaim_candidate(uint64_t *index, bool *is_dirty)
 {
     struct pagecache *cache = NULL;
     unsigned long irq = spin_lock_irq(&reclaim_lock);
@@ -485,6 +506,7 @@ static struct pagecache *reclaim_candidate(uint64_t *index)
         list_push_back(&reclaimable, &frame->node);
         cache = frame->cache;
         *index = frame->index;
+        *is_dirty = READ_ONCE(frame->flags) & FRAME_DIRTY;
         /* A cache whose last reference is gone waits in frame_detach() for this lock. */
         unsigned count = __atomic_load_n(&cache->refcount, __ATOMIC_RELAXED);
         while (count > 0 && !__atomic_compare_exchange_n(&cache->refcount, &count, count + 1, true,
@@ -520,6 +542,35 @@ static bool reclaim_page(struct pagecache *cache, uint64_t index, bool is_forced
     return true;
 }
 
+static bool clean_page(struct pagecache *cache, uint64_t index)
+{
+    if (!cache->ops->write_back)
+        return false;
+    mutex_lock(&cache->lock);
+    struct frame *frame = pagetree_get(&cache->pages, index);
+    bool is_cleaned = frame && must_write_back(cache, frame) && write_back_page(cache, frame) == 0;
+    mutex_unlock(&cache->lock);
+    return is_cleaned;
+}
+
+size_t pagecache_clean(size_t npages)
+{
+    size_t cleaned = 0;
+
+    for (size_t tries = READ_ONCE(nreclaimable); cleaned < npages && tries > 0; tries--) {
+        uint64_t index = 0;
+        bool is_dirty = false;
+        struct pagecache *cache = reclaim_candidate(&index, &is_dirty);
+
+        if (!cache)
+            continue;
+        cleaned += is_dirty && clean_page(cache, index);
+        pagecache_put(cache);
+        sched_check();
+    }
+    return cleaned;
+}
+
 static size_t pagecache_shrink(size_t npages)
 {
     /* Twice around, so that each has its second chance; then whatever other processors use meanwhile. */
@@ -528,7 +579,8 @@ static size_t pagecache_shrink(size_t npages)
 
     while (freed < npages && tries-- > 0) {
         uint64_t index = 0;
-        struct pagecache *cache = reclaim_candidate(&index);
+        bool is_dirty = false;
+        struct pagecache *cache = reclaim_candidate(&index, &is_dirty);
 
         if (!cache)
             continue;

@@ -37,6 +37,7 @@ struct pagecache {
     uint64_t size_bytes;  /* [p] end of file: faults at or after the page behind it are SIGBUS */
     struct list mappings; /* [p] struct mapping of the vmspaces */
     unsigned nwritable_shared; /* [p] shared writable mappings (memfd seals) */
+    bool is_retired;           /* [p] owner is gone: nothing is written back any more */
 };
 
 int pagecache_create(const struct pagecache_ops *ops, void *owner,
@@ -69,6 +70,12 @@ uint64_t pagecache_next_present(struct pagecache *cache, uint64_t index);
 /* Writes the dirty pages of [start, end) bytes back through ops (fsync, msync); a page that fails
  * stays dirty, and the first error is returned. */
 int pagecache_write_back(struct pagecache *cache, uint64_t start, uint64_t end) __must_check;
+/* Writes up to npages dirty pages of any caches back, the oldest first, so that they can be reclaimed; how many.
+ * Without locks. */
+size_t pagecache_clean(size_t npages);
+/* The owner of a cache with write_back ends: what is dirty has its last chance.  pagecache_clean() may still have
+ * a reference. */
+void pagecache_retire(struct pagecache *cache);
 
 /* For page faults, which hold cache->lock from the look at the page until it is mapped: as
  * pagecache_page(); and only if it is present already, or NULL. */

@@ -43,6 +43,23 @@ int main(void)
 """
 
 
+FILLER = """
+#include <fcntl.h>
+#include <sys/mman.h>
+#define PAGES (64 << 8)
+int main(void)
+{
+    int (*map)[1024] = mmap(0, PAGES * 4096L, PROT_READ | PROT_WRITE, MAP_SHARED, open("/site/map", O_RDWR), 0);
+    for (int i = 0; i < PAGES; i++)
+        map[i][0] = i + 1;
+    for (int i = 0; i < PAGES; i++)
+        if (map[i][0] != i + 1)
+            return 1;
+    return 0;
+}
+"""
+
+
 def replace(path, text):
     """As editors save: another file takes the name."""
     fresh = path.with_suffix(".new")
@@ -189,6 +206,18 @@ def test_mapping_is_kept_at_the_end(run, site, tmp_path):
     result = run(str(tmp_path / "mapper"), options=["-v", f"{site}:/site"])
     assert result.returncode == 0, result.stderr
     assert (site / "map").read_text() == "a" * 4094 + "left" + "a" * 4094
+
+
+def test_more_is_written_to_a_mapping_than_there_is_memory(run, site, tmp_path):
+    """64 MiB in 48 MiB: what was written goes to the host to make room, and comes back when it is read."""
+    (tmp_path / "filler.c").write_text(FILLER)
+    subprocess.run(["gcc", "-O1", "-o", tmp_path / "filler", tmp_path / "filler.c"], check=True)
+    (site / "map").write_bytes(b"")
+    os.truncate(site / "map", 64 << 20)
+    result = run(str(tmp_path / "filler"), options=["-m", "48M", "-v", f"{site}:/site"])
+    assert result.returncode == 0 and "out of memory" not in result.stderr, result.stderr
+    pages = (site / "map").read_bytes()
+    assert [int.from_bytes(pages[at:at + 4], "little") for at in range(0, 64 << 20, 4096)] == list(range(1, (64 << 8) + 1))
 
 
 @pytest.mark.parametrize("machine_type", ["microvm", "q35"])

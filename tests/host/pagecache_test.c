@@ -136,6 +136,26 @@ static void read_beside_hot_pages(uintptr_t place)
     CHECK_EQ(again, 0);
 }
 
+/* Dirty pages do not leave.  Whoever holds no locks cleans some, which then do. */
+static void write_more_than_memory(uintptr_t place)
+{
+    unsigned nkills = 0;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(disk); i++) {
+        if (i == 99)
+            continue;
+        while (machine_write(place + i * PAGE_SIZE, (unsigned char)(i * 11))) {
+            CHECK_EQ(machine_kills, ++nkills);
+            CHECK_EQ(pagecache_clean(100), 100);
+        }
+    }
+    CHECK(nkills > 0);
+    while (pagecache_clean(100) == 100)
+        continue;
+    for (unsigned i = 0; i < ARRAY_SIZE(disk); i++)
+        CHECK(i == 99 || disk[i] == (unsigned char)(i * 11));
+}
+
 static void test_disk(void)
 {
     struct pagecache *cache;
@@ -186,10 +206,18 @@ static void test_disk(void)
     CHECK_EQ(machine_kills, 0);
 
     read_beside_hot_pages(place);
+    write_more_than_memory(place);
     CHECK_EQ(machine_write(place + 8 * PAGE_SIZE, 55), 0);
     machine_use(NULL);
     vmspace_put(vm);
     CHECK_EQ(cache->nwritable_shared, 0);
+    pagecache_get(cache);
+    pagecache_put(cache);
+    CHECK(disk[8] != 55);
+    pagecache_retire(cache);
+    CHECK_EQ(disk[8], 55);
+    CHECK_EQ(pagecache_write(cache, 8 * PAGE_SIZE, "9", 1, false), 1);
+    CHECK_EQ(pagecache_clean(1), 0); /* there is nobody to write it any more */
     pagecache_put(cache);
     CHECK_EQ(disk[8], 55);
     CHECK_EQ(nreleases, 1);
