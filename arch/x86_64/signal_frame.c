@@ -75,6 +75,7 @@ static int push_vector_state(uintptr_t at)
     unsigned long flags = arch_irq_save();
     vector_save(thread);
     arch_irq_restore(flags);
+    vector_complete(thread);
     uint8_t *area = thread->arch.xsave;
     if (copy_to_app((void __app *)at, area, cpu_features.xsave_size))
         return -EFAULT;

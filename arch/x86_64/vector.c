@@ -137,11 +137,9 @@ static uint64_t components(const uint8_t *area)
     return present;
 }
 
-void vector_copy_out(const struct thread *thread, uint8_t *buf, size_t size)
+/* buf has the first size bytes of an area with these components: XSAVEOPT leaves old bytes in place of the others. */
+static void fill_absent(uint8_t *buf, size_t size, uint64_t present)
 {
-    const uint8_t *area = thread->arch.xsave;
-    uint64_t present = components(area);
-    memcpy(buf, area, size);
     if (!(present & 1)) {
         memcpy(buf, initial, MXCSR_OFFSET);
         memcpy(buf + 32, initial + 32, XMM_OFFSET - 32);
@@ -150,6 +148,18 @@ void vector_copy_out(const struct thread *thread, uint8_t *buf, size_t size)
         memset(buf + XMM_OFFSET, 0, LEGACY_SIZE - 96 - XMM_OFFSET);
     if (!(present & 4) && size >= AVX_OFFSET + AVX_SIZE)
         memset(buf + AVX_OFFSET, 0, AVX_SIZE);
+}
+
+void vector_complete(struct thread *thread)
+{
+    uint8_t *area = thread->arch.xsave;
+    fill_absent(area, cpu_features.xsave_size, components(area));
+}
+
+void vector_copy_out(const struct thread *thread, uint8_t *buf, size_t size)
+{
+    memcpy(buf, thread->arch.xsave, size);
+    fill_absent(buf, size, components(thread->arch.xsave));
 }
 
 int vector_copy_in(struct thread *thread, uint8_t *buf, size_t size, bool is_extended)

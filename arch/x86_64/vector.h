@@ -20,6 +20,8 @@ void vector_save(struct thread *thread);
 void vector_restore(struct thread *thread);
 /* The area becomes the initial state; the registers follow at the next return. */
 void vector_reset(struct thread *thread);
+/* The area shows x87, SSE and AVX also where they are in their initial state, which saving may leave out. */
+void vector_complete(struct thread *thread);
 /* The first size bytes of a thread's area, which is not running; what is in its initial state is shown so. */
 void vector_copy_out(const struct thread *thread, uint8_t *buf, size_t size);
 /* The same back, checked.  is_extended: with the header of XSAVE, else all state but x87 and SSE stays.  -EINVAL. */

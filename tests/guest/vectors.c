@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/time.h>
+#include <sys/ucontext.h>
 
 static volatile int stop;
 static bool has_avx;
@@ -84,6 +85,59 @@ static void *run(void *arg)
     return (void *)wrong;
 }
 
+/* ---- State that is initial again --------------------------------------------------------- */
+
+#define INITIAL_CONTROL 0x37f
+#define ALL(op)                                                                                    \
+    op(0) op(1) op(2) op(3) op(4) op(5) op(6) op(7) op(8) op(9) op(10) op(11) op(12) op(13) op(14) \
+        op(15)
+#define ONES(n)    "pcmpeqd %%xmm" #n ", %%xmm" #n "\n\t"
+#define ZERO(n)    "pxor %%xmm" #n ", %%xmm" #n "\n\t"
+#define GATHER(n)  "por %%xmm" #n ", %%xmm0\n\t"
+#define CLOBBER(n) "xmm" #n,
+
+static volatile bool frame_is_initial;
+
+static void look_at_frame(int number, siginfo_t *info, void *context)
+{
+    const struct _libc_fpstate *state = ((ucontext_t *)context)->uc_mcontext.fpregs;
+    bool is_initial = state->cwd == INITIAL_CONTROL;
+
+    (void)number, (void)info;
+    for (int i = 0; i < 16; i++)
+        for (int j = 0; j < 4; j++)
+            is_initial &= state->_xmm[i].element[j] == 0;
+    frame_is_initial = is_initial;
+}
+
+/* It sleeps with other values, so that these have been saved, and takes a signal with the initial ones: a processor
+ * that knows leaves them out when it saves. */
+static void test_initial(void)
+{
+    struct sigaction action = { .sa_sigaction = look_at_frame, .sa_flags = SA_SIGINFO };
+    struct timespec moment = { 0, 1000000 };
+    uint64_t after[2] = { 1, 1 };
+    uint16_t odd_control = 0xf7f, control = 0;
+
+    sigaction(SIGUSR1, &action, NULL);
+    __asm__ volatile(
+        "fldcw %[odd]\n\t" ALL(
+            ONES) "mov $35, %%eax\n\t" /* nanosleep */
+                  "mov %[moment], %%rdi\n\t"
+                  "xor %%esi, %%esi\n\t"
+                  "syscall\n\t"
+                  "fninit\n\t" ALL(ZERO) "mov $62, %%eax\n\t" /* kill */
+                                         "mov %[pid], %%edi\n\t"
+                                         "mov %[signo], %%esi\n\t"
+                                         "syscall\n\t" ALL(GATHER) "movups %%xmm0, %[after]\n\t"
+                                                                   "fnstcw %[control]\n\t"
+        : [after] "=m"(after), [control] "=m"(control)
+        : [odd] "m"(odd_control), [moment] "r"(&moment), [pid] "r"(getpid()), [signo] "i"(SIGUSR1)
+        : ALL(CLOBBER) "rax", "rcx", "rdi", "rsi", "r11", "memory");
+    CHECK(after[0] == 0 && after[1] == 0 && control == INITIAL_CONTROL);
+    CHECK(frame_is_initial);
+}
+
 int main(void)
 {
     struct sigaction action = { .sa_handler = clobber, .sa_flags = SA_RESTART };
@@ -93,6 +147,7 @@ int main(void)
 
     __get_cpuid(1, &a, &b, &c, &d);
     has_avx = (c & (1u << 28)) && (c & (1u << 27));
+    test_initial();
     sigaction(SIGALRM, &action, NULL);
     for (long i = 0; i < 5; i++)
         pthread_create(&threads[i], NULL, run, (void *)(i * 1000 + i));
