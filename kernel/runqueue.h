@@ -17,6 +17,7 @@ struct runqueue {
     unsigned cpu;            /* [i] */
     struct thread *idle;     /* [i] */
     struct thread *current;  /* [a] written under lock */
+    bool runs_realtime;      /* [a] current is a real-time thread; written under lock */
     struct rb_tree fair;     /* ready threads by vdeadline */
     struct rb_tree realtime; /* ready threads by rt_key */
     unsigned nqueued;        /* [a] in both trees; written under lock */

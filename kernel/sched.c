@@ -17,6 +17,9 @@
  * No tick: a slice is only timed while another thread is ready on the same CPU.  The timer is left alone if
  * it would come too early; sched_timer_tick() then sets it again.
  *
+ * A real-time thread may never leave its CPU.  Others are not placed behind it while there is a CPU without one, and
+ * who is there already is moved when it has waited for RESCUE_NS.
+ *
  * need_resched and the running thread's THREAD_WORK_RESCHED go together, both under the lock.  A CPU is
  * interrupted only when the flag was not set yet.
  *
@@ -37,6 +40,7 @@
 #include "kernel/thread_reaper.h"
 
 #define SLICE_LEAST_NS (100 * NSEC_PER_USEC)
+#define RESCUE_NS      (10 * NSEC_PER_MSEC)
 #define REAP_AT        16
 #define POLL_FIRST_NS  (10 * NSEC_PER_USEC)
 #define POLL_MAX_NS    (50 * NSEC_PER_USEC)
@@ -121,6 +125,8 @@ static void arm_slice(struct runqueue *rq)
     if (rq->nqueued == 0)
         return;
     nsec_t left = runqueue_slice_left(rq);
+    if (rq->runs_realtime && cpus_online() & ~(1ULL << rq->cpu))
+        left = MIN(left, RESCUE_NS);
     if (left == DEADLINE_NONE)
         return;
     nsec_t deadline = arch_clock_ns() + MAX(left, SLICE_LEAST_NS);
@@ -153,6 +159,33 @@ static void mark_idle(const struct runqueue *rq, bool is_idle)
         __atomic_fetch_and(&idle_cpus, ~bit, __ATOMIC_RELAXED);
 }
 
+static unsigned queue_load(const struct runqueue *rq)
+{
+    return READ_ONCE(rq->nqueued) + (READ_ONCE(rq->current) != rq->idle);
+}
+
+static bool runs_realtime(const struct runqueue *rq)
+{
+    return READ_ONCE(rq->runs_realtime);
+}
+
+/* None is idle.  The previous one unless it runs a real-time thread: then the least loaded that does not. */
+static unsigned choose_busy_cpu(unsigned previous, uint64_t allowed)
+{
+    unsigned chosen = allowed >> previous & 1 ? previous : (unsigned)__builtin_ctzll(allowed);
+
+    if (likely(!runs_realtime(&queues[chosen])))
+        return chosen;
+    for (uint64_t rest = allowed; rest; rest &= rest - 1) {
+        unsigned cpu = (unsigned)__builtin_ctzll(rest);
+        if (!runs_realtime(&queues[cpu]) &&
+            (runs_realtime(&queues[chosen]) ||
+             queue_load(&queues[cpu]) < queue_load(&queues[chosen])))
+            chosen = cpu;
+    }
+    return chosen;
+}
+
 /* An idle CPU that it returns is not marked so any more: it is to get the thread. */
 static unsigned choose_cpu(const struct thread *thread)
 {
@@ -167,7 +200,7 @@ static unsigned choose_cpu(const struct thread *thread)
         if (__atomic_fetch_and(&idle_cpus, ~bit, __ATOMIC_RELAXED) & bit)
             return cpu;
     }
-    return allowed >> previous & 1 ? previous : (unsigned)__builtin_ctzll(allowed);
+    return choose_busy_cpu(previous, allowed);
 }
 
 void sched_make_ready(struct runqueue *rq, struct thread *thread, enum join how)
@@ -296,17 +329,18 @@ static void steal(struct runqueue *rq)
     }
 }
 
-static unsigned queue_load(const struct runqueue *rq)
+static bool may_push(const struct runqueue *from, const struct runqueue *to)
 {
-    return READ_ONCE(rq->nqueued) + (READ_ONCE(rq->current) != rq->idle);
+    return !runs_realtime(to) && (runs_realtime(from) || queue_load(to) + 1 < queue_load(from));
 }
 
-/* A busy CPU gives a thread to one that has two fewer.  Returns that CPU if it must be interrupted, or -1. */
+/* A busy CPU gives a thread to one that has two fewer, and one that runs a real-time thread to any that does not.
+ * Returns that CPU if it must be interrupted, or -1. */
 static int push(struct runqueue *rq)
 {
     for (uint64_t rest = cpus_online() & ~(1ULL << rq->cpu); rest; rest &= rest - 1) {
         struct runqueue *to = &queues[__builtin_ctzll(rest)];
-        if (queue_load(to) + 1 >= queue_load(rq) || !spin_try_lock(&to->lock))
+        if (!may_push(rq, to) || !spin_try_lock(&to->lock))
             continue;
         struct thread *thread = runqueue_pick_for(rq, to->cpu);
         bool interrupt = false;
@@ -404,6 +438,7 @@ static void reschedule(bool is_yield)
     if (next != rq->idle)
         WRITE_ONCE(next->state, THREAD_RUNNING);
     mark_idle(rq, next == rq->idle);
+    WRITE_ONCE(rq->runs_realtime, is_realtime(next));
     if (next == previous) {
         arm_slice(rq);
         spin_unlock(&rq->lock);

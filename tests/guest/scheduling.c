@@ -203,6 +203,63 @@ static void test_preemption(void)
     }
 }
 
+static volatile long counts[3];
+static volatile bool is_over;
+
+static void *count_up(void *arg)
+{
+    volatile long *count = arg;
+
+    while (!is_over)
+        (*count)++;
+    return NULL;
+}
+
+static void start_on(pthread_t *thread, int cpu, int which)
+{
+    cpu_set_t one;
+
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    NEED(!pthread_create(thread, NULL, count_up, (void *)&counts[which]));
+    NEED(!pthread_setaffinity_np(*thread, sizeof(one), &one));
+}
+
+static void wait_for_count(int which)
+{
+    long before = counts[which];
+
+    while (counts[which] == before)
+        sleep_ms(1);
+}
+
+/* A busy real-time thread does not keep an ordinary one that may run elsewhere, though it is busy there too. */
+static void test_beside_realtime(void)
+{
+    struct sched_param param = { .sched_priority = 1 };
+    cpu_set_t all, second;
+    pthread_t threads[3];
+
+    NEED(!sched_getaffinity(0, sizeof(all), &all));
+    CPU_ZERO(&second);
+    CPU_SET(1, &second);
+    if (CPU_COUNT(&all) < 2 || sched_setaffinity(0, sizeof(second), &second))
+        return; /* of this host's Linux */
+    start_on(&threads[0], 0, 0);
+    start_on(&threads[1], 0, 1);
+    start_on(&threads[2], 1, 2);
+    for (int i = 0; i < 3; i++)
+        wait_for_count(i);
+    (void)pthread_setschedparam(threads[0], SCHED_FIFO, &param); /* a container may not */
+    CHECK(!pthread_setaffinity_np(threads[1], sizeof(all), &all));
+    for (int i = 0; i < 3; i++)
+        wait_for_count(i);
+    is_over = true;
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+    CHECK(!sched_setaffinity(0, sizeof(all), &all));
+}
+
 int main(void)
 {
     test_policies();
@@ -210,6 +267,7 @@ int main(void)
     test_locks();
     test_many_threads();
     test_preemption();
+    test_beside_realtime();
     test_attr();
     test_nice();
     return check_end();

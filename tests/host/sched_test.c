@@ -125,6 +125,51 @@ static void test_realtime(void)
     CHECK_EQ(sched_set_affinity(thread_current(), CPU_MASK_ALL), 0);
 }
 
+static unsigned nwoken;
+
+static void wake_up(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 5; i++) {
+        world_sleep(10 * NSEC_PER_MSEC);
+        __atomic_fetch_add(&nwoken, 1, __ATOMIC_RELAXED);
+    }
+}
+
+/* A busy real-time thread has its CPU to itself, but keeps nobody there who may go elsewhere: neither who is queued
+ * behind it nor who slept there.  All CPUs are busy. */
+static void test_beside_realtime(void)
+{
+    struct thread *others[CPUS_MAX];
+    unsigned ncpus = arch_cpu_count();
+
+    WRITE_ONCE(must_stop, false);
+    CHECK_EQ(sched_set_affinity(thread_current(), 2), 0);
+    for (unsigned i = 1; i < ncpus; i++)
+        others[i] = spawn_burner(0, 1ULL << i);
+    struct thread *queued = spawn_burner(0, 1), *realtime = spawn_burner(0, 1);
+    struct thread *sleeper = thread_get(thread_create_kernel("sleeper", wake_up, NULL));
+    CHECK_EQ(sched_set_affinity(sleeper, 1), 0);
+    thread_start(sleeper);
+    world_sleep(5 * NSEC_PER_MSEC);
+    sched_set_policy(realtime, SCHED_POLICY_FIFO, 1);
+    world_sleep(NSEC_PER_MSEC);
+    nsec_t before = time_of(queued), start = clock_monotonic();
+    CHECK_EQ(sched_set_affinity(queued, CPU_MASK_ALL), 0);
+    CHECK_EQ(sched_set_affinity(sleeper, CPU_MASK_ALL), 0);
+    world_sleep(200 * NSEC_PER_MSEC);
+    CHECK(time_of(queued) - before > 50 * NSEC_PER_MSEC);
+    CHECK_EQ(READ_ONCE(nwoken), 5);
+    check_near(time_of(realtime), clock_monotonic() - start, 10);
+    WRITE_ONCE(must_stop, true);
+    world_join(queued);
+    world_join(realtime);
+    world_join(sleeper);
+    for (unsigned i = 1; i < ncpus; i++)
+        world_join(others[i]);
+    CHECK_EQ(sched_set_affinity(thread_current(), CPU_MASK_ALL), 0);
+}
+
 static void stay(void *arg)
 {
     unsigned cpu = (unsigned)(uintptr_t)arg;
@@ -368,6 +413,7 @@ static void test(void)
     test_fair();
     test_latency();
     test_realtime();
+    test_beside_realtime();
     test_spread();
     test_idle();
 }
