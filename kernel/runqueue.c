@@ -14,7 +14,8 @@
  * runs at once when its event comes.  Without a lead decaying, a program that burnt its share would
  * respond late for ever; without the bounds a long sleeper could keep the CPU.
  *
- * Real-time threads come first, by priority, then by the order in which they became ready.
+ * Real-time threads come first, by priority, then by the order in which they became ready.  When they have used
+ * 950 ms of a second the others have what is left of it, so that a busy one cannot keep the machine for ever.
  */
 #include "kernel/runqueue.h"
 
@@ -24,6 +25,10 @@
 #define WEIGHT_IDLE 3
 #define NICE_0      120 /* on the scale of priorities */
 #define PICK_LOOKS  16  /* ineligible threads passed over before the search gives up */
+
+/* /proc/sys/kernel/sched_rt_period_us and sched_rt_runtime_us */
+#define RT_PERIOD_NS  NSEC_PER_SEC
+#define RT_RUNTIME_NS (950 * NSEC_PER_MSEC)
 
 /* Each step of nice is a factor of 1.25, as in Linux. */
 static const int nice_weight[40] = {
@@ -181,11 +186,16 @@ void runqueue_requeue_last(struct runqueue *rq, struct thread *thread)
     runqueue_insert(rq, thread);
 }
 
+static bool has_used_rt(const struct runqueue *rq)
+{
+    return rq->rt_used >= RT_RUNTIME_NS;
+}
+
 struct thread *runqueue_pick(struct runqueue *rq)
 {
     struct rb_node *node = rb_first(&rq->realtime);
 
-    if (node)
+    if (node && !(has_used_rt(rq) && rq->fair.root))
         return rb_entry(node, struct thread, sched.node);
     node = rb_first(&rq->fair);
     if (!node)
@@ -219,6 +229,16 @@ struct thread *runqueue_pick_for(struct runqueue *rq, unsigned cpu)
 
 /* ---- The running thread --------------------------------------------------------- */
 
+static void account_rt(struct runqueue *rq, nsec_t now, nsec_t ran)
+{
+    if (now - rq->rt_period >= RT_PERIOD_NS) {
+        rq->rt_period = now;
+        rq->rt_used = 0;
+    } else if (is_realtime(rq->current)) {
+        rq->rt_used += ran;
+    }
+}
+
 void runqueue_account(struct runqueue *rq, nsec_t now)
 {
     struct thread *thread = rq->current;
@@ -229,6 +249,7 @@ void runqueue_account(struct runqueue *rq, nsec_t now)
         return;
     entity->slice_start = now;
     __atomic_store_n(&entity->cpu_time, entity->cpu_time + ran, __ATOMIC_RELAXED);
+    account_rt(rq, now, ran);
     if (thread == rq->idle || is_realtime(thread))
         return;
     int64_t virtual_ran = ran * WEIGHT_ONE / entity->weight;
@@ -249,6 +270,8 @@ bool runqueue_slice_is_over(struct runqueue *rq)
         entity->vdeadline = entity->vruntime + virtual_slice(thread, SLICE_NS);
         return true;
     }
+    if (has_used_rt(rq) && rq->fair.root)
+        return true;
     if (entity->policy != SCHED_POLICY_RR || entity->cpu_time < entity->vdeadline)
         return false;
     entity->vdeadline = entity->cpu_time + RR_SLICE_NS;
@@ -275,7 +298,7 @@ bool runqueue_preempts(const struct runqueue *rq, const struct thread *thread)
     if (current == rq->idle)
         return true;
     if (is_realtime(thread) != is_realtime(current))
-        return is_realtime(thread);
+        return is_realtime(thread) != has_used_rt(rq);
     if (is_realtime(thread)) /* equal priority waits its turn */
         return thread->sched.rt_key >> 48 < current->sched.rt_key >> 48;
     if (thread->sched.policy != SCHED_POLICY_OTHER)

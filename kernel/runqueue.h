@@ -22,6 +22,8 @@ struct runqueue {
     struct rb_tree realtime; /* ready threads by rt_key */
     unsigned nqueued;        /* [a] in both trees; written under lock */
     uint64_t rt_sequence;
+    nsec_t rt_period;     /* when it began */
+    nsec_t rt_used;       /* by real-time threads, in this period */
     int64_t zero;         /* the average and all vruntimes are kept as differences to it */
     int64_t weighted_sum; /* of weight * (vruntime - zero) over the fair members */
     int64_t load;         /* sum of their weights */

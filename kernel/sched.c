@@ -18,7 +18,7 @@
  * it would come too early; sched_timer_tick() then sets it again.
  *
  * A real-time thread may never leave its CPU.  Others are not placed behind it while there is a CPU without one, and
- * who is there already is moved when it has waited for RESCUE_NS.
+ * who is there already is looked after every RESCUE_NS: moved to another CPU, or let in when it is time.
  *
  * need_resched and the running thread's THREAD_WORK_RESCHED go together, both under the lock.  A CPU is
  * interrupted only when the flag was not set yet.
@@ -125,7 +125,7 @@ static void arm_slice(struct runqueue *rq)
     if (rq->nqueued == 0)
         return;
     nsec_t left = runqueue_slice_left(rq);
-    if (rq->runs_realtime && cpus_online() & ~(1ULL << rq->cpu))
+    if (rq->runs_realtime)
         left = MIN(left, RESCUE_NS);
     if (left == DEADLINE_NONE)
         return;

@@ -170,6 +170,23 @@ static void test_beside_realtime(void)
     CHECK_EQ(sched_set_affinity(thread_current(), CPU_MASK_ALL), 0);
 }
 
+/* Who has nowhere else to go gets a twentieth. */
+static void test_under_realtime(void)
+{
+    WRITE_ONCE(must_stop, false);
+    CHECK_EQ(sched_set_affinity(thread_current(), 2), 0);
+    struct thread *ordinary = spawn_burner(0, 1), *realtime = spawn_burner(0, 1);
+    sched_set_policy(realtime, SCHED_POLICY_FIFO, 1);
+    world_sleep(NSEC_PER_SEC);
+    nsec_t before = time_of(ordinary);
+    world_sleep(5 * NSEC_PER_SEC);
+    check_near(time_of(ordinary) - before, 250 * NSEC_PER_MSEC, 30);
+    WRITE_ONCE(must_stop, true);
+    world_join(ordinary);
+    world_join(realtime);
+    CHECK_EQ(sched_set_affinity(thread_current(), CPU_MASK_ALL), 0);
+}
+
 static void stay(void *arg)
 {
     unsigned cpu = (unsigned)(uintptr_t)arg;
@@ -414,6 +431,7 @@ static void test(void)
     test_latency();
     test_realtime();
     test_beside_realtime();
+    test_under_realtime();
     test_spread();
     test_idle();
 }
