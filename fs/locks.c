@@ -229,6 +229,18 @@ static void apply(struct file_locks *locks, struct request *request)
     record_insert(locks, record);
 }
 
+/* locks_lock held: what it waits for may be gone, and the thread about to look again. */
+static bool is_still_blocked(const struct blocked *blocked)
+{
+    const struct record *record;
+
+    list_for_each (record, &locks_of(blocked->inode)->records, node) {
+        if (blocked_is_by(blocked, record))
+            return true;
+    }
+    return false;
+}
+
 /* locks_lock held: would owner wait for itself, through others? */
 static bool is_deadlock(const void *owner, const void *waits_for)
 {
@@ -241,7 +253,7 @@ again:
     if (++steps > 64)
         return false;
     list_for_each (blocked, &locks_blocked, node) {
-        if (blocked->finds_deadlock && blocked->owner == waits_for) {
+        if (blocked->finds_deadlock && blocked->owner == waits_for && is_still_blocked(blocked)) {
             waits_for = blocked->waits_for;
             goto again;
         }
@@ -256,7 +268,6 @@ static int note_blocked(struct request *request, const struct record *conflict)
 
     if (!request->waits)
         return -EAGAIN;
-    list_remove(&blocked->node);
     if (blocked->finds_deadlock && is_deadlock(request->owner, conflict->owner))
         return -EDEADLK;
     blocked->inode = request->inode;
@@ -280,6 +291,7 @@ static bool record_try(struct request *request)
     if (request->result)
         return true;
     spin_lock(&locks_lock);
+    list_remove(&request->blocked.node);
     struct record *conflict =
         request->type != ABI_F_UNLCK ? find_conflict(&locks->records, request) : NULL;
     if (conflict)
@@ -427,6 +439,7 @@ static bool flock_try(struct request *request)
     if (request->result)
         return true;
     spin_lock(&locks_lock);
+    list_remove(&request->blocked.node);
     struct record *own = flock_of(locks, request->owner);
     if (own && own->type != request->type) {
         record_kill(request, own);

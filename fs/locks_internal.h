@@ -31,7 +31,7 @@ struct file_locks {
 /* A thread that waits for a lock; POSIX ones are searched for deadlocks. */
 struct blocked {
     struct list node; /* [l] in locks_blocked, or alone */
-    const struct inode *inode;
+    struct inode *inode;
     const void *owner;
     const void *waits_for;
     bool finds_deadlock;
@@ -39,6 +39,15 @@ struct blocked {
     int pid, type;
     int64_t start, end;
 };
+
+/* The record is in the way of the waiting thread, and of the owner that it waits for. */
+static inline bool blocked_is_by(const struct blocked *blocked, const struct record *record)
+{
+    return blocked->waits_for == record->owner &&
+           (blocked->kind == LOCK_WHOLE) == (record->kind == LOCK_WHOLE) &&
+           (blocked->type == ABI_F_WRLCK || record->type == ABI_F_WRLCK) &&
+           blocked->start <= record->end && blocked->end >= record->start;
+}
 
 extern struct spinlock locks_lock;
 extern struct list locks_all;     /* [l] struct file_locks */

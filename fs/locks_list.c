@@ -34,22 +34,13 @@ static void add_record(struct listing *listing, const struct inode *inode,
     info->end = record->end;
 }
 
-/* Waits for this record, or for another one of its owner that is in the way as well. */
-static bool waits_for(const struct blocked *blocked, const struct inode *inode,
-                      const struct record *record)
-{
-    return blocked->inode == inode && blocked->waits_for == record->owner &&
-           (blocked->kind == LOCK_WHOLE) == (record->kind == LOCK_WHOLE) &&
-           blocked->start <= record->end && blocked->end >= record->start;
-}
-
 static void add_waiters(struct listing *listing, const struct inode *inode,
                         const struct record *record)
 {
     const struct blocked *blocked;
 
     list_for_each (blocked, &locks_blocked, node) {
-        if (!waits_for(blocked, inode, record))
+        if (blocked->inode != inode || !blocked_is_by(blocked, record))
             continue;
         struct lock_info *info = place(listing, inode);
         if (!info)

@@ -417,6 +417,27 @@ static void deadlocks(int fd)
     helper_end(&b);
 }
 
+/* Who was waited for has unlocked, and waits in turn before the other has even woken up. */
+static void in_turns(int fd)
+{
+    struct helper helper;
+
+    helper_start(&helper);
+    for (int round = 0; round < 10; round++) {
+        CHECK(lock(fd, F_SETLK, F_WRLCK, 1, 1) == 0);
+        CHECK(ask(&helper, 'l', F_SETLK, F_WRLCK, 2, 1) == 0);
+        tell(&helper, 'l', F_SETLKW, F_WRLCK, 1, 1);
+        await_sleep(helper.pid);
+        tell(&helper, 'l', F_SETLK, F_UNLCK, 0, 0);
+        CHECK(lock(fd, F_SETLK, F_UNLCK, 1, 1) == 0);
+        CHECK(lock(fd, F_SETLKW, F_WRLCK, 2, 1) == 0);
+        CHECK(answer(&helper) == 0);
+        CHECK(answer(&helper) == 0);
+        CHECK(lock(fd, F_SETLK, F_UNLCK, 0, 0) == 0);
+    }
+    helper_end(&helper);
+}
+
 static void interrupted(int fd, bool is_flock)
 {
     struct helper helper;
@@ -637,6 +658,7 @@ int main(int argc, char **argv)
     over_exec(fd);
     threads(fd);
     deadlocks(fd);
+    in_turns(fd);
     interrupted(fd, false);
     interrupted(fd, true);
     killed_waiters(fd);
