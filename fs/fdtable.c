@@ -388,6 +388,19 @@ int fd_set_cloexec(int fd, bool close_on_exec)
     return err;
 }
 
+bool fd_means(int fd, const struct file *file)
+{
+    struct fdtable *files = current_files();
+    struct file *const *slot = fd_slot(files, (unsigned)fd);
+
+    if (!slot)
+        return false;
+    spin_lock(&files->lock);
+    bool result = *slot == file;
+    spin_unlock(&files->lock);
+    return result;
+}
+
 /* The open descriptors of set in one chunk: closed. */
 static void close_set(struct fdtable *files, unsigned index, uint64_t set)
 {

@@ -181,6 +181,8 @@ void file_accessed(struct file *file);
 /* With a reference; NULL: -EBADF.  An O_PATH descriptor counts as bad but for fd_get_raw(). */
 struct file *fd_get(int fd);
 struct file *fd_get_raw(int fd);
+/* fd is a descriptor of file still: whatever closes it will see what was done before. */
+bool fd_means(int fd, const struct file *file);
 /* The lowest free descriptor from min on gets file (a reference is taken over on success).
  * -EMFILE, -ENOMEM. */
 int fd_install(struct file *file, bool close_on_exec, int min) __must_check;

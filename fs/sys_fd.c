@@ -116,7 +116,16 @@ static long set_flags(struct file *file, int fd, unsigned flags)
     return err ? err : file_change_flags(file, settable, flags);
 }
 
-static long record_lock(struct file *file, int command, unsigned long arg)
+/* A close under the call has released what the table held then, but not what the call got later. */
+static int release_if_closed(struct file *file, int fd)
+{
+    if (likely(fd_means(fd, file)))
+        return 0;
+    locks_release(file->inode, files_current());
+    return -EBADF;
+}
+
+static long record_lock(struct file *file, int fd, int command, unsigned long arg)
 {
     struct abi_flock lock;
     int err = copy_from_app(&lock, (void __app *)arg, sizeof(lock));
@@ -124,6 +133,8 @@ static long record_lock(struct file *file, int command, unsigned long arg)
     if (err)
         return err;
     err = locks_fcntl(file, command, &lock);
+    if (!err && (command == ABI_F_SETLK || command == ABI_F_SETLKW) && lock.l_type != ABI_F_UNLCK)
+        err = release_if_closed(file, fd);
     if (err || (command != ABI_F_GETLK && command != ABI_F_OFD_GETLK))
         return err;
     return copy_to_app((void __app *)arg, &lock, sizeof(lock));
@@ -196,7 +207,7 @@ static long fcntl_file(struct file *file, int fd, int command, unsigned long arg
     case ABI_F_OFD_GETLK:
     case ABI_F_OFD_SETLK:
     case ABI_F_OFD_SETLKW:
-        return record_lock(file, command, arg);
+        return record_lock(file, fd, command, arg);
     case ABI_F_SETOWN:
         return file_owner_set(&file->owner, (int)arg, false);
     case ABI_F_GETOWN:

@@ -438,6 +438,47 @@ static void in_turns(int fd)
     helper_end(&helper);
 }
 
+struct locker {
+    int fd, result;
+    pid_t tid; /* atomic */
+};
+
+static void *locker_main(void *arg)
+{
+    struct locker *locker = arg;
+
+    __atomic_store_n(&locker->tid, gettid(), __ATOMIC_RELEASE);
+    locker->result = lock(locker->fd, F_SETLKW, F_WRLCK, 0, 1);
+    return NULL;
+}
+
+/* The descriptor is closed, or another file's, by the time that the lock is got. */
+static void closed_meanwhile(bool is_replaced)
+{
+    struct locker locker = { .fd = open(name, O_RDWR) };
+    struct helper helper;
+    pthread_t thread;
+
+    NEED(locker.fd >= 0);
+    helper_start(&helper);
+    CHECK(ask(&helper, 'l', F_SETLK, F_WRLCK, 0, 1) == 0);
+    NEED(!pthread_create(&thread, NULL, locker_main, &locker));
+    while (!__atomic_load_n(&locker.tid, __ATOMIC_ACQUIRE))
+        sched_yield();
+    await_sleep(locker.tid);
+    if (is_replaced)
+        CHECK(dup2(STDERR_FILENO, locker.fd) == locker.fd);
+    else
+        CHECK(close(locker.fd) == 0);
+    CHECK(ask(&helper, 'l', F_SETLK, F_UNLCK, 0, 1) == 0);
+    pthread_join(thread, NULL);
+    printf("closed meanwhile: %s", error_name(locker.result));
+    printf(", then free: %s\n", error_name(ask(&helper, 'l', F_SETLK, F_WRLCK, 0, 1)));
+    helper_end(&helper);
+    if (is_replaced)
+        close(locker.fd);
+}
+
 static void interrupted(int fd, bool is_flock)
 {
     struct helper helper;
@@ -659,6 +700,8 @@ int main(int argc, char **argv)
     threads(fd);
     deadlocks(fd);
     in_turns(fd);
+    closed_meanwhile(false);
+    closed_meanwhile(true);
     interrupted(fd, false);
     interrupted(fd, true);
     killed_waiters(fd);
