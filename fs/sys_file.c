@@ -347,28 +347,19 @@ static int superblock_sync(struct superblock *sb)
     return sb->ops && sb->ops->sync ? sb->ops->sync(sb) : 0;
 }
 
-/* The mounts must not stay locked while a disk writes: one at a time, by number. */
+/* The mounts must not stay locked while a disk writes: one at a time, by number, in which order they are listed. */
 struct sync_search {
     int after;
-    struct mount *found;
+    struct mount *found; /* with a reference */
 };
-
-static bool find_after(struct mount *mount, void *arg)
-{
-    struct sync_search *search = arg;
-
-    if (mount->id > search->after && (!search->found || mount->id < search->found->id))
-        search->found = mount;
-    return true;
-}
 
 static bool hold_after(struct mount *mount, void *arg)
 {
     struct sync_search *search = arg;
 
-    if (mount != search->found)
+    if (mount->id <= search->after)
         return true;
-    mount_get(mount);
+    search->found = mount_get(mount);
     return false;
 }
 
@@ -378,12 +369,10 @@ void files_sync(void)
 
     for (;;) {
         search.found = NULL;
-        mount_for_each(find_after, &search);
+        mount_for_each(hold_after, &search);
         if (!search.found)
             return;
         search.after = search.found->id;
-        struct sync_search hold = search;
-        mount_for_each(hold_after, &hold);
         (void)superblock_sync(search.found->sb); /* sync(2) reports nothing */
         mount_put(search.found);
     }

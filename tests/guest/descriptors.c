@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
  * The old and rare forms of calls that newer ones replaced, and the errors that only a prepared call shows.
- * test: variants=dynamic
+ * test: cpus=2 variants=dynamic
  */
 #include "check.h"
 
@@ -172,6 +172,29 @@ static void test_mounts(void)
     CHECK_ERRNO(syscall(SYS_pivot_root, "none", "m"), ENOENT);
 }
 
+static bool is_mounting = true; /* atomic */
+
+static void *sync_main(void *arg)
+{
+    while (__atomic_load_n(&is_mounting, __ATOMIC_RELAXED))
+        sync();
+    return arg;
+}
+
+/* sync(2) goes from mount to mount while they go. */
+static void test_sync_of_mounts(void)
+{
+    pthread_t thread;
+
+    NEED(!pthread_create(&thread, NULL, sync_main, NULL));
+    for (int i = 0; i < 1000; i++) {
+        CHECK(!mount("none", "m", "tmpfs", 0, NULL));
+        CHECK(!umount2("m", MNT_DETACH));
+    }
+    __atomic_store_n(&is_mounting, false, __ATOMIC_RELAXED);
+    pthread_join(thread, NULL);
+}
+
 static pid_t dead_child(void)
 {
     siginfo_t info;
@@ -275,6 +298,7 @@ int main(void)
     test_memory();
     test_futexes();
     test_mounts();
+    test_sync_of_mounts();
     test_processes();
     in_child(set_ids);
     return check_end();
