@@ -10,8 +10,9 @@
  * dentry out of one chain and puts it into another; a lookup that misses meanwhile sees move_count
  * change and looks again, so a file that is renamed over is never absent.
  *
- * Locking: bucket locks (hash_next, is_hashed), tree_lock (parent, children, mounted); both
- * RANK_DCACHE, never taken together.  Names and parents change only with rename_lock written.
+ * Locking: bucket locks (hash_next, is_hashed), tree_lock (parent, name, children, mounted); both
+ * RANK_DCACHE, never taken together.  Names and parents change only with rename_lock written, which
+ * keeps them for whoever reads it, and under tree_lock, for those who hold only that.
  */
 #include "fs/dcache.h"
 
@@ -116,12 +117,17 @@ struct dentry *dentry_get(struct dentry *dentry)
     return dentry;
 }
 
-static void name_release(struct dentry *dentry)
+/* NULL: the name is in the dentry. */
+static struct long_name *long_name_of(const struct dentry *dentry)
 {
     if (dentry->name == dentry->inline_name)
-        return;
-    struct long_name *name = container_of(dentry->name, struct long_name, text);
-    if (__atomic_sub_fetch(&name->refcount, 1, __ATOMIC_ACQ_REL) == 0)
+        return NULL;
+    return container_of(dentry->name, struct long_name, text);
+}
+
+static void long_name_put(struct long_name *name)
+{
+    if (name && __atomic_sub_fetch(&name->refcount, 1, __ATOMIC_ACQ_REL) == 0)
         kfree(name);
 }
 
@@ -146,7 +152,7 @@ static struct dentry *dentry_destroy(struct dentry *dentry)
             inotify_notify(NULL, dentry->inode, NULL, ABI_IN_DELETE_SELF, 0);
         inode_put(dentry->inode);
     }
-    name_release(dentry);
+    long_name_put(long_name_of(dentry));
     slab_free(dentry_cache, dentry);
     return parent;
 }
@@ -348,6 +354,15 @@ struct dentry *dentry_get_parent(struct dentry *dentry)
     return parent;
 }
 
+struct dentry *dentry_get_place(struct dentry *dentry, char name[DENTRY_NAME_SIZE])
+{
+    spin_lock(&dcache_tree_lock);
+    struct dentry *parent = dentry_get(dentry->parent);
+    memcpy(name, dentry->name, dentry->name_len + 1u);
+    spin_unlock(&dcache_tree_lock);
+    return parent;
+}
+
 bool dentry_is_below(const struct dentry *dentry, const struct dentry *ancestor)
 {
     for (;;) {
@@ -359,26 +374,23 @@ bool dentry_is_below(const struct dentry *dentry, const struct dentry *ancestor)
     }
 }
 
-/* to keeps its name too: it is what "(deleted)" is written behind. */
-static void name_copy(struct dentry *dentry, const struct dentry *from)
+/* from keeps its name too: it is what "(deleted)" is written behind. */
+static void place_copy(struct dentry *dentry, const struct dentry *from)
 {
-    name_release(dentry);
+    struct long_name *before = long_name_of(dentry), *name = long_name_of(from);
+
+    spin_lock(&dcache_tree_lock);
+    dentry->parent = from->parent;
     dentry->name_len = from->name_len;
-    if (from->name == from->inline_name) {
+    if (name) {
+        __atomic_fetch_add(&name->refcount, 1, __ATOMIC_RELAXED);
+        dentry->name = name->text;
+    } else {
         memcpy(dentry->inline_name, from->inline_name, from->name_len + 1u);
         dentry->name = dentry->inline_name;
-        return;
     }
-    struct long_name *name = container_of(from->name, struct long_name, text);
-    __atomic_fetch_add(&name->refcount, 1, __ATOMIC_RELAXED);
-    dentry->name = name->text;
-}
-
-static void set_parent(struct dentry *dentry, struct dentry *parent)
-{
-    spin_lock(&dcache_tree_lock);
-    dentry->parent = parent;
     spin_unlock(&dcache_tree_lock);
+    long_name_put(before);
 }
 
 static void move_begin(void)
@@ -401,8 +413,7 @@ void dentry_move(struct dentry *from, struct dentry *to)
     if (to->inode)
         hash_remove(to);
     children_remove(from);
-    set_parent(from, to->parent);
-    name_copy(from, to);
+    place_copy(from, to);
     from->hash = to->hash;
     children_append(from);
     hash_insert(from);
@@ -412,8 +423,10 @@ void dentry_move(struct dentry *from, struct dentry *to)
     dentry_put(old_parent);
 }
 
-static void name_swap(struct dentry *a, struct dentry *b)
+static void place_swap(struct dentry *a, struct dentry *b)
 {
+    spin_lock(&dcache_tree_lock);
+    struct dentry *a_parent = a->parent;
     char text[sizeof(a->inline_name)];
     const char *a_long = a->name != a->inline_name ? a->name : NULL;
     const char *b_long = b->name != b->inline_name ? b->name : NULL;
@@ -426,11 +439,13 @@ static void name_swap(struct dentry *a, struct dentry *b)
     b->name = a_long ? a_long : b->inline_name;
     a->name_len = b->name_len;
     b->name_len = len;
+    a->parent = b->parent;
+    b->parent = a_parent;
+    spin_unlock(&dcache_tree_lock);
 }
 
 void dentry_exchange(struct dentry *a, struct dentry *b)
 {
-    struct dentry *a_parent = a->parent;
     uint32_t hash = a->hash;
 
     move_begin();
@@ -438,9 +453,7 @@ void dentry_exchange(struct dentry *a, struct dentry *b)
     hash_remove(b);
     children_remove(a);
     children_remove(b);
-    set_parent(a, b->parent);
-    set_parent(b, a_parent);
-    name_swap(a, b);
+    place_swap(a, b);
     a->hash = b->hash;
     b->hash = hash;
     children_append(a);

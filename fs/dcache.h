@@ -7,13 +7,14 @@
  * Child lookup is by a hash of (parent, name).  RANK_DCACHE covers the hash and child lists;
  * RANK_RENAME (held for writing by rename, mount and umount) the shape of the tree.
  */
+#include "abi/fcntl.h"
 #include "fs/inode.h"
 #include "kernel/rwlock.h"
 #include "lib/list.h"
 
 struct dentry {
     unsigned refcount;     /* [a] a child holds its parent; RAM file systems hold one more */
-    struct dentry *parent; /* itself at a file system's root */
+    struct dentry *parent; /* [d] itself at a file system's root */
     struct inode *inode;   /* NULL: negative */
     struct superblock *sb;
     struct list children;     /* [d] */
@@ -26,7 +27,7 @@ struct dentry {
     uint16_t name_len;
     bool is_hashed;   /* [d] */
     bool is_unlinked; /* "(deleted)" */
-    const char *name; /* inline_name, or in a struct long_name */
+    const char *name; /* [d] inline_name, or in a struct long_name */
     char inline_name[32];
 };
 
@@ -135,6 +136,9 @@ void dentry_exchange(struct dentry *a, struct dentry *b);
 bool dentry_is_below(const struct dentry *dentry, const struct dentry *ancestor);
 /* The parent, with a reference. */
 struct dentry *dentry_get_parent(struct dentry *dentry);
+/* The same with the name that it has there. */
+#define DENTRY_NAME_SIZE (ABI_NAME_MAX + 1)
+struct dentry *dentry_get_place(struct dentry *dentry, char name[DENTRY_NAME_SIZE]);
 /* Drops a whole file system's names (umount of a RAM file system). */
 void dentry_tree_release(struct dentry *root);
 void dcache_init(void);

@@ -5,7 +5,7 @@
  */
 #include "fs/dcache.h"
 
-extern struct spinlock dcache_tree_lock; /* parent, children, mounted */
+extern struct spinlock dcache_tree_lock; /* parent, name, children, mounted */
 
 /* The hash of a name alone; the walk computes it while it looks for the slash. */
 #define NAME_HASH_START      0x811c9dc5u

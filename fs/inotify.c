@@ -22,7 +22,6 @@
 #include "abi/poll.h"
 #include "abi/termios.h"
 #include "fs/async.h"
-#include "fs/dcache_internal.h"
 #include "kernel/mm/heap.h"
 #include "kernel/process.h"
 #include "kernel/usercopy.h"
@@ -32,7 +31,6 @@
 #define QUEUE_MAX     16384u
 #define INSTANCES_MAX 1024u
 #define WATCHES_MAX   524288u
-#define NAME_SIZE     256
 
 /* Events that a watch of the object itself hears of. */
 #define OBJECT_EVENTS                                                                              \
@@ -220,25 +218,28 @@ void inotify_report(struct inode *dir, struct inode *inode, const char *name, un
     report(dir, inode, name, mask, cookie, 0);
 }
 
+static void report_named(struct dentry *dentry, unsigned mask, unsigned unwanted)
+{
+    char name[DENTRY_NAME_SIZE];
+    struct dentry *parent = dentry_get_place(dentry, name);
+    bool has_parent = parent != dentry;
+
+    report(has_parent ? parent->inode : NULL, dentry->inode, has_parent ? name : NULL, mask, 0,
+           unwanted);
+    dentry_put(parent);
+}
+
 void inotify_report_dentry(struct dentry *dentry, unsigned mask)
 {
-    char name[NAME_SIZE];
-    struct dentry *parent = dentry_get_parent(dentry);
-    spin_lock(&dcache_tree_lock);
-    size_t len = MIN((size_t)dentry->name_len, sizeof(name) - 1);
-    memcpy(name, dentry->name, len);
-    spin_unlock(&dcache_tree_lock);
-    name[len] = '\0';
-    bool has_parent = parent != dentry;
-    report(has_parent ? parent->inode : NULL, dentry->inode, has_parent ? name : NULL, mask, 0,
-           dentry->is_unlinked ? ABI_IN_EXCL_UNLINK : 0);
-    dentry_put(parent);
+    report_named(dentry, mask, 0);
 }
 
 void inotify_report_file(struct file *file, unsigned mask)
 {
-    if (file->path.dentry)
-        inotify_report_dentry(file->path.dentry, mask);
+    struct dentry *dentry = file->path.dentry;
+
+    if (dentry)
+        report_named(dentry, mask, dentry->is_unlinked ? ABI_IN_EXCL_UNLINK : 0);
 }
 
 /* ---- Watches ------------------------------------------------------------------------------ */

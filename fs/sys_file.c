@@ -233,8 +233,8 @@ long sys_ftruncate(int fd, long length)
         return -EBADF;
     if (file_can_write(file) && (file->inode->mode & ABI_S_IFMT) == ABI_S_IFREG)
         result = vfs_truncate(file->inode, (uint64_t)length);
-    if (!result)
-        inotify_file_event(file, ABI_IN_MODIFY);
+    if (!result && file->path.dentry)
+        inotify_dentry_event(file->path.dentry, ABI_IN_MODIFY);
     file_put(file);
     return result;
 }

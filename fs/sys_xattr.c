@@ -9,6 +9,7 @@
 #include "abi/fcntl.h"
 #include "abi/xattr.h"
 #include "fs/file.h"
+#include "fs/inotify.h"
 #include "fs/vfs.h"
 #include "kernel/mm/heap.h"
 #include "kernel/syscall.h"
@@ -127,7 +128,7 @@ static int set_value(const struct target *target, const char *name, const void *
         inode_touch(inode, false, false, true);
     mutex_unlock(&inode->lock);
     if (!err && target->path.dentry)
-        vfs_notify_attributes(target->path.dentry);
+        inotify_dentry_event(target->path.dentry, ABI_IN_ATTRIB);
     return err;
 }
 

@@ -502,16 +502,6 @@ static int change_apply(struct inode *inode, struct inode_change *change)
                                              : inode_change_fields(inode, change);
 }
 
-void vfs_notify_attributes(struct dentry *dentry)
-{
-    if (likely(__atomic_load_n(&inotify_nwatches, __ATOMIC_RELAXED) == 0))
-        return;
-    struct dentry *parent = dentry_get_parent(dentry);
-    inotify_notify(parent != dentry ? parent->inode : NULL, dentry->inode, dentry->name,
-                   ABI_IN_ATTRIB, 0);
-    dentry_put(parent);
-}
-
 int vfs_change_inode(struct inode *inode, struct inode_change *change)
 {
     mutex_lock(&inode->lock);
@@ -531,7 +521,7 @@ int vfs_change(const struct path *path, struct inode_change *change)
     if (!err)
         err = vfs_change_inode(path->dentry->inode, change);
     if (!err)
-        vfs_notify_attributes(path->dentry);
+        inotify_dentry_event(path->dentry, ABI_IN_ATTRIB);
     return err;
 }
 

@@ -43,7 +43,6 @@ int vfs_tmpfile(const struct path *dir, unsigned mode, bool is_linkable,
 int vfs_change(const struct path *path, struct inode_change *change) __must_check;
 /* The same for an inode without a name (fchmod of a socket). */
 int vfs_change_inode(struct inode *inode, struct inode_change *change) __must_check;
-void vfs_notify_attributes(struct dentry *dentry); /* IN_ATTRIB */
 /* truncate(2) and O_TRUNC, permission already checked: limits, seals, set-id bits. */
 int vfs_truncate(struct inode *inode, uint64_t size) __must_check;
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
  * inotify: every event in order, as Linux reports it.
+ * test: cpus=2
  */
 #include "check.h"
 
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -149,6 +151,78 @@ static void test_options(void)
     CHECK_ERRNO(read(fd, small, sizeof small), EAGAIN);
 }
 
+/* A write does not count for who does not care for unlinked files; a change of attributes or size does. */
+static void test_unlinked(void)
+{
+    int watch = inotify_add_watch(fd, ".", IN_MODIFY | IN_ATTRIB | IN_EXCL_UNLINK);
+
+    make("u", "text");
+    int file = open("u", O_RDWR);
+    CHECK(watch > 0 && write(file, "x", 1) == 1);
+    CHECK(!unlink("u"));
+    CHECK(write(file, "x", 1) == 1);
+    show("written, unlinked, written");
+    CHECK(!fchmod(file, 0600));
+    show("mode of an unlinked file");
+    CHECK(!ftruncate(file, 1));
+    show("size of an unlinked file");
+    close(file);
+    CHECK(!inotify_rm_watch(fd, watch));
+    show("removed");
+}
+
+#define NNAMES 3
+static char moving[NNAMES][64];
+static bool has_moved; /* atomic */
+
+static void *move_main(void *arg)
+{
+    for (int i = 0; i < 30000; i++)
+        CHECK(!rename(moving[i % NNAMES], moving[(i + 1) % NNAMES]));
+    __atomic_store_n(&has_moved, true, __ATOMIC_RELAXED);
+    return arg;
+}
+
+/* Each event has one of the names, whole. */
+static void check_names(int events)
+{
+    static char buffer[4096] __attribute__((aligned(8)));
+    ssize_t len = read(events, buffer, sizeof buffer);
+
+    CHECK(len > 0);
+    for (ssize_t at = 0; at < len;) {
+        const struct inotify_event *event = (const void *)(buffer + at);
+        int i = 0;
+        while (i < NNAMES && strcmp(event->name, moving[i]) != 0)
+            i++;
+        if (i == NNAMES)
+            printf("no name: %s\n", event->name);
+        at += (ssize_t)(sizeof *event + event->len);
+    }
+}
+
+static void test_moving(void)
+{
+    static const size_t len[NNAMES] = { 31, 60, 30 };
+    int events = inotify_init1(IN_NONBLOCK);
+    pthread_t thread;
+
+    for (int i = 0; i < NNAMES; i++)
+        memset(moving[i], 'a' + i, len[i]);
+    make(moving[0], "text");
+    int file = open(moving[0], O_RDWR);
+    NEED(file >= 0 && inotify_add_watch(events, ".", IN_ATTRIB | IN_MODIFY) > 0);
+    NEED(!pthread_create(&thread, NULL, move_main, NULL));
+    while (!__atomic_load_n(&has_moved, __ATOMIC_RELAXED)) {
+        CHECK(!fchmod(file, 0600) && pwrite(file, "x", 1, 0) == 1);
+        check_names(events);
+    }
+    pthread_join(thread, NULL);
+    close(file);
+    close(events);
+    CHECK(!unlink(moving[0]));
+}
+
 static void test_overflow(void)
 {
     static char buffer[1 << 20] __attribute__((aligned(8)));
@@ -178,6 +252,8 @@ int main(void)
     test_file();
     test_options();
     test_overflow();
+    test_unlinked();
+    test_moving();
     unlink("o");
     unlink("p");
     unlink("a name that is longer than the buffer");
