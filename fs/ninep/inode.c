@@ -11,7 +11,8 @@
  * session, but not those made by others.  So an answer counts only if its qid is the inode's (else -ESTALE).  An inode
  * has one fid, of the name by which it was looked up last; a second name of the same file (a hard link) is looked
  * up anew and the fid exchanged.  Once the name was removed through us the fid is not used any more: the name
- * may come back as another file.  The file lives on in its open fids and in the inode's own fields.
+ * may come back as another file.  Another name that is known takes its place; without one the file lives on in its open
+ * fids and in the inode's own fields.
  *
  * Inodes are found by qid.path, so that two names share one inode with its locks and page cache.
  *
@@ -286,6 +287,60 @@ void ninep_forget_names(struct superblock *sb)
     for (unsigned i = 0; i < NINEP_NAMES; i++) {
         dentry_put(fs->names[i]);
         fs->names[i] = NULL;
+    }
+}
+
+/* The first of the names from *i on that is kept of inode, with a reference, or NULL. */
+static struct dentry *kept_name(struct inode *inode, unsigned *i)
+{
+    struct ninep_fs *fs = ninep_fs_of(inode->sb);
+    struct dentry *found = NULL;
+
+    spin_lock(&fs->client->lock);
+    while (!found && *i < NINEP_NAMES) {
+        struct dentry *dentry = fs->names[(*i)++];
+        if (dentry && dentry->inode == inode)
+            found = dentry_get(dentry);
+    }
+    spin_unlock(&fs->client->lock);
+    return found;
+}
+
+/* The name may be gone, or another file's. */
+static int name_try(struct inode *inode, struct dentry *dentry)
+{
+    char name[DENTRY_NAME_SIZE];
+    struct dentry *parent = dentry_get_place(dentry, name);
+    struct ninep_fid *fid, *dir_fid = ninep_inode_fid(parent->inode);
+    struct ninep_stat stat;
+    int err = ninep_walk(dir_fid, name, &fid);
+
+    ninep_fid_put(dir_fid);
+    dentry_put(parent);
+    if (err)
+        return err;
+    err = ninep_getattr(fid, &stat);
+    if (!err && !is_same_file(inode, &stat))
+        err = -ESTALE;
+    if (!err) {
+        struct ninep_client *client = ninep_fs_of(inode->sb)->client;
+        spin_lock(&client->lock);
+        fid = set_fid(inode, fid, dentry);
+        spin_unlock(&client->lock);
+    }
+    ninep_fid_put(fid);
+    return err;
+}
+
+void ninep_find_name(struct inode *inode)
+{
+    struct dentry *dentry;
+    unsigned i = 0;
+    int err = -ESTALE;
+
+    while (err && (dentry = kept_name(inode, &i))) {
+        err = name_try(inode, dentry);
+        dentry_put(dentry);
     }
 }
 

@@ -123,11 +123,13 @@ static int link_op(struct inode *inode, struct inode *dir, struct dentry *dentry
 
     ninep_fid_put(fid);
     ninep_fid_put(dir_fid);
-    if (err)
-        return err;
-    inode->nlink++;
-    dentry_attach(dentry, inode_get(inode));
-    return 0;
+    if (!err)
+        err = ninep_lookup(dir, dentry);
+    if (!err && !dentry->inode)
+        err = -ENOENT; /* and somebody has removed it */
+    if (!err)
+        inode->nlink++;
+    return err;
 }
 
 /* ---- Names that go ------------------------------------------------------------------------ */
@@ -138,7 +140,9 @@ static void name_lost(struct dentry *dentry)
     struct inode *inode = dentry->inode;
     struct ninep_inode *ninode = ninep_inode_of(inode);
 
-    if (READ_ONCE(ninode->dentry) == dentry)
+    bool was_fid = READ_ONCE(ninode->dentry) == dentry;
+
+    if (was_fid)
         WRITE_ONCE(ninode->is_nameless, true);
     if (inode_is_dir(inode))
         inode->nlink = 0;
@@ -146,6 +150,8 @@ static void name_lost(struct dentry *dentry)
         inode->nlink--;
     inode_touch(inode, false, false, true);
     ninep_forget_name(dentry);
+    if (was_fid && inode->nlink > 0)
+        ninep_find_name(inode);
 }
 
 static int remove(struct inode *dir, struct dentry *dentry, bool is_dir)

@@ -62,6 +62,8 @@ bool ninep_revalidate(struct dentry *dentry);
 /* It was removed: whoever watches the file is to hear when its last user is gone.  The caller has a reference. */
 void ninep_forget_name(struct dentry *dentry);
 void ninep_forget_names(struct superblock *sb);
+/* The name that the inode had its fid by is gone: another one that was kept will do. */
+void ninep_find_name(struct inode *inode);
 int ninep_getattr_op(struct inode *inode);
 long ninep_readlink_op(struct inode *inode, char *buf, size_t size);
 void ninep_evict(struct inode *inode);

@@ -81,6 +81,36 @@ static void test_nameless(void)
     CHECK(!munmap(map, PAGE) && !close(fd) && !close(other) && !unlink("gone"));
 }
 
+/* What is done to the open file is seen by the other name. */
+static void check_other_name(int fd, const char *name)
+{
+    struct stat info;
+
+    CHECK(!ftruncate(fd, 10) && !fchmod(fd, 0600));
+    CHECK(!stat(name, &info) && info.st_size == 10 && (info.st_mode & 07777) == 0600);
+    CHECK(info.st_nlink == 1);
+    CHECK(!fstat(fd, &info) && info.st_nlink == 1 && info.st_size == 10);
+    CHECK(!close(fd) && !unlink(name));
+}
+
+static void test_other_names(void)
+{
+    int fd = file_with("first", "more than ten bytes");
+
+    CHECK(!link("first", "second") && !unlink("first"));
+    check_other_name(fd, "second");
+    fd = file_with("first", "more than ten bytes");
+    CHECK(!link("first", "second") && !unlink("second"));
+    check_other_name(fd, "first");
+    fd = file_with("first", "more than ten bytes");
+    CHECK(!mkdir("d", 0755) && !link("first", "d/second") && !link("first", "third"));
+    CHECK(!rename("d/second", "d/renamed") && !unlink("first"));
+    close(file_with("new", "new"));
+    CHECK(!rename("new", "third"));
+    check_other_name(fd, "d/renamed");
+    CHECK(!rmdir("d") && !unlink("third"));
+}
+
 static void test_replaced(void)
 {
     struct stat info, now;
@@ -264,6 +294,7 @@ int main(void)
 {
     test_modes();
     test_nameless();
+    test_other_names();
     test_replaced();
     test_writing();
     test_mappings();
