@@ -4,8 +4,9 @@
  *
  * read() and write() go to the server, so that what others write is seen at once and what we write is there for
  * them, with its errors, when the call returns.  The page cache is for mappings and sendfile() only.  The two are kept
- * one by three rules: before bytes are read or written, dirty pages of theirs are written back; after bytes are
- * written, the pages that show them are dropped; and when the server tells of another size or time, all clean ones are.
+ * one by three rules: before bytes are read or written, dirty pages of theirs are written back; when bytes are
+ * written, clean pages that show them are dropped and those that a mapping has dirtied meanwhile get them, before
+ * anybody else can look at either; and when the server tells of another size or time, all clean ones are dropped.
  *
  * The pages are filled and written back through any open fid of the inode that allows it.  A mapping keeps its file
  * open, so there is one.
@@ -322,17 +323,28 @@ static void kill_suid(struct inode *inode)
     ninep_fid_put(fid);
 }
 
+/* Writes, and has the page cache follow before a page can be filled or written back. */
+static long write_piece(struct file *file, uint64_t pos, const void *buf, size_t len)
+{
+    const struct ninep_file *nfile = file->private;
+    struct pagecache *cache = file->inode->cache;
+
+    mutex_lock(&cache->lock);
+    long n = ninep_write(nfile->fid, pos, buf, len, NINEP_KILLABLE);
+    if (n > 0)
+        pagecache_written_locked(cache, pos, buf, (size_t)n);
+    mutex_unlock(&cache->lock);
+    return n;
+}
+
 static long write_pieces(struct file *file, struct io *io, int64_t pos, size_t allowed, void *buf,
                          size_t size)
 {
-    const struct ninep_file *nfile = file->private;
     size_t done = 0;
 
     while (done < allowed) {
         long len = io_peek_from(io, buf, MIN(allowed - done, size));
-        long n = len > 0 ? ninep_write(nfile->fid, (uint64_t)pos + done, buf, (size_t)len,
-                                       NINEP_KILLABLE)
-                         : len;
+        long n = len > 0 ? write_piece(file, (uint64_t)pos + done, buf, (size_t)len) : len;
         if (n <= 0)
             return done ? (long)done : n;
         io_advance(io, (size_t)n);
@@ -343,14 +355,11 @@ static long write_pieces(struct file *file, struct io *io, int64_t pos, size_t a
     return (long)done;
 }
 
-/* inode->lock held: bytes [start, end) are the server's now. */
-static void written(struct inode *inode, uint64_t start, uint64_t end)
+/* inode->lock held: the bytes before end are the server's now. */
+static void written(struct inode *inode, uint64_t end)
 {
-    pagecache_invalidate(inode->cache, start, end);
-    if (end > inode->size) {
-        pagecache_set_size(inode->cache, end);
+    if (end > inode->size)
         WRITE_ONCE(inode->size, end);
-    }
     inode_touch(inode, false, true, true);
 }
 
@@ -376,8 +385,8 @@ static long write_locked(struct file *file, struct io *io, int64_t *pos, void *b
     n = write_pieces(file, io, *pos, (size_t)allowed, buf, size);
     if (n <= 0)
         return n;
-    written(inode, (uint64_t)*pos, (uint64_t)*pos + (uint64_t)n);
     *pos += n;
+    written(inode, (uint64_t)*pos);
     return n;
 }
 

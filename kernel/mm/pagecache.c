@@ -323,14 +323,11 @@ int pagecache_punch(struct pagecache *cache, uint64_t start, uint64_t end)
     return err;
 }
 
-void pagecache_invalidate(struct pagecache *cache, uint64_t start, uint64_t end)
+static void invalidate_locked(struct pagecache *cache, uint64_t start, uint64_t end)
 {
     uint64_t first = start >> PAGE_SHIFT, last = end >> PAGE_SHIFT;
     struct frame *frame;
 
-    if (READ_ONCE(cache->npages) == 0)
-        return;
-    mutex_lock(&cache->lock);
     last += end % PAGE_SIZE != 0;
     vmspace_unmap_cache(cache, first, last, false);
     for (uint64_t i = first; (frame = pagetree_next(&cache->pages, &i)) && i < last; i++) {
@@ -339,7 +336,34 @@ void pagecache_invalidate(struct pagecache *cache, uint64_t start, uint64_t end)
         pagetree_remove(&cache->pages, i);
         frame_detach(cache, frame);
     }
+}
+
+void pagecache_invalidate(struct pagecache *cache, uint64_t start, uint64_t end)
+{
+    if (READ_ONCE(cache->npages) == 0)
+        return;
+    mutex_lock(&cache->lock);
+    invalidate_locked(cache, start, end);
     mutex_unlock(&cache->lock);
+}
+
+void pagecache_written_locked(struct pagecache *cache, uint64_t pos, const void *data, size_t n)
+{
+    uint64_t end = pos + n;
+    struct frame *frame;
+
+    assert_held(&cache->lock);
+    cache->size_bytes = MAX(cache->size_bytes, end);
+    if (cache->npages == 0)
+        return;
+    invalidate_locked(cache, pos, end);
+    for (uint64_t i = pos >> PAGE_SHIFT; (frame = pagetree_next(&cache->pages, &i)); i++) {
+        uint64_t from = MAX(pos, i << PAGE_SHIFT), to = MIN(end, (i + 1) << PAGE_SHIFT);
+        if (from >= end)
+            break;
+        memcpy((char *)frame_address(frame) + from % PAGE_SIZE, (const char *)data + (from - pos),
+               to - from);
+    }
 }
 
 /* ---- Bytes ------------------------------------------------------------------------ */

@@ -60,6 +60,9 @@ void pagecache_set_size(struct pagecache *cache, uint64_t size_bytes);
 int pagecache_punch(struct pagecache *cache, uint64_t start, uint64_t end) __must_check;
 /* Drops the clean pages that touch [start, end) bytes: what they are filled from has changed. */
 void pagecache_invalidate(struct pagecache *cache, uint64_t start, uint64_t end);
+/* These bytes were just written to what pages are filled from, all the while under cache->lock: clean pages that touch
+ * them are dropped, dirty ones get them, and the file ends behind them at least. */
+void pagecache_written_locked(struct pagecache *cache, uint64_t pos, const void *data, size_t n);
 /* Byte access for read and write; no size check.  They copy from and to kernel memory or the
  * application (is_app); -EFAULT only if nothing was copied.  Bytes copied or -errno. */
 long pagecache_read(struct pagecache *cache, uint64_t pos, void *buf, size_t len, bool is_app);

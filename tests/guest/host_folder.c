@@ -197,6 +197,39 @@ static void test_mappings(void)
     CHECK(!close(fd) && !unlink("map"));
 }
 
+static bool has_written; /* atomic */
+
+static void *store_main(void *arg)
+{
+    volatile char *byte = arg;
+
+    while (!__atomic_load_n(&has_written, __ATOMIC_RELAXED))
+        (*byte)++;
+    return NULL;
+}
+
+/* What is written beside a byte that another thread stores to all the while. */
+static void test_stores(void)
+{
+    int lost = 0, fd = file_with("map", "");
+    pthread_t thread;
+
+    CHECK(!ftruncate(fd, 2 * PAGE));
+    char *map = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    NEED(map != MAP_FAILED && !pthread_create(&thread, NULL, store_main, map));
+    for (unsigned i = 1; i <= 300; i++) {
+        unsigned pair[2] = { i, ~i }, back[2];
+        CHECK(pwrite(fd, pair, sizeof(pair), PAGE - 4) == sizeof(pair));
+        lost += memcmp(map + PAGE - 4, pair, sizeof(pair)) != 0;
+        CHECK(pread(fd, back, sizeof(back), PAGE - 4) == sizeof(back));
+        lost += memcmp(back, pair, sizeof(pair)) != 0;
+    }
+    __atomic_store_n(&has_written, true, __ATOMIC_RELAXED);
+    pthread_join(thread, NULL);
+    printf("lost: %d\n", lost);
+    CHECK(!munmap(map, 2 * PAGE) && !close(fd) && !unlink("map"));
+}
+
 static void test_times(void)
 {
     struct timespec times[2] = { { 1000000000, 123456789 }, { 1100000000, 987654321 } };
@@ -298,6 +331,7 @@ int main(void)
     test_replaced();
     test_writing();
     test_mappings();
+    test_stores();
     test_times();
     test_listing();
     test_watching();
