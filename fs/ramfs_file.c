@@ -221,22 +221,32 @@ static int ramfs_file_fsync(struct file *file, bool data_only)
     return 0; /* the memory is the medium */
 }
 
-/* Brings in the pages of [start, end). */
+static int allocate_page(struct inode *inode, uint64_t pos)
+{
+    struct frame *frame;
+    long room = room_for(inode, pos, 1);
+
+    if (room < 0)
+        return (int)room;
+    if (signal_is_fatal_pending())
+        return -EINTR;
+    int err = pagecache_page(inode->cache, pos / PAGE_SIZE, true, &frame);
+    if (!err)
+        frame_put(frame);
+    return err;
+}
+
+/* Brings in the pages of [start, end), or leaves none behind that has not been used meanwhile. */
 static int allocate_pages(struct inode *inode, uint64_t start, uint64_t end)
 {
-    for (uint64_t pos = ALIGN_DOWN(start, PAGE_SIZE); pos < end; pos += PAGE_SIZE) {
-        struct frame *frame;
-        long room = room_for(inode, pos, 1);
-        if (room < 0)
-            return (int)room;
-        if (signal_is_fatal_pending())
-            return -EINTR;
-        int err = pagecache_page(inode->cache, pos / PAGE_SIZE, true, &frame);
-        if (err)
-            return err;
-        frame_put(frame);
-    }
-    return 0;
+    uint64_t pos = ALIGN_DOWN(start, PAGE_SIZE);
+    int err = 0;
+
+    for (; !err && pos < end; pos += PAGE_SIZE)
+        err = allocate_page(inode, pos);
+    if (err)
+        pagecache_drop_zeros(inode->cache, start / PAGE_SIZE, pos / PAGE_SIZE);
+    return err;
 }
 
 static int punch(struct inode *inode, uint64_t start, uint64_t end)

@@ -243,11 +243,13 @@ void pagecache_set_size(struct pagecache *cache, uint64_t size_bytes)
     uint64_t first = (size_bytes >> PAGE_SHIFT) + (size_bytes % PAGE_SIZE != 0);
 
     mutex_lock(&cache->lock);
-    bool is_cut = size_bytes < cache->size_bytes;
+    bool is_cut = size_bytes<cache->size_bytes, is_grown = size_bytes> cache->size_bytes;
     cache->size_bytes = size_bytes;
-    if (is_cut) {
+    if (is_cut)
         vmspace_unmap_cache(cache, first, UINT64_MAX, true);
+    if (!is_grown) /* there may be pages behind the old end, which nobody can map */
         drop_pages(cache, first, UINT64_MAX);
+    if (is_cut) {
         if (size_bytes % PAGE_SIZE != 0)
             zero_part(cache, size_bytes >> PAGE_SHIFT, size_bytes % PAGE_SIZE, PAGE_SIZE);
         if (cache->ops && cache->ops->cut)
@@ -336,6 +338,30 @@ static void invalidate_locked(struct pagecache *cache, uint64_t start, uint64_t 
         pagetree_remove(&cache->pages, i);
         frame_detach(cache, frame);
     }
+}
+
+static bool holds_zeros(const struct frame *frame)
+{
+    const uint64_t *words = frame_address(frame);
+    size_t i = 0;
+
+    while (i < PAGE_SIZE / sizeof(*words) && words[i] == 0)
+        i++;
+    return i == PAGE_SIZE / sizeof(*words);
+}
+
+void pagecache_drop_zeros(struct pagecache *cache, uint64_t first, uint64_t end)
+{
+    struct frame *frame;
+
+    mutex_lock(&cache->lock);
+    for (uint64_t i = first; (frame = pagetree_next(&cache->pages, &i)) && i < end; i++) {
+        if (READ_ONCE(frame->refcount) != 1 || frame->flags & FRAME_DIRTY || !holds_zeros(frame))
+            continue;
+        pagetree_remove(&cache->pages, i);
+        frame_detach(cache, frame);
+    }
+    mutex_unlock(&cache->lock);
 }
 
 void pagecache_invalidate(struct pagecache *cache, uint64_t start, uint64_t end)

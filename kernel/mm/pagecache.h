@@ -53,11 +53,13 @@ int pagecache_page(struct pagecache *cache, uint64_t index, bool create,
  * a failure, which leaves those in that came first.  -EEXIST, -ENOMEM. */
 int pagecache_insert(struct pagecache *cache, uint64_t index, struct frame *frames,
                      size_t npages) __must_check;
-/* Changes the size: drops pages behind the new end, zeroes the rest of the last one, and unmaps
+/* Changes the size: unless the file grows, drops pages behind the end, zeroes the rest of the last one, and unmaps
  * them everywhere. */
 void pagecache_set_size(struct pagecache *cache, uint64_t size_bytes);
 /* Drops the pages that lie in [start, end) bytes, zeroes partial ones (FALLOC_FL_PUNCH_HOLE). 0. */
 int pagecache_punch(struct pagecache *cache, uint64_t start, uint64_t end) __must_check;
+/* Drops the pages of [first, end) that nobody uses and that hold zeros: as holes they read the same. */
+void pagecache_drop_zeros(struct pagecache *cache, uint64_t first, uint64_t end);
 /* Drops the clean pages that touch [start, end) bytes: what they are filled from has changed. */
 void pagecache_invalidate(struct pagecache *cache, uint64_t start, uint64_t end);
 /* These bytes were just written to what pages are filled from, all the while under cache->lock: clean pages that touch

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -142,6 +143,38 @@ static void test_holes(void)
     close(fd), close(readonly);
 }
 
+static long blocks_of(int fd)
+{
+    struct stat info;
+
+    CHECK(!fstat(fd, &info));
+    return info.st_blocks;
+}
+
+/* Blocks behind the end, which a truncation to the same size gives back; and those of a call that fails. */
+static void test_preallocation(void)
+{
+    int fd;
+
+    CHECK(!mkdir("m", 0700) && !mount("none", "m", "tmpfs", 0, "size=64k"));
+    NEED((fd = open("m/f", O_RDWR | O_CREAT, 0600)) >= 0);
+    CHECK(!fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 3 * 4096) && blocks_of(fd) == 24);
+    CHECK(!close(open("m/f", O_WRONLY | O_TRUNC)) && blocks_of(fd) == 0);
+    CHECK(write(fd, "text", 4) == 4);
+    CHECK(!fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, 4 * 4096) && blocks_of(fd) == 32);
+    CHECK(!ftruncate(fd, 8192) && blocks_of(fd) == 32);
+    CHECK(!ftruncate(fd, 8192) && blocks_of(fd) == 16);
+    CHECK(pwrite(fd, "text", 4, 4096) == 4);
+    int other = open("m/other", O_RDWR | O_CREAT, 0600);
+    CHECK(!fallocate(other, 0, 0, 8 * 4096) && blocks_of(other) == 64);
+    CHECK_ERRNO(fallocate(fd, 0, 4096, 9 * 4096), ENOSPC);
+    CHECK(size_of(fd) == 8192 && blocks_of(fd) == 16);
+    CHECK(pread(fd, a, 4, 0) == 4 && !memcmp(a, "text", 4));
+    CHECK(pread(fd, a, 4, 4096) == 4 && !memcmp(a, "text", 4));
+    CHECK(!fallocate(other, 0, 0, 14 * 4096) && blocks_of(other) == 112);
+    CHECK(!close(fd) && !close(other) && !umount("m") && !rmdir("m"));
+}
+
 static void test_advice(void)
 {
     int fd = file_with("0123456789"), ends[2], link = open("/", O_PATH);
@@ -217,6 +250,7 @@ int main(void)
     test_vectors();
     test_copies();
     test_holes();
+    test_preallocation();
     test_advice();
     test_descriptors();
     test_size_limit();
