@@ -8,6 +8,9 @@
  * written, clean pages that show them are dropped and those that a mapping has dirtied meanwhile get them, before
  * anybody else can look at either; and when the server tells of another size or time, all clean ones are dropped.
  *
+ * A file that is opened with O_APPEND has a second fid, whose writes the server appends: then what others on the host
+ * append stays, too.  Where the bytes went is seen by how long the file is afterwards.
+ *
  * The pages are filled and written back through any open fid of the inode that allows it.  A mapping keeps its file
  * open, so there is one.
  */
@@ -94,6 +97,9 @@ int ninep_open(struct inode *inode, struct file *file)
         kfree(nfile);
         return err;
     }
+    if (file->flags & ABI_O_APPEND && (flags & ABI_O_ACCMODE) != ABI_O_RDONLY &&
+        open_fid(inode, ABI_O_WRONLY | ABI_O_APPEND, &nfile->append) != 0)
+        nfile->append = NULL; /* the mode forbids what the open that made it may do */
     file_enter(file, nfile);
     if (!READ_ONCE(ninep_inode_of(inode)->is_stale))
         return 0;
@@ -127,6 +133,7 @@ void ninep_release(struct file *file)
     spin_lock(&client_of(file->inode)->lock);
     list_remove(&nfile->node);
     spin_unlock(&client_of(file->inode)->lock);
+    ninep_fid_put(nfile->append);
     ninep_fid_put(nfile->fid);
     kfree(nfile);
 }
@@ -323,32 +330,53 @@ static void kill_suid(struct inode *inode)
     ninep_fid_put(fid);
 }
 
-/* Writes, and has the page cache follow before a page can be filled or written back. */
-static long write_piece(struct file *file, uint64_t pos, const void *buf, size_t len)
+/* Where the file ends after bytes were appended, to which others may have appended more. */
+static uint64_t end_of(struct inode *inode, uint64_t at_least)
+{
+    struct ninep_stat stat;
+
+    return ninep_inode_ask(inode, &stat) ? at_least : MAX(at_least, stat.size);
+}
+
+/* Writes, and has the page cache follow before a page can be filled or written back.  appends: the server finds the
+ * place, which may be behind *pos. */
+static long write_piece(struct file *file, bool appends, uint64_t *pos, const void *buf, size_t len)
 {
     const struct ninep_file *nfile = file->private;
-    struct pagecache *cache = file->inode->cache;
+    struct inode *inode = file->inode;
+    struct pagecache *cache = inode->cache;
 
     mutex_lock(&cache->lock);
-    long n = ninep_write(nfile->fid, pos, buf, len, NINEP_KILLABLE);
-    if (n > 0)
-        pagecache_written_locked(cache, pos, buf, (size_t)n);
+    long n = ninep_write(appends ? nfile->append : nfile->fid, *pos, buf, len, NINEP_KILLABLE);
+    uint64_t end = n > 0 ? *pos + (uint64_t)n : 0;
+    uint64_t after = n > 0 && appends ? end_of(inode, end) : end;
+    if (n > 0 && after == end)
+        pagecache_written_locked(cache, *pos, buf, (size_t)n);
     mutex_unlock(&cache->lock);
+    if (n <= 0)
+        return n;
+    if (after != end) {
+        pagecache_set_size(cache, after);
+        pagecache_invalidate(cache, inode->size, after);
+    }
+    *pos = after;
     return n;
 }
 
-static long write_pieces(struct file *file, struct io *io, int64_t pos, size_t allowed, void *buf,
-                         size_t size)
+static long write_pieces(struct file *file, struct io *io, bool appends, int64_t *pos,
+                         size_t allowed, void *buf, size_t size)
 {
+    uint64_t at = (uint64_t)*pos;
     size_t done = 0;
 
     while (done < allowed) {
         long len = io_peek_from(io, buf, MIN(allowed - done, size));
-        long n = len > 0 ? write_piece(file, (uint64_t)pos + done, buf, (size_t)len) : len;
+        long n = len > 0 ? write_piece(file, appends, &at, buf, (size_t)len) : len;
         if (n <= 0)
             return done ? (long)done : n;
         io_advance(io, (size_t)n);
         done += (size_t)n;
+        *pos = (int64_t)at;
         if (n < len)
             break;
     }
@@ -366,12 +394,15 @@ static void written(struct inode *inode, uint64_t end)
 /* inode->lock held. */
 static long write_locked(struct file *file, struct io *io, int64_t *pos, void *buf, size_t size)
 {
+    const struct ninep_file *nfile = file->private;
     struct inode *inode = file->inode;
+    bool appends = file->flags & ABI_O_APPEND || io->append;
     long n = 0;
 
-    if (file->flags & ABI_O_APPEND || io->append) {
+    if (appends) {
         n = ninep_refresh(inode);
         *pos = (int64_t)inode->size;
+        appends = !n && nfile->append; /* without a name it may be longer there than here */
     }
     if (n && n != -ESTALE)
         return n;
@@ -382,11 +413,9 @@ static long write_locked(struct file *file, struct io *io, int64_t *pos, void *b
     if (n)
         return n;
     kill_suid(inode);
-    n = write_pieces(file, io, *pos, (size_t)allowed, buf, size);
-    if (n <= 0)
-        return n;
-    *pos += n;
-    written(inode, (uint64_t)*pos);
+    n = write_pieces(file, io, appends, pos, (size_t)allowed, buf, size);
+    if (n > 0)
+        written(inode, (uint64_t)*pos);
     return n;
 }
 

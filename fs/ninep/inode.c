@@ -76,7 +76,7 @@ struct ninep_fid *ninep_inode_fid(struct inode *inode)
     return fid;
 }
 
-static int inode_ask(struct inode *inode, struct ninep_stat *stat)
+int ninep_inode_ask(struct inode *inode, struct ninep_stat *stat)
 {
     if (READ_ONCE(ninep_inode_of(inode)->is_nameless))
         return -ESTALE;
@@ -93,7 +93,7 @@ int ninep_refresh(struct inode *inode)
     struct ninep_stat stat;
 
     assert_held(&inode->lock);
-    int err = inode_ask(inode, &stat);
+    int err = ninep_inode_ask(inode, &stat);
     if (!err)
         stat_apply(inode, &stat);
     return err;
@@ -106,7 +106,7 @@ static int try_refresh(struct inode *inode)
 
     WRITE_ONCE(ninep_inode_of(inode)->is_stale, true);
     if (!mutex_try_lock(&inode->lock))
-        return inode_ask(inode, &stat);
+        return ninep_inode_ask(inode, &stat);
     int err = ninep_refresh(inode);
     mutex_unlock(&inode->lock);
     return err;

@@ -35,6 +35,7 @@ struct ninep_inode {
 struct ninep_file {
     struct list node; /* [s] */
     struct ninep_fid *fid;
+    struct ninep_fid *append; /* [i] what is written to it the server appends; or NULL */
     bool can_read, can_write; /* [i] */
 };
 
@@ -55,6 +56,8 @@ static inline struct ninep_inode *ninep_inode_of(const struct inode *inode)
 int ninep_inode_find(struct superblock *sb, struct ninep_fid *fid, struct dentry *dentry,
                      struct inode **out) __must_check;
 struct ninep_fid *ninep_inode_fid(struct inode *inode); /* with a reference */
+/* What the server says of it.  -ESTALE: its name is gone or another file's. */
+int ninep_inode_ask(struct inode *inode, struct ninep_stat *stat) __must_check;
 /* Brings the fields and the page cache up to date.  -ESTALE: its name is gone or another file's.  inode->lock held. */
 int ninep_refresh(struct inode *inode) __must_check;
 int ninep_lookup(struct inode *dir, struct dentry *dentry);

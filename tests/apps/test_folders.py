@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Folders of this host in a machine (stout run -v): served, edited meanwhile, built in, and kept by git."""
+import concurrent.futures
 import os
 import subprocess
+import threading
 import time
 
 import pytest
@@ -39,6 +41,22 @@ int main(void)
     char *map = mmap(0, 8192, PROT_READ | PROT_WRITE, MAP_SHARED, open("/site/map", O_RDWR), 0);
     memcpy(map + 4094, "left", 4);
     return map[0] == 'a' ? 0 : 1; /* and nothing is synchronised */
+}
+"""
+APPENDER = """
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+int main(void)
+{
+    int fd = open("/site/log", O_WRONLY | O_APPEND);
+    char line[32];
+    for (int i = 0; i < 300; i++) {
+        int len = snprintf(line, sizeof line, "guest %d\\n", i);
+        if (write(fd, line, len) != len)
+            return 1;
+    }
+    return 0;
 }
 """
 
@@ -218,6 +236,33 @@ def test_more_is_written_to_a_mapping_than_there_is_memory(run, site, tmp_path):
     assert result.returncode == 0 and "out of memory" not in result.stderr, result.stderr
     pages = (site / "map").read_bytes()
     assert [int.from_bytes(pages[at:at + 4], "little") for at in range(0, 64 << 20, 4096)] == list(range(1, (64 << 8) + 1))
+
+
+def append_until(path, is_over):
+    """Lines of this host; how many."""
+    count = 0
+    with open(path, "ab", buffering=0) as log:
+        while not is_over.is_set():
+            log.write(b"host %d\n" % count)
+            count += 1
+    return count
+
+
+def test_both_sides_append(run, site, tmp_path):
+    (tmp_path / "appender.c").write_text(APPENDER)
+    subprocess.run(["gcc", "-o", tmp_path / "appender", tmp_path / "appender.c"], check=True)
+    (site / "log").touch()
+    is_over = threading.Event()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        count = pool.submit(append_until, site / "log", is_over)
+        try:
+            result = run(str(tmp_path / "appender"), options=["-v", f"{site}:/site"])
+        finally:
+            is_over.set()
+    assert result.returncode == 0, result.stderr
+    lines = (site / "log").read_text().splitlines()
+    assert [line for line in lines if line.startswith("guest")] == [f"guest {i}" for i in range(300)]
+    assert [line for line in lines if not line.startswith("guest")] == [f"host {i}" for i in range(count.result())]
 
 
 @pytest.mark.parametrize("machine_type", ["microvm", "q35"])

@@ -197,6 +197,28 @@ static void test_mappings(void)
     CHECK(!close(fd) && !unlink("map"));
 }
 
+static void test_appending(void)
+{
+    int fd = open("log", O_RDWR | O_CREAT | O_EXCL | O_APPEND, 0444);
+
+    CHECK(fd >= 0 && write(fd, "one", 3) == 3 && pwrite(fd, "two", 3, 0) == 3 &&
+          holds(fd, 0, "onetwo"));
+    CHECK(lseek(fd, 0, SEEK_CUR) == 3 && write(fd, "3", 1) == 1 && lseek(fd, 0, SEEK_CUR) == 7);
+    CHECK(!fcntl(fd, F_SETFL, 0) && pwrite(fd, "O", 1, 0) == 1 && holds(fd, 0, "Onetwo3"));
+    CHECK(!chmod("log", 0644) && !close(fd));
+    fd = open("log", O_RDWR | O_APPEND);
+    char *map = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    NEED(fd >= 0 && map != MAP_FAILED);
+    map[1] = 'N';
+    CHECK(write(fd, "four", 4) == 4 && !memcmp(map, "ONetwo3four", 12));
+    CHECK(!fcntl(fd, F_SETFL, 0) && pwrite(fd, "1", 1, 0) == 1 && size_of(fd) == 11);
+    CHECK(!fcntl(fd, F_SETFL, O_APPEND) && write(fd, "5", 1) == 1 && holds(fd, 0, "1Netwo3four5"));
+    map[2] = 'E';
+    CHECK(!unlink("log") && write(fd, "6", 1) == 1 && size_of(fd) == 13);
+    CHECK(!ftruncate(fd, 4) && write(fd, "7", 1) == 1 && holds(fd, 0, "1NEt7"));
+    CHECK(!munmap(map, PAGE) && !close(fd));
+}
+
 static bool has_written; /* atomic */
 
 static void *store_main(void *arg)
@@ -331,6 +353,7 @@ int main(void)
     test_replaced();
     test_writing();
     test_mappings();
+    test_appending();
     test_stores();
     test_times();
     test_listing();
