@@ -68,6 +68,13 @@ static bool segment_is_sane(const struct abi_elf_segment *raw, uint64_t file_siz
     return raw->offset <= file_size && raw->filesz <= file_size - raw->offset;
 }
 
+/* As Linux, what is no power of two is no alignment; nor is more than a program's memory has room for. */
+static void alignment_take(struct elf_image *image, uint64_t align)
+{
+    if (align > image->alignment && align <= ELF_ALIGNMENT_MAX && (align & (align - 1)) == 0)
+        image->alignment = align;
+}
+
 static enum elf_problem load_add(struct elf_image *image, const struct abi_elf_segment *raw,
                                  uint64_t file_size)
 {
@@ -82,6 +89,7 @@ static enum elf_problem load_add(struct elf_image *image, const struct abi_elf_s
         if (raw->vaddr < last->vaddr + last->memsz)
             return ELF_BAD_SEGMENTS;
     }
+    alignment_take(image, raw->align);
     image->segment[image->nsegments++] = (struct elf_segment){
         .vaddr = raw->vaddr,
         .memsz = raw->memsz,
@@ -141,6 +149,7 @@ enum elf_problem elf_image_parse_segments(const void *headers, size_t len, uint6
 {
     if (len < image->phnum * sizeof(struct abi_elf_segment))
         return ELF_TRUNCATED;
+    image->alignment = PAGE;
     for (unsigned i = 0; i < image->phnum; i++) {
         struct abi_elf_segment raw;
         memcpy(&raw, (const char *)headers + i * sizeof(raw), sizeof(raw));

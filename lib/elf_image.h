@@ -8,9 +8,10 @@
 #include "abi/elf.h"
 #include "lib/compiler.h"
 
-#define ELF_SEGMENTS_MAX 32    /* PT_LOAD segments; the linkers make at most a handful */
-#define ELF_HEADERS_MAX  65536 /* bytes of program headers, as Linux */
-#define ELF_ADDRESS_MAX  0x7ffffffff000ULL
+#define ELF_SEGMENTS_MAX  32    /* PT_LOAD segments; the linkers make at most a handful */
+#define ELF_HEADERS_MAX   65536 /* bytes of program headers, as Linux */
+#define ELF_ADDRESS_MAX   0x7ffffffff000ULL
+#define ELF_ALIGNMENT_MAX (1ULL << 30)
 
 enum elf_problem {
     ELF_OK,
@@ -45,6 +46,8 @@ struct elf_image {
     uint64_t interpreter_offset; /* of its name in the file; size 0: none */
     uint64_t interpreter_size;   /* the NUL included */
     uint64_t low, high;          /* span of the segments, whole pages */
+    uint64_t
+        alignment; /* of the place of a position-independent image: low's, and low's in memory, are congruent */
     unsigned nsegments;
     struct elf_segment segment[ELF_SEGMENTS_MAX];
 };

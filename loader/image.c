@@ -103,19 +103,44 @@ static int segment_map(struct vmspace *vm, struct file *file, const struct elf_s
                          segment_prot(segment), ABI_MAP_FIXED);
 }
 
+static int room_find(struct vmspace *vm, uintptr_t wanted, size_t length, uintptr_t *where)
+{
+    return vmspace_map(vm,
+                       &(struct vmspace_map_args){
+                           .address = wanted,
+                           .length = length,
+                           .prot = ABI_PROT_NONE,
+                           .flags = ABI_MAP_PRIVATE | ABI_MAP_ANONYMOUS | ABI_MAP_NORESERVE,
+                       },
+                       where);
+}
+
+/* The first place from where on at which an image has the alignment that its segments ask for. */
+static uintptr_t align_place(const struct elf_image *image, uintptr_t where)
+{
+    return ALIGN_UP(where - image->low, image->alignment) + image->low;
+}
+
 /* Finds a place for a position-independent image: its bias. */
 static int place_find(struct vmspace *vm, const struct elf_image *image, uintptr_t wanted,
                       uintptr_t *bias)
 {
-    uintptr_t where;
-    int err = vmspace_map(vm,
-                          &(struct vmspace_map_args){
-                              .address = wanted,
-                              .length = image->high - image->low,
-                              .prot = ABI_PROT_NONE,
-                              .flags = ABI_MAP_PRIVATE | ABI_MAP_ANONYMOUS | ABI_MAP_NORESERVE,
-                          },
-                          &where);
+    size_t length = image->high - image->low;
+    uintptr_t where, place;
+    int err = room_find(vm, wanted ? align_place(image, wanted) : 0, length, &where);
+    if (!err && align_place(image, where) != where) {
+        /* Room for any place in it; what is too much goes back. */
+        size_t room = length + image->alignment;
+        err = vmspace_unmap(vm, where, length);
+        if (!err)
+            err = room_find(vm, 0, room, &where);
+        place = align_place(image, where);
+        if (!err && place > where)
+            err = vmspace_unmap(vm, where, place - where);
+        if (!err)
+            err = vmspace_unmap(vm, place + length, where + room - place - length);
+        where = place;
+    }
     if (!err)
         *bias = where - image->low;
     return err;
@@ -153,5 +178,7 @@ int image_map(struct exec *exec)
     brk_set(exec);
     const struct program *first = exec->interpreter.file ? &exec->interpreter : &exec->program;
     exec->entry = first->image.entry + first->bias;
+    if (exec->entry >= APP_MAX)
+        return exec_fail(exec, -EINVAL, "%s begins outside of a program's memory", exec->path);
     return 0;
 }
