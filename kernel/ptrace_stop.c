@@ -66,7 +66,7 @@ static int stop_end(struct thread *thread)
     return code;
 }
 
-/* Stops the running thread until its tracer resumes it; the signal to go on with. */
+/* Stops the running thread until its tracer resumes it; the signal to go on with.  -1: it need not stop. */
 static int trace_stop(const struct stop *stop)
 {
     struct thread *thread = thread_current();
@@ -75,7 +75,7 @@ static int trace_stop(const struct stop *stop)
 
     arch_trace_begin(thread);
     if (!stop_begin(thread, stop))
-        return stop->code;
+        return -1;
     read_lock(&process_table_lock);
     ptrace_tell_tracer(thread, stop->why, status & 0x7f);
     read_unlock(&process_table_lock);
@@ -115,6 +115,8 @@ int ptrace_signal(struct abi_siginfo *info)
     signo = trace_stop(&(struct stop){ .code = signo, .why = ABI_CLD_TRAPPED, .info = info });
     if (signo == 0)
         return 0;
+    if (signo < 0)
+        signo = info->si_signo;
     if (signo != info->si_signo) {
         *info = (struct abi_siginfo){ .si_signo = signo, .si_code = ABI_SI_USER };
         info->si_pid = ptrace_tracer_tid(thread);

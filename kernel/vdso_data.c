@@ -23,11 +23,16 @@ static void change_end(void)
     __atomic_store_n(&published->sequence, published->sequence + 1, __ATOMIC_RELEASE);
 }
 
-void vdso_set_clock(uint32_t kind, uint64_t counter_base, int64_t ns_base, uint32_t mult,
-                    uint32_t shift)
+unsigned long vdso_clock_begin(void)
 {
     unsigned long flags = spin_lock_irq(&vdso_lock);
     change_begin();
+    return flags;
+}
+
+void vdso_clock_end(unsigned long flags, uint32_t kind, uint64_t counter_base, int64_t ns_base,
+                    uint32_t mult, uint32_t shift)
+{
     published->kind = kind;
     published->counter_base = counter_base;
     published->ns_base = ns_base;

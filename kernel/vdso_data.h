@@ -3,7 +3,7 @@
 /*
  * The page of clock data that the vDSO reads in every process ("[vvar]").
  *
- * The machine's clock calls vdso_set_clock() once it knows its source, kernel/clock.c
+ * The machine's clock calls vdso_clock_end() once it knows its source, kernel/clock.c
  * vdso_set_realtime() whenever the offset of CLOCK_REALTIME changes.  Both work before memory
  * does: loader/vdso.c attaches the page later.
  *
@@ -26,9 +26,11 @@ struct vdso_data {
     int64_t realtime_offset; /* CLOCK_REALTIME minus CLOCK_MONOTONIC */
 };
 
-/* Any context; calls are serialised by the function. */
-void vdso_set_clock(uint32_t kind, uint64_t counter_base, int64_t ns_base, uint32_t mult,
-                    uint32_t shift);
+/* Any context; changes are serialised.  Between the two nobody reads the clock, so that the counter as it is there can
+ * be the new base without a step back. */
+unsigned long vdso_clock_begin(void);
+void vdso_clock_end(unsigned long flags, uint32_t kind, uint64_t counter_base, int64_t ns_base,
+                    uint32_t mult, uint32_t shift);
 void vdso_set_realtime(int64_t offset);
 /* From now on page is what the applications see. */
 void vdso_attach(struct vdso_data *page);

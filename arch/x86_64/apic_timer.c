@@ -129,8 +129,8 @@ void arch_timer_set(nsec_t deadline)
 {
     unsigned long flags = arch_irq_save();
     deadlines[cpu_current()] = deadline;
+    clock_refine(); /* first: the wait is counted at the rate that it finds */
     program(deadline);
-    clock_refine();
     arch_irq_restore(flags);
 }
 

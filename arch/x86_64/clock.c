@@ -159,8 +159,8 @@ nsec_t arch_realtime_at_boot(void)
 
 /* ---- The TSC's rate --------------------------------------------------------------- */
 
-/* From now on the clock runs with hz, continuing from ns. */
-static void tsc_set_rate(uint64_t hz, uint64_t at, nsec_t ns)
+/* From now on the clock runs with hz.  goes_on: from what it shows; else from ns at the TSC's `at`. */
+static void tsc_set_rate(uint64_t hz, bool goes_on, uint64_t at, nsec_t ns)
 {
     uint32_t shift = 32;
     uint64_t mult = clock_muldiv(NSEC_PER_SEC, 1ULL << shift, hz);
@@ -168,15 +168,22 @@ static void tsc_set_rate(uint64_t hz, uint64_t at, nsec_t ns)
         mult >>= 1;
         shift--;
     }
+    unsigned long flags = vdso_clock_begin();
     __atomic_store_n(&tsc.sequence, tsc.sequence + 1, __ATOMIC_RELAXED);
-    __atomic_thread_fence(__ATOMIC_RELEASE);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (goes_on) {
+        /* From here on nobody is told a time by the old rate, however long this takes. */
+        at = rdtsc_ordered();
+        ns =
+            tsc.ns_base + (int64_t)((unsigned __int128)(at - tsc.tsc_base) * tsc.mult >> tsc.shift);
+    }
     tsc.mult = (uint32_t)mult;
     tsc.shift = shift;
     tsc.tsc_base = at;
     tsc.ns_base = ns;
     tsc.hz = hz;
     __atomic_store_n(&tsc.sequence, tsc.sequence + 1, __ATOMIC_RELEASE);
-    vdso_set_clock(VDSO_CLOCK_TSC, at, ns, tsc.mult, shift);
+    vdso_clock_end(flags, VDSO_CLOCK_TSC, at, ns, tsc.mult, shift);
 }
 
 /* What somebody who knows says; 0: nobody does. */
@@ -230,7 +237,7 @@ static void first_estimate(void)
         refine.reference = NULL;
         hz = TSC_HZ_GUESS;
     }
-    tsc_set_rate(hz, refine.start.tsc, 0);
+    tsc_set_rate(hz, false, refine.start.tsc, 0);
 }
 
 static void step_begin(unsigned step)
@@ -277,10 +284,7 @@ static void refine_step(void)
         step_begin(ARRAY_SIZE(steps));
         return;
     }
-    uint64_t at = rdtsc_ordered();
-    nsec_t ns =
-        tsc.ns_base + (int64_t)((unsigned __int128)(at - tsc.tsc_base) * tsc.mult >> tsc.shift);
-    tsc_set_rate(hz, at, ns);
+    tsc_set_rate(hz, true, 0, 0);
     step_begin(refine.step + 1);
 }
 
@@ -324,12 +328,12 @@ void clock_source_init(void)
         /* Starting where kvm-clock stands makes its wall clock right for the TSC as well. */
         if (hz != 0) {
             nsec_t ns = clock_kvm_init() ? clock_kvm_read() : 0;
-            tsc_set_rate(hz, rdtsc_ordered(), ns);
+            tsc_set_rate(hz, false, rdtsc_ordered(), ns);
         } else if (refine.reference) {
             first_estimate();
         } else {
             log_warning("nothing tells the TSC's rate: taking it to be 1 GHz");
-            tsc_set_rate(TSC_HZ_GUESS, rdtsc_ordered(), 0);
+            tsc_set_rate(TSC_HZ_GUESS, false, rdtsc_ordered(), 0);
         }
         source = SOURCE_TSC;
         if (refine.reference)

@@ -10,6 +10,7 @@
  * come after the flush.
  */
 #include "arch/x86_64/paging.h"
+#include "arch/x86_64/smp.h"
 
 #include <string.h>
 
@@ -302,7 +303,7 @@ int arch_pt_map(struct arch_pagetable *pt, uintptr_t address, paddr_t paddr, siz
     WRITE_ONCE(*entry, paddr | bits_of(prot) | (last ? PTE_LARGE : 0));
     if (has_table) {
         /* An empty table may still be in a paging-structure cache of any CPU (SDM 3A, 4.10.3). */
-        arch_tlb_flush((1ULL << arch_cpu_count()) - 1, address, address + PAGE_SIZE);
+        arch_tlb_flush(smp_all_cpus(), address, address + PAGE_SIZE);
         table_free(old);
     }
     return 0;

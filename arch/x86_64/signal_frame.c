@@ -136,6 +136,8 @@ int arch_signal_push(struct regs *regs, const struct abi_siginfo *info,
 {
     if (!(action->flags & ABI_SA_RESTORER))
         return -EFAULT; /* as Linux: on x86-64 there is no other way back */
+    if (action->handler >= APP_MAX)
+        return -EFAULT; /* iretq would fault on it, or it is the kernel's */
     uintptr_t sp = sp_top ? sp_top : regs->rsp - RED_ZONE;
     uintptr_t fpstate = ALIGN_DOWN(sp - vector_frame_size(), 64);
     uintptr_t at = ALIGN_DOWN(fpstate - sizeof(struct rt_sigframe), 16) - 8;

@@ -170,18 +170,32 @@ static bool is_slow_after_init(void)
     return !cpu_features.is_virtual && family != 6 && family != 15;
 }
 
+static void send_startup(unsigned id)
+{
+    apic_send_startup(id, TRAMPOLINE_PADDR >> PAGE_SHIFT);
+}
+
+/* To ncpus - 1 others.  Those that are not wanted stay in wait-for-SIPI, where nothing can become of them. */
+static void send_to_others(const struct firmware_info *firmware, unsigned ncpus,
+                           void (*send)(unsigned))
+{
+    unsigned left = ncpus - 1;
+    for (unsigned i = 0; i < firmware->ncpus && left > 0; i++) {
+        if (firmware->apic_id[i] == apic_ids[0])
+            continue;
+        send(firmware->apic_id[i]);
+        left--;
+    }
+}
+
 static void start_cpus(const struct firmware_info *firmware, unsigned ncpus)
 {
-    for (unsigned i = 0; i < firmware->ncpus; i++)
-        if (firmware->apic_id[i] != apic_ids[0])
-            apic_send_init(firmware->apic_id[i]);
+    send_to_others(firmware, ncpus, apic_send_init);
     if (is_slow_after_init())
         wait_ns(INIT_WAIT_NS, ncpus);
     /* A CPU that runs ignores further start-up IPIs. */
     for (unsigned try = 0; try < STARTUP_TRIES && arch_cpu_count() < ncpus; try++) {
-        for (unsigned i = 0; i < firmware->ncpus; i++)
-            if (firmware->apic_id[i] != apic_ids[0])
-                apic_send_startup(firmware->apic_id[i], TRAMPOLINE_PADDR >> PAGE_SHIFT);
+        send_to_others(firmware, ncpus, send_startup);
         wait_ns(STARTUP_WAIT_NS, ncpus);
     }
 }

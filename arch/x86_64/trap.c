@@ -252,7 +252,8 @@ static void exception(struct regs *regs, unsigned vector, unsigned error, bool i
             debug_exception(regs, status);
         else
             app_exception(regs, vector, error);
-    } else if (vector == VECTOR_PROTECTION && regs->rip == (uintptr_t)trap_iret) {
+    } else if (vector == VECTOR_PROTECTION && regs->rip == (uintptr_t)trap_iret &&
+               regs->rflags & RFLAGS_NT) {
         /* A patched call brings the application's flags with it, and iretq does not take NT. */
         regs->rflags &= ~(uint64_t)RFLAGS_NT;
     } else if (vector != VECTOR_PAGE_FAULT || !kernel_page_fault(regs, error, cr2)) {

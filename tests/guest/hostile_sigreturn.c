@@ -145,5 +145,15 @@ int main(void)
         __asm__ volatile("mov $64, %%rsp\n\tmov $15, %%eax\n\tsyscall\n\tud2" ::: "memory");
     CHECK(waitpid(child, &status, 0) == child);
     printf("no frame at all: %s\n", WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "goes on");
+    fflush(stdout);
+    child = fork();
+    if (child == 0) {
+        struct sigaction action = { .sa_handler = (void (*)(int))0xdead000000000000 };
+        sigaction(SIGUSR1, &action, NULL);
+        raise(SIGUSR1);
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    printf("no such handler: %s\n", WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "goes on");
     return check_end();
 }
