@@ -15,6 +15,7 @@ import time
 import xml.etree.ElementTree
 
 import pytest
+import yaml
 from stout_tool.build import BUNDLES
 from stout_tool.disk import FORMS, settle_vmdk
 from stout_tool.grub import SECTOR
@@ -327,3 +328,24 @@ def test_ports_of_a_nomad_job():
 
     assert labels("53:53", "53:53/udp") == {"p53": "static = 53"} and labels("53", "53/udp") == {"p53": ""}
     assert labels("80:80", "8080:80", "81") == {"p80": "static = 80", "p80_8080": "static = 8080", "p81": ""}
+
+
+def test_ports_of_a_kubernetes_service():
+    """Their names are the Service's own, however many lead to one port of the machine, which is named once."""
+    from stout_tool.export.engines import Machine, kubevirt
+    from stout_tool.export.export import Port
+    from stout_tool.network import Network
+    ports = [Port(text) for text in ("80:80", "8080:80", "53", "53/udp")]
+    machine, service = yaml.safe_load_all(kubevirt(Machine("web", "/srv/web", 1, 128, 1, ports, "kvm", None, None, "", Network()))["web.yaml"])
+    assert [(port["name"], port["port"], port["targetPort"]) for port in service["spec"]["ports"]] == [
+        ("tcp-80", 80, 80), ("tcp-8080", 8080, 80), ("tcp-53", 53, 53), ("udp-53", 53, 53)]
+    inside = machine["spec"]["template"]["spec"]["domain"]["devices"]["interfaces"][0]["ports"]
+    assert [(port["port"], port["protocol"]) for port in inside] == [(80, "TCP"), (53, "TCP"), (53, "UDP")]
+
+
+@pytest.mark.parametrize("engine, ports", [
+    ("kubevirt", ("80:80", "80:80")), ("kubevirt", ("80", "80:8080/tcp")), ("libvirt", ("80:81", "80:82")), ("nomad", ("80", "80")), ("nomad", ("80:1", "80:2"))])
+def test_a_port_of_an_export_given_twice(stout, tmp_path, engine, ports):
+    words = [word for port in ports for word in ("-p", port)]
+    refused(stout("export", engine, "-o", str(tmp_path / "web"), *words, "/bin/true"), 2, "Port 80 is given twice with -p.")
+    assert os.listdir(tmp_path) == []

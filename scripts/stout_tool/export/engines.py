@@ -121,7 +121,8 @@ def kubevirt(machine: Machine) -> dict[str, str]:
     reference = machine.reference or f"registry.example.com/{machine.name}:latest"
     interface: dict[str, Any] = {"name": "default", "model": "virtio", "masquerade": {}}
     if machine.ports:
-        interface["ports"] = [{"port": port.guest, "protocol": port.protocol.upper()} for port in machine.ports]
+        inside = dict.fromkeys((port.guest, port.protocol.upper()) for port in machine.ports)
+        interface["ports"] = [{"port": guest, "protocol": protocol} for guest, protocol in inside]
     spec: dict[str, Any] = {
         "terminationGracePeriodSeconds": 10,
         "domain": {
@@ -140,7 +141,7 @@ def kubevirt(machine: Machine) -> dict[str, str]:
     documents: list[dict[str, Any]] = [{"apiVersion": "kubevirt.io/v1", "kind": kind, "metadata": {"name": machine.name}, "spec": {**how, "template": template}}]
     if machine.ports:
         documents.append({"apiVersion": "v1", "kind": "Service", "metadata": {"name": machine.name}, "spec": {"selector": labels, "ports": [
-            {"name": f"{port.protocol}-{port.guest}", "port": port.host or port.guest, "targetPort": port.guest,
+            {"name": f"{port.protocol}-{port.host or port.guest}", "port": port.host or port.guest, "targetPort": port.guest,
              "protocol": port.protocol.upper()} for port in machine.ports]}})
     head = f"# docker build -t {reference} {machine.folder} && docker push {reference}\n"
     return {f"{machine.name}.yaml": head + yaml.safe_dump_all(documents, sort_keys=False), "Dockerfile": DOCKERFILE}

@@ -29,6 +29,7 @@ NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")  # RFC 1123's label, 
 def export(engine: str, output: str | None, name: str | None, count: int, as_json: bool, network: str | None = None, reference: str | None = None,
            accel: str = "kvm", **values: Any) -> int:
     ports = [Port(text) for text in values["publish"]]
+    refuse_twice(engine, ports)
     name = name or default_name(values)
     if not NAME.match(name):
         raise usage(f"{name!r} cannot be the machine's name; use up to 63 small letters, digits and '-'.")
@@ -83,6 +84,17 @@ class Port:
         self.protocol = self.protocol or "tcp"
         self.host, self.guest = int(host) if host else None, int(guest)
         self.text = f"{self.host or self.guest}:{self.guest}/{self.protocol}"  # for qemu.Forward
+
+
+def refuse_twice(engine: str, ports: list[Port]) -> None:
+    """A port of the engine's side leads to one of the machine; without HOST it is the same number, but for Nomad, which chooses one."""
+    seen = set()
+    for port in ports:
+        outside = port.host if engine == "nomad" else port.host or port.guest
+        key = (port.protocol, outside or f"any for {port.guest}")
+        if key in seen:
+            raise usage(f"Port {outside or port.guest} is given twice with -p.")
+        seen.add(key)
 
 
 def net_setting(engine: str, network: Network, ports: list[Port], count: int) -> str:
