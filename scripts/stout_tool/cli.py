@@ -14,6 +14,7 @@ from . import __version__
 from .errors import STATUS_TOOL, StoutError, usage
 
 IMAGE_KINDS = ["iso", "raw", "qcow2", "vmdk", "vdi", "vhd", "ova", "virtualbox", "aws", "azure", "gcp", "qemu", "xen"]
+TEST_LABELS = ("style", "build", "unit", "fuzz", "guest", "app", "kvm", "bench", "slow")
 SENTENCE_MAX = 200
 CONTEXT = {"help_option_names": ["-h", "--help"]}
 
@@ -316,10 +317,10 @@ def doctor(as_json: bool) -> None:
 
 @main.command(context_settings=CONTEXT)
 @click.option("-l", "--label", "labels", multiple=True, metavar="LABEL",
-              help="Only these tiers: unit, style, guest, app, fuzz, bench, kvm, slow.")
+              help=f"Only these tiers: {', '.join(TEST_LABELS)} (default: all but slow).")
 @click.option("-k", "--match", "pattern", metavar="TEXT", help="Only tests whose name contains this.")
 @click.option("-j", "--jobs", type=int, help="Tests at a time (default: the number of processors).")
-@click.option("--list", "list_only", is_flag=True, help="Print the tests' names.")
+@click.option("--list", "list_only", is_flag=True, help="Only print the tests' names.")
 @click.option("-v", "--verbose", is_flag=True, help="Print the output of passed tests too.")
 def test(**values: Any) -> None:
     """Run the project's tests; the last line is "N passed, N failed".

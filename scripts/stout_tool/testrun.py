@@ -21,11 +21,11 @@ import time
 from collections.abc import Sequence
 
 from . import musl
+from .cli import TEST_LABELS as LABELS
 from .errors import StoutError
 from .kernel import build
 from .paths import TOP, build_dir, kernel_path
 
-LABELS = ("style", "build", "unit", "fuzz", "guest", "app", "kvm", "bench", "slow")
 PYTHON = "/usr/bin/python3"
 # Of the application tests those that wait long enough for whatever they start to run beside another.
 PATIENT = {f"test_{name}.py" for name in ("binaries", "compress", "export", "images", "languages", "minimal", "nics", "packages", "recipes", "roots")}
@@ -67,7 +67,8 @@ def run_tests(labels: Sequence[str] = (), pattern: str | None = None, jobs: int 
         if label not in LABELS:
             raise StoutError(f"There is no label {label}; the labels are {', '.join(LABELS)}.", 2)
     wanted = labels or tuple(label for label in LABELS if label != "slow")
-    set_up_tests()
+    if not list_only:
+        set_up_tests()
     os.environ["STOUT_TESTING"] = "1"
     # A shell starts its background jobs with SIGINT ignored, and what ignores it cannot be interrupted.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -102,7 +103,7 @@ def set_up_tests() -> None:
 def run_label(label: str, pattern: str | None, workers: int, results: Results, list_only: bool) -> None:
     begun = time.monotonic()
     try:
-        found = COLLECTORS[label]()
+        found = COLLECTORS[label](not list_only)
     except (StoutError, subprocess.SubprocessError, OSError, ValueError) as error:
         text = error.sentence if isinstance(error, StoutError) else str(error)
         results.add(f"{label} (preparing)", label, False, time.monotonic() - begun, text)
@@ -176,9 +177,12 @@ def run_pytest(job: Job, pattern: str | None, results: Results) -> None:
         results.add(name, job.label, failure is None, float(case.get("time", 0)), text[-6000:])
 
 
-def collect_style() -> list[Job]:
+# Each collector makes what its tests need unless they are only listed.
+
+def collect_style(prepare: bool) -> list[Job]:
     """The checks read the tree; two of them need the flags of a configured build."""
-    configure_release()
+    if prepare:
+        configure_release()
     return [Job(name.removesuffix(".py"), "style", [os.path.join(TOP, "scripts", name)], 300)
             for name in sorted(os.listdir(os.path.join(TOP, "scripts")))
             if name.startswith("check_") and name.endswith(".py")]
@@ -190,40 +194,41 @@ def configure_release() -> None:
     build("release", targets=["rebuild_cache"] if is_built else [])
 
 
-def collect_build() -> list[Job]:
+def collect_build(prepare: bool) -> list[Job]:
     """Both compilers, warnings are errors; and the image's size."""
     script = os.path.join(TOP, "scripts", "build_strict")
     return [Job(f"warnings-{preset}", "build", [script, preset], 1800) for preset in ("release", "clang")]
 
 
-def collect_unit() -> list[Job]:
+def collect_unit(prepare: bool) -> list[Job]:
     jobs = [Job(name, "unit", [os.path.join("tests", "tool", name)], 300, pytest=True)
             for name in python_tests("tool")]
-    jobs += collect_ctest("host-asan", "unit", "unit")
-    for job in collect_ctest("host-tsan", "threads", "threads"):
+    jobs += collect_ctest("host-asan", "unit", "unit", prepare)
+    for job in collect_ctest("host-tsan", "threads", "threads", prepare):
         jobs.append(Job(job.name + "_tsan", "unit", job.command, job.timeout))
     return jobs
 
 
-def collect_fuzz() -> list[Job]:
-    return collect_ctest("fuzz", "fuzz", "fuzzers")
+def collect_fuzz(prepare: bool) -> list[Job]:
+    return collect_ctest("fuzz", "fuzz", "fuzzers", prepare)
 
 
-def collect_ctest(preset: str, label: str, target: str) -> list[Job]:
-    build(preset, targets=[target])
+def collect_ctest(preset: str, label: str, target: str, prepare: bool) -> list[Job]:
+    build(preset, targets=[target if prepare else "rebuild_cache"])  # ctest reads what CMake has written
     result = subprocess.run(["ctest", "--test-dir", build_dir(preset), "--show-only=json-v1", "-L", label],
                             stdout=subprocess.PIPE, check=True)
     jobs = []
     for test in json.loads(result.stdout)["tests"]:
-        if "command" not in test:
+        if prepare and "command" not in test:
             continue
         properties = {p["name"]: p["value"] for p in test.get("properties", ())}
-        jobs.append(Job(test["name"], label, test["command"], float(properties.get("TIMEOUT", 60))))
+        jobs.append(Job(test["name"], label, test.get("command", []), float(properties.get("TIMEOUT", 60))))
     return jobs
 
 
-def collect_guest() -> list[Job]:
-    build_kernel()
+def collect_guest(prepare: bool) -> list[Job]:
+    if prepare:
+        build_kernel()
     runner = os.path.join(TOP, "tests", "guest", "run.py")
     names = subprocess.run([runner, "--list"], stdout=subprocess.PIPE, text=True, check=True).stdout.split()
     jobs = [Job(name, "guest", [runner, name], 200) for name in names]
@@ -232,15 +237,16 @@ def collect_guest() -> list[Job]:
     return jobs + [Job("every_call", "guest", [checker], 1800, alone=True)]
 
 
-def collect_python(folder: str, label: str, timeout: float, alone: bool) -> list[Job]:
-    build_kernel()
+def collect_python(folder: str, label: str, timeout: float, alone: bool, prepare: bool) -> list[Job]:
+    if prepare:
+        build_kernel()
     return [Job(name, label, [os.path.join("tests", folder, name)], timeout, pytest=True, alone=alone)
             for name in python_tests(folder)]
 
 
-def collect_apps() -> list[Job]:
+def collect_apps(prepare: bool) -> list[Job]:
     """Alone, since they measure time-outs of their clients, but for the patient ones."""
-    jobs = collect_python("apps", "app", 1800, True)
+    jobs = collect_python("apps", "app", 1800, True, prepare)
     for job in jobs:
         job.alone = job.name not in PATIENT
     return jobs
@@ -253,10 +259,11 @@ def python_tests(folder: str) -> list[str]:
     return sorted(name for name in os.listdir(path) if name.startswith("test_") and name.endswith(".py"))
 
 
-def collect_slow() -> list[Job]:
-    configure_release()
+def collect_slow(prepare: bool) -> list[Job]:
+    if prepare:
+        configure_release()
     checker = os.path.join(TOP, "scripts", "check_tidy.py")
-    return collect_python("slow", "slow", 7200, True) + [Job("analyzer", "slow", [checker, "--all"], 3600)]
+    return collect_python("slow", "slow", 7200, True, prepare) + [Job("analyzer", "slow", [checker, "--all"], 3600)]
 
 
 def build_kernel() -> None:
@@ -276,8 +283,8 @@ COLLECTORS = {
     "fuzz": collect_fuzz,
     "guest": collect_guest,
     "app": collect_apps,
-    "kvm": lambda: collect_python("kvm", "kvm", 1800, True),
-    "bench": lambda: collect_python("bench", "bench", 600, True),
+    "kvm": lambda prepare: collect_python("kvm", "kvm", 1800, True, prepare),
+    "bench": lambda prepare: collect_python("bench", "bench", 600, True, prepare),
     "slow": collect_slow,
 }
 
