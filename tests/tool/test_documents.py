@@ -105,3 +105,11 @@ def test_options_of_export():
         options = {word for item in command.params for word in item.opts}
         assert {option for option, row in said.items() if row[engine] != "-"} == options & set(said), engine
         assert {word for word in options - everywhere if word.startswith("--")} <= set(said), engine
+
+
+def test_help_of_instance_create():
+    """It lists what run lists, but for what an instance is refused."""
+    shown = {words: {item.opts[0] for item in command.params if isinstance(item, click.Option) and not item.hidden}
+             for words, command in commands(main) if words in ("stout run", "stout instance create")}
+    assert shown["stout run"] - shown["stout instance create"] == {"--boot", "--gdb", "--dry-run", "--count-calls"}
+    assert refusals(["stout instance create --gdb /bin/true"]) == []  # which has a sentence of its own

@@ -38,7 +38,7 @@ def instance() -> None:
 @image_options()
 @click.pass_context
 def create(context: click.Context, config: str | None, no_start: bool, as_json: bool, **values: Any) -> None:
-    """Start PROGRAM in a machine in the background; takes the options of stout run. Prints the name.
+    """Start PROGRAM in a machine in the background and print its name; most options are those of stout run.
 
     \b
     stout instance create --name web -p 8080:80 --restart on-failure nginx -g 'daemon off;'
@@ -47,6 +47,11 @@ def create(context: click.Context, config: str | None, no_start: bool, as_json: 
     from ..config import merge
     from .create import create as make
     sys.exit(make(start=not no_start, as_json=as_json, **merge(context, config, values)))
+
+
+for _option in create.params:  # create.py refuses them
+    if isinstance(_option, click.Option) and _option.name in ("boot", "gdb", "dry_run", "count_calls"):
+        _option.hidden = True
 
 
 @instance.command("list", context_settings=CONTEXT)
