@@ -132,7 +132,7 @@ def image_options(program: bool = True, address: bool = True) -> Callable[..., A
         click.option("-w", "--workdir", metavar="DIR", help="Start the program in this directory."),
         click.option("--hostname", metavar="NAME", help="The host name that the program sees."),
         click.option("-u", "--user", metavar="NAME|UID[:GROUP|GID]", help="Run as this user (default root)."),
-        click.option("--trace", metavar="CLASS", help="Log what the program does; for example: syscalls."),
+        click.option("--trace", metavar="CLASS[,CLASS]", help="Log what the program does: syscalls, signals or all."),
         click.option("--net", metavar="user|tap:IF|none", default="user", show_default=True,
                      help="The network: QEMU's user network, a tap device of this host, or none."),
         *(addresses if address else ()),
@@ -167,12 +167,12 @@ def refuse_idle_ports(context: click.Context, values: dict[str, Any]) -> None:
 
 
 machine_options = with_options([
-    click.option("-p", "--publish", multiple=True, metavar="HOST:GUEST[/udp]",
-                 help="Make a port of the program reachable on this host."),
+    click.option("-p", "--publish", multiple=True, metavar="[ADDRESS:]HOST:GUEST[/udp]",
+                 help="Make a port of the program reachable on this host, at ADDRESS (default 127.0.0.1); one number stands for both."),
     click.option("-v", "folders", multiple=True, metavar="HOST:GUEST[:ro]",
                  help="Share a folder of this host: -v ./public:/srv:ro"),
-    click.option("-m", "--memory", metavar="SIZE", help="Memory of the machine, for example 512M."),
-    click.option("--cpus", type=int, default=1, show_default=True, help="Number of processors."),
+    click.option("-m", "--memory", metavar="SIZE", help="Memory of the machine, for example 256M or 2G (default: 512M, more for a large image)."),
+    click.option("--cpus", type=int, default=1, show_default=True, help="Number of processors, up to 64."),
     click.option("-i", "--interactive", is_flag=True, help="Pass standard input to the program."),
     click.option("--accel", type=click.Choice(["kvm", "tcg"]), help="Default: KVM where it works."),
     click.option("--machine", type=click.Choice(["microvm", "q35", "pc"]), help="Default: microvm."),
