@@ -71,6 +71,12 @@ the folder in whose stout instances and networks are, instead of ~/.local/share
 .B STOUT_CACHE
 the folder of packed images instead of ~/.cache/stout
 .TP
+.B STOUT_KERNEL
+the kernel to start instead of the tool's own, as by \-\-kernel
+.TP
+.B STOUT_DEBUG
+set, it has an error that the tool did not foresee show where it happened
+.TP
 .B SOURCE_DATE_EPOCH
 the dates in what stout build makes
 """
