@@ -78,7 +78,7 @@ def run_tests(labels: Sequence[str] = (), pattern: str | None = None, jobs: int 
         if label in LABELS:
             run_label(label, pattern, jobs or os.cpu_count() or 1, results, list_only)
     if list_only:
-        return 0
+        return 1 if results.failed else 0
     print(f"{time.monotonic() - start:.0f} s" + (f", {results.skipped} skipped" if results.skipped else ""))
     for name, output in results.failures:
         print("\n     ".join([f"failed: {name}", *last_lines(output)]))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What the end of `stout test` says of a failure, and what --list does not do."""
 from stout_tool import testrun
+from stout_tool.errors import StoutError
 from stout_tool.testrun import last_lines
 
 
@@ -29,3 +30,15 @@ def test_a_list_prepares_nothing(monkeypatch, capsys):
     assert testrun.run_tests([label for label in testrun.LABELS if label not in ("unit", "fuzz")], list_only=True) == 0
     names = capsys.readouterr().out.split()
     assert built == [] and {"check_docs", "warnings-release", "every_call", "test_readme.py", "test_nested.py", "test_loss.py", "analyzer"} <= set(names)
+
+
+def test_a_list_that_lacks_a_tier_fails(monkeypatch, capsys):
+    """CMake has no compiler, say."""
+    def build(preset, products=(), targets=()):
+        raise StoutError("There is no compiler.")
+
+    monkeypatch.setenv("STOUT_TESTING", "1")
+    monkeypatch.setattr(testrun, "build", build)
+    assert testrun.run_tests(["fuzz", "kvm"], list_only=True) == 1
+    out = capsys.readouterr().out
+    assert "FAIL fuzz" in out and "There is no compiler." in out and "test_nested.py" in out
