@@ -377,28 +377,39 @@ static void back_off(struct tcp_pcb *pcb)
     fill_holes(pcb, true);
 }
 
-/* What ends a connection when its timer goes off. */
-static bool is_over(struct tcp_pcb *pcb, unsigned most)
+/* The timer goes off; whether nothing more is to be tried. */
+static bool must_end(struct tcp_pcb *pcb)
 {
     struct tcp_recovery *recovery = &pcb->recovery;
+    bool is_syn = pcb->state == SYN_SENT;
+    unsigned most = is_syn ? TCP_SYNMAXRTX : LWIP_TCP_MAXRTX;
 
-    if (pcb->nrtx == 0) {
+    if (pcb->nrtx == 0 || recovery->stuck_since == 0) {
         recovery->stuck_since = recovery->timer.started;
         return false;
     }
-    if (pcb->state == SYN_SENT && recovery->syn_count)
+    if (is_syn && recovery->syn_count)
         most = recovery->syn_count + 1U;
-    if (recovery->user_timeout)
-        return net_now() - recovery->stuck_since >= recovery->user_timeout * NSEC_PER_MSEC;
-    return pcb->nrtx + 1U >= most;
+    if (recovery->user_timeout &&
+        net_now() - recovery->stuck_since >= recovery->user_timeout * NSEC_PER_MSEC)
+        return true;
+    /* Where time decides, the number of times does not, but for the first of all segments. */
+    return (is_syn || !recovery->user_timeout) && pcb->nrtx + 1U >= most;
 }
 
-bool tcp_recovery_probes_failed(const struct tcp_pcb *pcb)
+bool tcp_recovery_is_over(const struct tcp_pcb *pcb)
 {
-    uint32_t limit = pcb->recovery.user_timeout;
+    return pcb->recovery.is_over && pcb->nrtx > 0; /* it may have been acknowledged since */
+}
 
-    if (limit)
-        return pcb->persist_probe && (tcp_ticks - pcb->tmr) * TCP_SLOW_INTERVAL >= limit;
+bool tcp_recovery_probes_failed(struct tcp_pcb *pcb)
+{
+    struct tcp_recovery *recovery = &pcb->recovery;
+
+    if (pcb->persist_backoff == 1) /* before the first one */
+        recovery->stuck_since = net_now();
+    if (recovery->user_timeout)
+        return net_now() - recovery->stuck_since >= recovery->user_timeout * NSEC_PER_MSEC;
     return pcb->persist_probe >= TCP_MAXRTX;
 }
 
@@ -412,21 +423,19 @@ uint32_t tcp_recovery_keep_limit(const struct tcp_pcb *pcb)
 void tcp_recovery_timeout(struct tcp_pcb *pcb)
 {
     bool has_unsent = pcb->unsent && pcb->persist_backoff == 0;
-    unsigned most = pcb->state == SYN_SENT ? TCP_SYNMAXRTX : LWIP_TCP_MAXRTX;
-    bool may_end = pcb->state != TIME_WAIT && (pcb->unacked || has_unsent);
+    bool waits = pcb->state != TIME_WAIT && (pcb->unacked || has_unsent);
 
     if (pcb->recovery.timer.overdue) {
         give_up_holes(pcb);
         return;
     }
-    bool ends = may_end && is_over(pcb, most);
-    pcb->recovery.timer.started = may_end && !ends ? net_now() : 0;
+    pcb->recovery.is_over = waits && must_end(pcb);
+    waits &= !pcb->recovery.is_over;
+    pcb->recovery.timer.started = waits ? net_now() : 0;
     pcb->recovery.timer.rtt_begin = 0;
-    if (!may_end)
+    if (!waits)
         return;
-    if (ends) {
-        pcb->nrtx = (u8_t)most; /* lwIP's next tick gives up */
-    } else if (!pcb->unacked || pcb->state < ESTABLISHED) {
+    if (!pcb->unacked || pcb->state < ESTABLISHED) {
         if (pcb->unacked && tcp_rexmit_rto_prepare(pcb) != ERR_OK)
             return; /* the device has it still */
         net_counts.tcp_timeouts++;

@@ -36,9 +36,11 @@ struct tcp_recovery {
     uint32_t nresent;   /* packets, in the connection's life */
     uint32_t
         user_timeout; /* milliseconds without an acknowledgement that end it; 0: the number of times decides */
-    nsec_t stuck_since; /* when what timed out first was sent, while nrtx is not 0 */
+    nsec_t stuck_since; /* when what timed out first was sent, while nrtx is not 0; else when a
+                         * closed window was first probed */
     uint8_t syn_count;  /* how often a SYN is sent again; 0: as lwIP */
-    bool is_counted;    /* net/tcp_table.c */
+    uint16_t counted;   /* net/tcp_table.c: where, plus one; 0: not */
+    bool is_over;       /* no more is sent again: lwIP's next tick ends it */
     uint8_t last_dupacks;
     bool is_probed; /* a tail loss probe is under way, or holes are overdue */
 };
@@ -51,9 +53,11 @@ void tcp_recovery_begin(struct tcp_pcb *pcb, const struct tcp_hdr *header, const
 void tcp_recovery_end(struct tcp_pcb *pcb);
 /* Nothing was acknowledged in time. */
 void tcp_recovery_timeout(struct tcp_pcb *pcb);
-/* TCP_USER_TIMEOUT for what lwIP probes for: whether a peer without a window has been silent for too long, and how many
- * milliseconds an idle one may be. */
-bool tcp_recovery_probes_failed(const struct tcp_pcb *pcb);
+/* Whether it has been given up. */
+bool tcp_recovery_is_over(const struct tcp_pcb *pcb);
+/* TCP_USER_TIMEOUT for what lwIP probes for: whether the peer's window was closed for too long (asked twice a second
+ * while it is), and how many milliseconds an idle one may be. */
+bool tcp_recovery_probes_failed(struct tcp_pcb *pcb);
 uint32_t tcp_recovery_keep_limit(const struct tcp_pcb *pcb);
 /* The scoreboard's memory. */
 void tcp_recovery_fini(struct tcp_pcb *pcb);

@@ -127,7 +127,7 @@ static nsec_t due(const struct tcp_pcb *pcb)
     if (tcp_rto_is_probe(pcb))
         return probe_due(timer);
     nsec_t at = timer->started + MIN(tcp_rto_of(timer) << MIN(pcb->nrtx, BACKOFF_MAX), RTO_MAX);
-    if (pcb->nrtx && pcb->recovery.user_timeout)
+    if (pcb->nrtx && pcb->recovery.stuck_since && pcb->recovery.user_timeout)
         at = MIN(at, pcb->recovery.stuck_since + pcb->recovery.user_timeout * NSEC_PER_MSEC);
     return at;
 }

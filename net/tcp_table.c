@@ -57,9 +57,9 @@ static void unlink_at(u8_t id, void *link)
     if (!at)
         return;
     struct tcp_pcb *pcb = *at;
-    if (pcb->recovery.is_counted)
-        ncounted[pcb->local_port % COUNTS]--;
-    pcb->recovery.is_counted = false;
+    if (pcb->recovery.counted) /* lwIP may have forgotten the port by now */
+        ncounted[pcb->recovery.counted - 1]--;
+    pcb->recovery.counted = 0;
     tcp_listen_forget(pcb);
     *at = next_of(pcb);
     if (*at)
@@ -88,10 +88,10 @@ void tcp_table_insert(struct tcp_pcb *pcb)
 void tcp_table_count(struct tcp_pcb *pcb)
 {
     assert_held(&net_lock);
-    if (!pcb->ext_args[ARG_LINK].data || pcb->recovery.is_counted)
+    if (!pcb->ext_args[ARG_LINK].data || pcb->recovery.counted)
         return;
-    pcb->recovery.is_counted = true;
-    ncounted[pcb->local_port % COUNTS]++;
+    pcb->recovery.counted = pcb->local_port % COUNTS + 1;
+    ncounted[pcb->recovery.counted - 1]++;
 }
 
 bool tcp_table_may_have(uint16_t local_port)

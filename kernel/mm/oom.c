@@ -24,12 +24,13 @@
 #include "kernel/signal.h"
 #include "kernel/thread.h"
 
-#define PATIENCE    (30 * NSEC_PER_SEC)
-#define LOOK_AGAIN  (10 * NSEC_PER_MSEC) /* the thread, while somebody waits */
-#define VICTIM_TIME (10 * NSEC_PER_SEC)  /* for a victim to go, before another is chosen */
-#define ENOUGH      8                    /* frames: a fault needs one, and perhaps tables */
-#define CLEAN_PAGES 2048                 /* written back at a time */
-#define UNKILLABLE  LONG_MIN
+#define PATIENCE     (30 * NSEC_PER_SEC)
+#define LOOK_AGAIN   (10 * NSEC_PER_MSEC) /* the thread, while somebody waits */
+#define VICTIM_TIME  (10 * NSEC_PER_SEC)  /* for a victim to go, before another is chosen */
+#define ENOUGH       8                    /* frames: a fault needs one, and perhaps tables */
+#define CLEAN_PAGES  2048                 /* written back at a time */
+#define CLEAN_ROUNDS 8
+#define UNKILLABLE   LONG_MIN
 
 static struct wait_queue requests = WAIT_QUEUE_INIT(requests);
 static struct wait_queue waiters = WAIT_QUEUE_INIT(waiters);
@@ -166,10 +167,11 @@ static bool memory_is_back(void)
     return count == ENOUGH;
 }
 
+/* Who goes on storing to what was just written back is not waited for. */
 static bool memory_comes_back(void)
 {
-    while (!memory_is_back()) {
-        if (pagecache_clean(CLEAN_PAGES) == 0)
+    for (unsigned round = 0; !memory_is_back(); round++) {
+        if (round == CLEAN_ROUNDS || pagecache_clean(CLEAN_PAGES) < ENOUGH)
             return false;
     }
     return true;

@@ -6,7 +6,8 @@ s/^    TCP_REG_ACTIVE(pcb);/&\n    LWIP_HOOK_TCP_REGISTERED(pcb);/
 s/tcp_split_unsent_seg(pcb, (u16_t)pcb->snd_wnd)/tcp_split_unsent_seg(pcb, (u16_t)LWIP_MIN(pcb->snd_wnd, pcb->mss))/
 # Retransmission is net/tcp_recovery.c's, and so is the timer.
 s/^        if (pcb->rtime >= pcb->rto) {/        if (0) {/
-s/pcb->nrtx >= TCP_MAXRTX/pcb->nrtx >= LWIP_TCP_MAXRTX/
+s/pcb->state == SYN_SENT \&\& pcb->nrtx >= TCP_SYNMAXRTX/tcp_recovery_is_over(pcb)/
+s/} else if (pcb->nrtx >= TCP_MAXRTX) {/} else if (0) {/
 # Whether a connection is there already says the table.
 /^tcp_connect(/,/^}/s/^    if (ip_get_option(pcb, SOF_REUSEADDR)) {/    if (LWIP_HOOK_TCP_IS_TAKEN(pcb)) {\n      return ERR_USE;\n    }\n    if (0) {/
 # TCP_USER_TIMEOUT.

@@ -232,6 +232,26 @@ static void test_limits(void)
     close(waiting[0]), close(waiting[1]), close(listener);
 }
 
+/* A peer that answers, but reads nothing. */
+static void test_closed_window(void)
+{
+    static char data[1 << 16];
+    int listener = listen_tcp(5), client = connect_tcp(), server = accept(listener, NULL, NULL);
+    int patience = 2000, error = 0;
+    socklen_t size = sizeof error;
+    struct pollfd fds = { .fd = client };
+
+    CHECK(!setsockopt(client, IPPROTO_TCP, TCP_USER_TIMEOUT, &patience, sizeof patience));
+    NEED(!fcntl(client, F_SETFL, O_NONBLOCK));
+    do {
+        while (send(client, data, sizeof data, 0) > 0)
+            ;
+    } while (poll(&(struct pollfd){ .fd = client, .events = POLLOUT }, 1, 300) == 1);
+    CHECK(poll(&fds, 1, 30000) == 1 && fds.revents & POLLERR);
+    CHECK(!getsockopt(client, SOL_SOCKET, SO_ERROR, &error, &size) && error == ETIMEDOUT);
+    close(client), close(server), close(listener);
+}
+
 static void *abort_later(void *arg)
 {
     const int *fd = arg;
@@ -334,6 +354,7 @@ int main(void)
     test_timeout();
     test_shutdown_wakes();
     test_limits();
+    test_closed_window();
     test_reset_while_sending();
     test_reset_after_end();
     test_ipv6();
