@@ -50,6 +50,7 @@ int proc_pid_smaps_rollup(const struct pseudo_ref *ref, struct text *text);
 int proc_pid_numa_maps(const struct pseudo_ref *ref, struct text *text);
 extern const struct file_ops proc_pid_mem_ops;
 int proc_pid_mem_open(struct inode *inode, struct file *file);
+void proc_pid_mem_release(struct file *file);
 int64_t proc_pid_mem_seek(struct file *file, int64_t offset, int whence);
 
 /* ---- procfs_pagemap.c ---- */

@@ -16,6 +16,7 @@
 #include "kernel/mm/map_source.h"
 #include "kernel/mm/vmspace.h"
 #include "kernel/process.h"
+#include "kernel/ptrace.h"
 
 #define PATH_BYTES           4096
 #define NAME_COLUMN          73
@@ -284,8 +285,8 @@ int proc_pid_numa_maps(const struct pseudo_ref *ref, struct text *text)
 /* Moves through a page of kernel memory: both sides may be application memory. */
 static long mem_move(struct file *file, struct io *io, int64_t *pos, bool is_write)
 {
-    struct vmspace *vm = process_vmspace(pseudo_ref_of(file->inode)->process);
-    if (!vm)
+    struct vmspace *vm = file->private;
+    if (!vm || !vmspace_try_get(vm))
         return 0;
     char *page = kmalloc(PAGE_SIZE, ALLOC_WAIT);
     long total = 0, moved = page ? 0 : -ENOMEM;
@@ -333,10 +334,21 @@ int64_t proc_pid_mem_seek(struct file *file, int64_t offset, int whence)
     return position;
 }
 
+/* The memory is what the process has now, not that of a program it executes later. */
 int proc_pid_mem_open(struct inode *inode, struct file *file)
 {
+    struct vmspace *vm;
+    int err = ptrace_hold_memory(pseudo_ref_of(inode)->process, &vm);
+    if (err)
+        return err;
+    file->private = vm;
     file->position_lock.rank = RANK_PSEUDO_POSITION;
     return 0;
+}
+
+void proc_pid_mem_release(struct file *file)
+{
+    vmspace_drop(file->private);
 }
 
 const struct file_ops proc_pid_mem_ops = {
@@ -344,5 +356,6 @@ const struct file_ops proc_pid_mem_ops = {
     .read = mem_read,
     .write = mem_write,
     .seek = proc_pid_mem_seek,
+    .release = proc_pid_mem_release,
     .kind = "mem",
 };

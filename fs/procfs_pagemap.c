@@ -69,8 +69,8 @@ static long pagemap_read(struct file *file, struct io *io, int64_t *pos)
 {
     if ((uint64_t)*pos % ENTRY_SIZE || io->remaining % ENTRY_SIZE)
         return -EINVAL;
-    struct vmspace *vm = process_vmspace(pseudo_ref_of(file->inode)->process);
-    if (!vm)
+    struct vmspace *vm = file->private;
+    if (!vm || !vmspace_try_get(vm))
         return 0;
     uint64_t *entry = kmalloc(PAGE_SIZE, ALLOC_WAIT);
     long result = entry ? pagemap_copy(vm, io, pos, entry) : -ENOMEM;
@@ -83,5 +83,6 @@ const struct file_ops proc_pid_pagemap_ops = {
     .open = proc_pid_mem_open,
     .read = pagemap_read,
     .seek = proc_pid_mem_seek,
+    .release = proc_pid_mem_release,
     .kind = "pagemap",
 };

@@ -19,7 +19,9 @@
 #include "abi/fcntl.h"
 #include "fs/devfs.h"
 #include "kernel/mm/heap.h"
+#include "kernel/mm/vmspace.h"
 #include "kernel/process.h"
+#include "kernel/ptrace.h"
 #include "lib/format.h"
 
 #define FIRST_DYNAMIC 0x10000 /* positions of a listing from here on are numbers */
@@ -279,6 +281,7 @@ struct pseudo_file {
     struct mutex lock; /* RANK_PSEUDO_FILE */
     struct text text;
     bool is_made;
+    struct vmspace *vm; /* held; of an entry with is_of_memory: what the process had, or NULL */
 };
 
 static int pseudo_open(struct inode *inode, struct file *file)
@@ -290,6 +293,11 @@ static int pseudo_open(struct inode *inode, struct file *file)
     struct pseudo_file *open = kzalloc(sizeof(*open), ALLOC_WAIT);
     if (!open)
         return -ENOMEM;
+    int err = ref->entry->is_of_memory ? ptrace_hold_memory(ref->process, &open->vm) : 0;
+    if (err) {
+        kfree(open);
+        return err;
+    }
     mutex_init(&open->lock, RANK_PSEUDO_FILE);
     file->private = open;
     file->position_lock.rank = RANK_PSEUDO_POSITION;
@@ -311,7 +319,16 @@ static void pseudo_release(struct file *file)
 {
     struct pseudo_file *open = file->private;
     text_fini(&open->text);
+    vmspace_drop(open->vm);
     kfree(open);
+}
+
+/* Since it is held, no other can be at its address. */
+static bool has_memory(struct process *process, const struct vmspace *vm)
+{
+    struct vmspace *now = process_vmspace(process);
+    vmspace_put(now);
+    return now == vm;
 }
 
 static int text_make(struct file *file, struct pseudo_file *open)
@@ -322,6 +339,9 @@ static int text_make(struct file *file, struct pseudo_file *open)
     int err = ref->entry->show(ref, &open->text);
     if (!err && open->text.failed)
         err = -ENOMEM;
+    /* Asked afterwards: what was there before and still is, the text is of. */
+    if (ref->entry->is_of_memory && !has_memory(ref->process, open->vm))
+        open->text.len = 0;
     open->is_made = !err;
     return err;
 }

@@ -43,6 +43,8 @@ struct pseudo_entry {
     bool is_numbered; /* a directory: value is the number of what is below */
     bool
         is_sealed; /* a directory: what is below without store() is opened for writing by nobody, not even root */
+    bool
+        is_of_memory; /* a text about a process's memory: for who may trace it, and empty once that is replaced */
     const void *data;
 };
 

@@ -14,6 +14,7 @@
 #include "fs/procfs.h"
 #include "kernel/mm/heap.h"
 #include "kernel/process.h"
+#include "kernel/ptrace.h"
 #include "kernel/syscall.h"
 #include "kernel/thread_files.h"
 #include "kernel/usercopy.h"
@@ -390,7 +391,7 @@ long sys_pidfd_getfd(int pidfd, int fd, unsigned flags)
     long result = target ? -ESRCH : -EBADF;
     struct thread *leader = target ? thread_find(target->pid) : NULL;
     struct fdtable *files = target ? files_of_thread(target, leader) : NULL;
-    if (files && !may_signal(target, ABI_SIGKILL))
+    if (files && !ptrace_may_access(target))
         result = -EPERM;
     else if (files)
         result = (found = fdtable_file(files, fd)) != NULL ? 0 : -EBADF;

@@ -24,6 +24,7 @@
 #include "abi/errno.h"
 #include "abi/process.h"
 #include "abi/ptrace.h"
+#include "kernel/mm/vmspace.h"
 #include "kernel/process.h"
 #include "kernel/thread.h"
 
@@ -36,6 +37,16 @@ bool ptrace_may_access(const struct process *process)
     return process->is_dumpable && own->fsuid == other->uid && own->fsuid == other->euid &&
            own->fsuid == other->suid && own->fsgid == other->gid && own->fsgid == other->egid &&
            own->fsgid == other->sgid;
+}
+
+int ptrace_hold_memory(struct process *process, struct vmspace **out)
+{
+    struct vmspace *vm = process_vmspace(process);
+    bool may = !vm || vm == process_current()->vmspace || ptrace_may_access(process);
+
+    *out = vm && may ? vmspace_hold(vm) : NULL;
+    vmspace_put(vm);
+    return may ? 0 : -EACCES;
 }
 
 int ptrace_tracer_tid(struct thread *thread)

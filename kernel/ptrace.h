@@ -11,6 +11,7 @@
 struct abi_siginfo;
 struct process;
 struct thread;
+struct vmspace;
 
 /* In struct thread, about it as a tracee.  [t] process table lock  [s] signals.lock  [ts] changed with both held */
 struct thread_trace {
@@ -41,6 +42,9 @@ static inline bool ptrace_event_is_wanted(const struct thread_trace *trace, int 
 
 /* Whether the running process may look into another: all of its user and group numbers are ours, or CAP_SYS_PTRACE. */
 bool ptrace_may_access(const struct process *process);
+/* The memory of a process that the running one may look into, as it is now: held (vmspace_hold()), or NULL if there is
+ * none.  -EACCES. */
+int ptrace_hold_memory(struct process *process, struct vmspace **out) __must_check;
 
 /* ---- Who traces whom: kernel/ptrace.c ---- */
 

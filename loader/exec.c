@@ -223,6 +223,8 @@ static void vmspace_switch(struct exec *exec, struct process *process)
     if (old)
         process->peak_resident_pages = MAX(process->peak_resident_pages, old->peak_resident_pages);
     process->vmspace = exec->vm;
+    /* Before the new rights are set, nobody may look who could look into the old memory. */
+    process->is_dumpable &= !exec->is_secure;
     mutex_unlock(&process->lock);
     unsigned long flags = arch_irq_save();
     thread->vmspace = exec->vm;

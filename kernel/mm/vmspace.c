@@ -62,6 +62,7 @@ int vmspace_create(bool is_randomized, struct vmspace **out)
         return err;
     }
     vm->refcount = 1;
+    vm->nholders = 1;
     rwlock_init(&vm->lock, RANK_VMSPACE);
     mutex_init(&vm->table_lock, RANK_VMSPACE_TABLE);
     vm->mmap_top = choose_mmap_top(is_randomized);
@@ -74,6 +75,30 @@ struct vmspace *vmspace_get(struct vmspace *vm)
 {
     __atomic_fetch_add(&vm->refcount, 1, __ATOMIC_RELAXED);
     return vm;
+}
+
+struct vmspace *vmspace_hold(struct vmspace *vm)
+{
+    __atomic_fetch_add(&vm->nholders, 1, __ATOMIC_RELAXED);
+    return vm;
+}
+
+void vmspace_drop(struct vmspace *vm)
+{
+    if (vm && __atomic_sub_fetch(&vm->nholders, 1, __ATOMIC_ACQ_REL) == 0)
+        kfree(vm);
+}
+
+bool vmspace_try_get(struct vmspace *vm)
+{
+    unsigned count = __atomic_load_n(&vm->refcount, __ATOMIC_RELAXED);
+
+    while (count > 0) {
+        if (__atomic_compare_exchange_n(&vm->refcount, &count, count + 1, true, __ATOMIC_RELAXED,
+                                        __ATOMIC_RELAXED))
+            return true;
+    }
+    return false;
 }
 
 void vmspace_activate(struct vmspace *vm)
@@ -145,7 +170,7 @@ void vmspace_put(struct vmspace *vm)
     debug_assert(vm->resident_pages == 0);
     arch_pt_destroy(&vm->table);
     oom_memory_freed(vm);
-    kfree(vm);
+    vmspace_drop(vm);
 }
 
 /* ---- Limits ----------------------------------------------------------------------- */

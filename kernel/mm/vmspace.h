@@ -51,7 +51,8 @@ struct vmspace_attachment {
 };
 
 struct vmspace {
-    unsigned refcount; /* [a] */
+    unsigned refcount; /* [a] users of the memory */
+    unsigned nholders; /* [a] of the struct alone; all users together are one */
     struct rwlock lock;
     struct rb_tree mappings; /* [v] */
     unsigned nmappings;      /* [v] */
@@ -84,6 +85,11 @@ int vmspace_create(bool is_randomized, struct vmspace **out) __must_check;
 int vmspace_fork(struct vmspace *from, struct vmspace **out) __must_check;
 struct vmspace *vmspace_get(struct vmspace *vm);
 void vmspace_put(struct vmspace *vm);
+/* For those who may outlive the memory: what is held is only the struct, for vmspace_try_get(). */
+struct vmspace *vmspace_hold(struct vmspace *vm);
+void vmspace_drop(struct vmspace *vm);
+/* A reference; false: the memory is gone. */
+bool vmspace_try_get(struct vmspace *vm) __must_check;
 /* Loads the table on this CPU if it is not (NULL: the kernel's).  Scheduler only, for every switch to
  * a thread that has a vmspace. */
 void vmspace_activate(struct vmspace *vm);

@@ -8,6 +8,8 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -106,6 +108,107 @@ static void test_robust_list(void)
     CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
+/* The files that are about memory: the first is not a text. */
+static const char *const memory_files[] = { "mem", "pagemap", "environ", "auxv", "maps" };
+#define NFILES 5
+
+static int open_about(pid_t pid, const char *name)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%d/%s", pid, name);
+    return open(path, O_RDONLY);
+}
+
+/* A process of the same user that has another group. */
+static void test_other_group(void)
+{
+    int status, tell[2], go[2];
+    char byte = 'x';
+
+    NEED(pipe(tell) == 0 && pipe(go) == 0);
+    pid_t other = fork();
+    if (other == 0) {
+        CHECK(setresuid(NOBODY, NOBODY, NOBODY) == 0 && write(tell[1], &byte, 1) == 1);
+        close(go[1]);
+        _exit(read(go[0], &byte, 1) != 0);
+    }
+    CHECK(read(tell[0], &byte, 1) == 1);
+    int pidfd = (int)syscall(SYS_pidfd_open, other, 0);
+    CHECK(pidfd >= 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        CHECK(setresgid(NOBODY, NOBODY, NOBODY) == 0 && setresuid(NOBODY, NOBODY, NOBODY) == 0);
+        for (int i = 0; i < NFILES; i++)
+            CHECK_ERRNO(open_about(other, memory_files[i]), EACCES);
+        CHECK(kill(other, 0) == 0);
+        CHECK_ERRNO(syscall(SYS_pidfd_getfd, pidfd, 0, 0), EPERM);
+        _exit(check_failures != 0);
+    }
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    for (int i = 0; i < NFILES; i++) { /* root may */
+        int fd = open_about(other, memory_files[i]);
+        CHECK(fd >= 0 && close(fd) == 0);
+    }
+    int fd = (int)syscall(SYS_pidfd_getfd, pidfd, tell[0], 0);
+    CHECK(fd >= 0 && close(fd) == 0 && close(pidfd) == 0);
+    close(go[1]);
+    CHECK(waitpid(other, &status, 0) == other && status == 0);
+    close(go[0]), close(tell[0]), close(tell[1]);
+}
+
+#define PLACE ((char *)0x10000000)
+
+static void fill_place(const char *word)
+{
+    NEED(mmap(PLACE, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+              0) == PLACE);
+    strcpy(PLACE, word);
+}
+
+/* What a process becomes: it says so, and ends with its input. */
+static int wait_for_end(void)
+{
+    char byte = 'x';
+
+    fill_place("new");
+    return write(STDOUT_FILENO, &byte, 1) != 1 || read(STDIN_FILENO, &byte, 1) != 0;
+}
+
+/* An open file stays with the memory that there was. */
+static void test_execve(void)
+{
+    char *argv[] = { "wait", "wait", NULL }, word[4096];
+    int status, tell[2], go[2], fd[NFILES];
+
+    NEED(pipe2(tell, O_CLOEXEC) == 0 && pipe2(go, O_CLOEXEC) == 0);
+    fill_place("old");
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        CHECK(read(go[0], word, 1) == 1);
+        dup2(go[0], STDIN_FILENO), dup2(tell[1], STDOUT_FILENO);
+        execv("/proc/self/exe", argv);
+        _exit(1);
+    }
+    for (int i = 0; i < NFILES; i++)
+        CHECK((fd[i] = open_about(pid, memory_files[i])) >= 0);
+    CHECK(pread(fd[0], word, 4, (long)PLACE) == 4 && !strcmp(word, "old"));
+    CHECK(write(go[1], "x", 1) == 1 && read(tell[0], word, 1) == 1);
+    CHECK(pread(fd[0], word, 4, (long)PLACE) == 0);
+    CHECK(pread(fd[1], word, 8, (long)PLACE / 4096 * 8) == 0);
+    CHECK(read(fd[2], word, sizeof(word)) == 0); /* Linux has the old auxv still */
+    CHECK(read(fd[4], word, sizeof(word)) == 0);
+    int now = open_about(pid, "mem");
+    CHECK(pread(now, word, 4, (long)PLACE) == 4 && !strcmp(word, "new"));
+    close(go[1]);
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    CHECK(pread(now, word, 4, (long)PLACE) == 0);
+    close(now), close(go[0]), close(tell[0]), close(tell[1]);
+    for (int i = 0; i < NFILES; i++)
+        close(fd[i]);
+}
+
 /* ---- Waiting ------------------------------------------------------------------------------------ */
 
 static pthread_barrier_t barrier;
@@ -148,11 +251,12 @@ static void test_own_children(void)
 
 int main(int argc, char **argv)
 {
-    (void)argv;
     if (argc > 1)
-        return show_identity();
+        return strcmp(argv[1], "wait") == 0 ? wait_for_end() : show_identity();
     test_set_user_id();
     test_robust_list();
+    test_other_group();
+    test_execve();
     test_own_children();
     return check_end();
 }
