@@ -16,10 +16,16 @@ static bool is_meant(const struct uring_request *request, const struct uring_mat
     return request->sqe.user_data == match->user_data;
 }
 
+/* A linked timeout can be found while what it guards is under way: before that it is not armed. */
+static bool is_armed(const struct uring_request *request)
+{
+    return request->sqe.opcode != ABI_URING_LINK_TIMEOUT ||
+           (request->guarded && request->has_started);
+}
+
 static bool matches(const struct uring_request *request, const struct uring_match *match)
 {
-    if (request == match->except || request->is_cancelled ||
-        (request->sqe.opcode == ABI_URING_LINK_TIMEOUT && !request->guarded))
+    if (request == match->except || request->is_cancelled || !is_armed(request))
         return false;
     return is_meant(request, match);
 }
@@ -63,7 +69,7 @@ struct uring_request *uring_find_locked(struct uring *ring, uint64_t user_data, 
 
     list_for_each (request, &ring->requests, ring_node) {
         if (request->sqe.user_data == user_data && request->sqe.opcode == opcode &&
-            !request->is_cancelled)
+            !request->is_cancelled && is_armed(request))
             return request;
     }
     return NULL;
@@ -75,6 +81,7 @@ void uring_cancel_ring(struct uring *ring)
     unsigned long flags = spin_lock_irq(&uring_lock);
     list_for_each (request, &ring->requests, ring_node)
         uring_request_cancel_locked(request);
+    uring_release_deferred_locked(ring);
     spin_unlock_irq(&uring_lock, flags);
 }
 
@@ -85,6 +92,8 @@ void uring_cancel_pool(struct uring_pool *pool)
     unsigned long flags = spin_lock_irq(&uring_lock);
     list_for_each (request, &pool->requests, pool_node)
         uring_request_cancel_locked(request);
+    list_for_each (request, &pool->requests, pool_node)
+        uring_release_deferred_locked(request->ring);
     list_for_each (ring, &pool->pollers, pool_node)
         wake_all(&ring->sq_wait);
     spin_unlock_irq(&uring_lock, flags);

@@ -331,6 +331,26 @@ void uring_request_run(struct uring_request *request)
         uring_request_complete(request, result);
 }
 
+/* uring_lock held: the linked timeout, which its request has owned since it was submitted, is on its own. */
+static void timeout_let_go(struct uring_request *timeout)
+{
+    if (timeout->has_started)
+        return;
+    timeout->has_started = true;
+    timeout->is_busy = false;
+}
+
+static void timeout_start(struct uring_request *guarded)
+{
+    unsigned long flags = spin_lock_irq(&uring_lock);
+    struct uring_request *timeout = guarded->timeout;
+    if (timeout) {
+        timeout_let_go(timeout);
+        uring_request_kick_locked(timeout);
+    }
+    spin_unlock_irq(&uring_lock, flags);
+}
+
 void uring_request_start(struct uring_request *request)
 {
     int err = request->error ? request->error : find_file(request);
@@ -343,8 +363,7 @@ void uring_request_start(struct uring_request *request)
         uring_request_complete(request, err);
         return;
     }
-    if (request->timeout)
-        kick(request->timeout);
+    timeout_start(request);
     bool to_worker = request->op->blocks || request->sqe.flags & ABI_SQE_ASYNC;
     if (to_worker && !request->op->is_poll && !can_watch(request))
         uring_pool_work(request);
@@ -418,8 +437,7 @@ bool uring_request_post_more(struct uring_request *request, long result)
     return true;
 }
 
-/* uring_lock held: those behind a drain whose turn has come go to the ready list. */
-static void release_deferred(struct uring *ring)
+void uring_release_deferred_locked(struct uring *ring)
 {
     while (!list_is_empty(&ring->deferred)) {
         struct uring_request *request =
@@ -446,11 +464,12 @@ static void forget(struct uring_request *request)
         request->guarded->timeout = NULL;
     if (request->timeout) {
         request->timeout->guarded = NULL;
+        timeout_let_go(request->timeout);
         uring_request_cancel_locked(request->timeout);
     }
     ring->ncounting -= request->is_counting;
     ring->nactive--;
-    release_deferred(ring);
+    uring_release_deferred_locked(ring);
     spin_unlock_irq(&uring_lock, flags);
 }
 

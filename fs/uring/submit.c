@@ -19,7 +19,7 @@ struct chain {
     bool has_error;
 };
 
-/* The linked timeout behind a request is started with it, not after it. */
+/* The linked timeout behind a request is started with it, not after it; until then the request owns it. */
 static void detach_timeouts(struct uring_request *head)
 {
     for (struct uring_request *request = head; request; request = request->next) {
@@ -28,8 +28,6 @@ static void detach_timeouts(struct uring_request *head)
             continue;
         request->next = timeout->next;
         timeout->next = NULL;
-        timeout->has_started = true;
-        timeout->is_busy = false;
         timeout->guarded = request;
         request->timeout = timeout;
     }

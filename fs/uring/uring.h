@@ -241,7 +241,7 @@ struct uring_request {
     bool is_watched;             /* [o] */
     bool no_wait;                /* [o] -EAGAIN is the result */
     bool keeps_chain;            /* [o] a failure does not break it */
-    bool has_started;            /* [o] */
+    bool has_started;            /* [o] a linked timeout: [u] */
     bool in_worker;              /* [o] completes outside of a call */
     struct uring_buffer *buffer; /* [o] selected */
     struct abi_iovec *vector;    /* [o] of readv and writev */
@@ -281,6 +281,8 @@ void uring_chain_fail(struct uring_request *head);
 /* uring_lock held. */
 void uring_request_kick_locked(struct uring_request *request);
 void uring_request_cancel_locked(struct uring_request *request);
+/* Those behind a drain whose turn has come go to the ready list. */
+void uring_release_deferred_locked(struct uring *ring);
 /* Post a completion that is not the last. */
 /* false: there is no room in the queue, and it was not posted. */
 bool uring_request_post_more(struct uring_request *request, long result) __must_check;
@@ -310,7 +312,8 @@ struct uring_match {
 };
 /* How many were found, or -ENOENT; -EALREADY: one that is being executed. */
 long uring_cancel(struct uring *ring, const struct uring_match *match);
-/* uring_lock held: a request that waits, by its user_data; NULL. */
+/* uring_lock held: a request that waits, by its user_data; NULL.  A linked timeout does while its
+ * request is under way. */
 struct uring_request *uring_find_locked(struct uring *ring, uint64_t user_data, unsigned opcode);
 /* Whether a worker is at one that was found. */
 bool uring_is_running(struct uring *ring, const struct uring_match *match);

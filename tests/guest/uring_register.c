@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: MIT
 /*
  * io_uring's registered files and buffers from several threads at once: nothing is lost, nothing stays; a buffer
- * that ends beyond all addresses; a cancellation that waits for its worker.
+ * that ends beyond all addresses; a cancellation that waits for its worker, and one
+ * that comes before a linked timeout's time.
  * test: flags=-pthread,-luring cpus=4 timeout=40
  */
 #include "check.h"
 
 #include <fcntl.h>
 #include <liburing.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 
 #define FIFO  "/tmp/uring_register"
 #define SLOTS 16
@@ -54,6 +57,73 @@ static void test_sync_cancel(void)
     CHECK(io_uring_peek_cqe(&ring, &cqe) == 0 && cqe->user_data == 7 && cqe->res < 0);
     io_uring_cqe_seen(&ring, cqe);
     unlink(FIFO);
+}
+
+/* A linked timeout whose request waits behind a drain is not there yet. */
+static void test_early_cancel(void)
+{
+    struct io_uring_sync_cancel_reg args = { .addr = 2, .timeout = { -1, -1 } };
+    struct __kernel_timespec late = { 10, 0 };
+    struct io_uring_cqe *cqe;
+    struct io_uring own;
+    int end[2], status;
+    char byte = 'x';
+
+    NEED(!pipe(end));
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        NEED(io_uring_queue_init(8, &own, 0) == 0);
+        struct io_uring_sqe *sqe = io_uring_get_sqe(&own);
+        io_uring_prep_poll_add(sqe, end[0], POLLIN);
+        sqe->user_data = 0;
+        io_uring_prep_nop(sqe = io_uring_get_sqe(&own));
+        sqe->flags = IOSQE_IO_DRAIN | IOSQE_IO_LINK;
+        sqe->user_data = 1;
+        io_uring_prep_link_timeout(sqe = io_uring_get_sqe(&own), &late, 0);
+        sqe->user_data = 2;
+        CHECK(io_uring_submit(&own) == 3);
+        CHECK_ERRNO(
+            syscall(SYS_io_uring_register, own.ring_fd, IORING_REGISTER_SYNC_CANCEL, &args, 1),
+            ENOENT);
+        CHECK(write(end[1], &byte, 1) == 1);
+        io_uring_prep_nop(sqe = io_uring_get_sqe(&own));
+        sqe->flags = IOSQE_IO_DRAIN;
+        sqe->user_data = 3;
+        CHECK(io_uring_submit(&own) == 1);
+        const int result[] = { POLLIN, 0, -ECANCELED, 0 };
+        for (int i = 0; i < 4; i++) {
+            NEED(io_uring_wait_cqe(&own, &cqe) == 0 && cqe->user_data < 4);
+            CHECK(cqe->res == result[cqe->user_data]);
+            io_uring_cqe_seen(&own, cqe);
+        }
+        fflush(stdout);
+        _exit(check_failures != 0);
+    }
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    close(end[0]), close(end[1]);
+}
+
+/* The end of a process does not wait for what a drain holds back. */
+static void test_deferred_end(void)
+{
+    struct __kernel_timespec late = { 100, 0 };
+    struct io_uring own;
+    int end[2], status;
+
+    NEED(!pipe(end));
+    pid_t child = fork();
+    if (child == 0) {
+        NEED(io_uring_queue_init(8, &own, 0) == 0);
+        io_uring_prep_poll_add(io_uring_get_sqe(&own), end[0], POLLIN);
+        struct io_uring_sqe *sqe = io_uring_get_sqe(&own);
+        io_uring_prep_poll_add(sqe, end[0], POLLIN);
+        sqe->flags = IOSQE_IO_DRAIN | IOSQE_IO_LINK;
+        io_uring_prep_link_timeout(io_uring_get_sqe(&own), &late, 0);
+        _exit(io_uring_submit(&own) != 3);
+    }
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    close(end[0]), close(end[1]);
 }
 
 /* ---- Races ------------------------------------------------------------------------------ */
@@ -142,6 +212,8 @@ int main(void)
     NEED(io_uring_queue_init(SLOTS, &ring, 0) == 0);
     test_buffers();
     test_sync_cancel();
+    test_early_cancel();
+    test_deferred_end();
     test_races();
     io_uring_queue_exit(&ring);
     return check_end();
