@@ -373,7 +373,7 @@ long uring_accept_issue(struct uring_request *request)
 
     while (n >= 0 && request->sqe.ioprio & ABI_URING_ACCEPT_MULTISHOT) {
         if (!uring_request_post_more(request, n))
-            return -ECANCELED;
+            return n; /* the last one, as multishot() */
         n = accept_once(request);
     }
     return n;

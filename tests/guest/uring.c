@@ -412,6 +412,35 @@ static void test_sockets(void)
     close(client);
 }
 
+/* A connection that finds the queue full ends the request, and is not lost. */
+static void test_full_accept(void)
+{
+    struct io_uring_params params = { .flags = IORING_SETUP_CQSIZE, .cq_entries = 4 };
+    struct io_uring whole = ring;
+    struct sockaddr_in address;
+    char byte = 0;
+    int server = listener(&address), client = socket(AF_INET, SOCK_STREAM, 0);
+
+    CHECK(io_uring_queue_init_params(4, &ring, &params) == 0 && params.cq_entries == 4);
+    PREP(multishot_accept, 5, server, NULL, NULL, 0);
+    submit(1);
+    for (unsigned i = 1; i <= 4; i++)
+        prep_nop(i);
+    submit(4);
+    CHECK(!connect(client, (void *)&address, sizeof(address)));
+    CHECK(write(client, "x", 1) == 1);
+    while (!io_uring_cq_has_overflow(&ring))
+        sleep_ms(1);
+    for (unsigned i = 1; i <= 4; i++)
+        CHECK(next().user_data == i);
+    struct event event = next();
+    CHECK(event.user_data == 5 && event.res >= 0 && !(event.flags & IORING_CQE_F_MORE));
+    CHECK(read(event.res, &byte, 1) == 1 && byte == 'x');
+    close(event.res), close(client), close(server);
+    io_uring_queue_exit(&ring);
+    ring = whole;
+}
+
 static void test_buffers(void)
 {
     static char memory[8][64];
@@ -630,6 +659,7 @@ int main(int argc, char **argv)
     test_blocking();
     test_overflow();
     test_sockets();
+    test_full_accept();
     test_buffers();
     test_registered();
     test_restrictions();
