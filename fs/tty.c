@@ -205,7 +205,7 @@ static bool has_more_than(struct tty *tty, unsigned before)
     return READ_ONCE(tty->head) != before || is_over(tty);
 }
 
-/* Waits as rule says.  0: look again; -ETIMEDOUT: what is there has to do; -ERESTARTSYS. */
+/* Waits as rule says.  0: look again; -ETIMEDOUT or -ERESTARTSYS: what is there has to do. */
 static int wait_for_input(struct tty *tty, const struct read_rule *rule)
 {
     int err;
@@ -227,27 +227,26 @@ static long tty_read(struct file *file, struct io *io, int64_t *pos)
     if (io->remaining == 0)
         return 0;
     struct read_rule rule = read_rule_of(tty, io->remaining);
-    bool is_last_look = rule.patience == 0;
+    /* Why there is no further look: then less than is wanted has to do. */
+    int last = rule.patience == 0 ? -ETIMEDOUT : io->nonblock ? -EAGAIN : 0;
     for (;;) {
         int err = tty_check_foreground(tty, ABI_SIGTTIN);
         if (err)
             return err;
         mutex_lock(&tty->lock);
-        bool is_ready = tty_has_input(tty, is_last_look ? 1 : rule.wanted);
+        bool was_over = is_over(tty);
+        bool is_ready = tty_has_input(tty, last || was_over ? 1 : rule.wanted);
         long moved = is_ready ? tty_take_input(tty, io) : 0;
         mutex_unlock(&tty->lock);
         if (is_ready && tty->ops->input_taken)
             tty->ops->input_taken(tty);
         if (is_ready)
             return moved;
-        if (is_over(tty) || is_last_look)
+        if (was_over || last == -ETIMEDOUT)
             return 0;
-        if (io->nonblock)
-            return -EAGAIN;
-        err = wait_for_input(tty, &rule);
-        if (err == -ERESTARTSYS)
-            return err;
-        is_last_look = err == -ETIMEDOUT;
+        if (last)
+            return last;
+        last = wait_for_input(tty, &rule);
     }
 }
 

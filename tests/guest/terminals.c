@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <termios.h>
 
@@ -153,6 +154,37 @@ static void test_raw(void)
     close_pair();
 }
 
+static volatile sig_atomic_t caught[65];
+
+static void catch (int signo)
+{
+    caught[signo]++;
+}
+
+/* Who cannot wait for VMIN characters gets those that are there. */
+static void test_raw_partial(void)
+{
+    const struct itimerval often = { { 0, 10000 }, { 0, 10000 } }, never = { { 0, 0 }, { 0, 0 } };
+    struct sigaction action = { .sa_handler = catch, .sa_flags = SA_RESTART }, before;
+    char buffer[16];
+
+    open_pair();
+    set_raw(3, 0);
+    CHECK(!fcntl(slave, F_SETFL, O_RDWR | O_NONBLOCK));
+    CHECK_ERRNO(read(slave, buffer, 16), EAGAIN);
+    put(master, "ab");
+    CHECK(read(slave, buffer, 16) == 2 && !memcmp(buffer, "ab", 2));
+    CHECK_ERRNO(read(slave, buffer, 16), EAGAIN);
+    put(master, "abcd");
+    CHECK(read(slave, buffer, 1) == 1 && read(slave, buffer, 16) == 3);
+    CHECK(!fcntl(slave, F_SETFL, O_RDWR));
+    put(master, "cd");
+    CHECK(!sigaction(SIGALRM, &action, &before) && !setitimer(ITIMER_REAL, &often, NULL));
+    CHECK(read(slave, buffer, 16) == 2 && !memcmp(buffer, "cd", 2));
+    CHECK(!setitimer(ITIMER_REAL, &never, NULL) && !sigaction(SIGALRM, &before, NULL));
+    close_pair();
+}
+
 static void test_settings(void)
 {
     struct termios before, after;
@@ -244,13 +276,6 @@ static void test_mode_change(void)
 }
 
 /* ---- Sessions ---------------------------------------------------------------------- */
-
-static volatile sig_atomic_t caught[65];
-
-static void catch (int signo)
-{
-    caught[signo]++;
-}
 
 static void child_session(int ready)
 {
@@ -452,6 +477,7 @@ int main(void)
     test_canonical();
     test_short_reads();
     test_raw();
+    test_raw_partial();
     test_settings();
     test_old_settings();
     test_locked_settings();
