@@ -23,6 +23,8 @@
  */
 #include "fs/epoll.h"
 
+#include <string.h>
+
 #include "abi/fcntl.h"
 #include "abi/poll.h"
 #include "kernel/mm/heap.h"
@@ -51,6 +53,9 @@ struct epoll {
     struct poll_head poll; /* for those who watch this epoll */
     struct file *file;     /* [i] */
     unsigned height;       /* [n] */
+    bool is_watched;       /* [e] by another epoll, now or before */
+    unsigned round;        /* [n] the check that came here last */
+    unsigned above;        /* [n] what it found */
 };
 
 struct epoll_item {
@@ -261,20 +266,23 @@ void epoll_file_detach(struct file *file)
 
 /* ---- An epoll in an epoll --------------------------------------------------------------- */
 
-/* How many epolls watch each other above file at most; *has_loop if one of them is target. */
-static unsigned watchers_above(const struct file *file, const struct file *target, unsigned depth,
-                               bool *has_loop)
+/* [n] A check meets every epoll once, however many ways lead there. */
+static unsigned nest_round;
+
+/* How many epolls watch each other above epoll at most; *has_loop if one of them is target. */
+static unsigned watchers_above(struct epoll *epoll, const struct epoll *target, bool *has_loop)
 {
-    unsigned most = 0;
-    if (file == target)
+    if (epoll == target)
         *has_loop = true;
-    if (depth > NESTING_MAX || *has_loop)
-        return 0;
-    for (struct epoll_item *item = file->epoll_items; item; item = item->next_of_file) {
-        unsigned above = 1 + watchers_above(item->epoll->file, target, depth + 1, has_loop);
-        most = MAX(most, above);
+    if (*has_loop || epoll->round == nest_round)
+        return epoll->above;
+    epoll->round = nest_round;
+    epoll->above = 0;
+    for (struct epoll_item *item = epoll->file->epoll_items; item; item = item->next_of_file) {
+        unsigned above = 1 + watchers_above(item->epoll, target, has_loop);
+        epoll->above = MAX(epoll->above, above);
     }
-    return most;
+    return epoll->above;
 }
 
 /* epoll, and what watches it, is at least so high from now on. */
@@ -295,13 +303,68 @@ static int nesting_check(struct epoll *epoll, struct epoll *target)
     bool has_loop = false;
     int err = 0;
     spin_lock(&epoll_file_lock);
-    unsigned above = watchers_above(epoll->file, target->file, 0, &has_loop);
+    unsigned above = watchers_above(epoll, target, &has_loop);
     if (has_loop || above + 1 + target->height > NESTING_MAX)
         err = -ELOOP;
     else
         height_raise(epoll, target->height + 1);
     spin_unlock(&epoll_file_lock);
     return err;
+}
+
+/* ---- Ways to be woken ------------------------------------------------------------------ */
+
+/* One wake-up of a file runs along every way that leads from it to an epoll which none watches.  So many may
+ * pass n epolls before that, as in Linux; of those that pass none there may be any number. */
+static const unsigned ways_max[NESTING_MAX + 1] = { 0, 500, 100, 50, 10 };
+
+struct ways {
+    struct epoll *epoll; /* is to watch target */
+    const struct file *target;
+    unsigned count[NESTING_MAX + 1];
+};
+
+static bool ways_count(struct ways *ways, const struct file *file, unsigned npassed);
+
+static bool ways_count_by(struct ways *ways, const struct epoll *epoll, unsigned npassed)
+{
+    if (epoll->file->epoll_items || epoll->file == ways->target)
+        return npassed < NESTING_MAX && ways_count(ways, epoll->file, npassed + 1);
+    return npassed == 0 || ++ways->count[npassed] <= ways_max[npassed];
+}
+
+/* epoll_file_lock held.  False: there are too many, and the rest was not counted. */
+static bool ways_count(struct ways *ways, const struct file *file, unsigned npassed)
+{
+    for (struct epoll_item *item = file->epoll_items; item; item = item->next_of_file) {
+        if (!ways_count_by(ways, item->epoll, npassed))
+            return false;
+    }
+    return file != ways->target || ways_count_by(ways, ways->epoll, npassed);
+}
+
+/* epoll_nest and the lock of an epoll that watches file held.  Whether all that file watches, or it itself, may be
+ * woken by ways->epoll too. */
+static bool ways_check(struct ways *ways, const struct file *file)
+{
+    bool is_ok = true;
+    if (!file_is_epoll(file)) {
+        memset(ways->count, 0, sizeof(ways->count));
+        spin_lock(&epoll_file_lock);
+        is_ok = ways_count(ways, file, 0);
+        spin_unlock(&epoll_file_lock);
+        return is_ok;
+    }
+    struct epoll *epoll = epoll_of(file);
+    if (epoll->round == nest_round)
+        return true;
+    epoll->round = nest_round;
+    mutex_lock(&epoll->lock);
+    epoll->is_watched = true; /* what is added from now on is checked, too */
+    for (struct rb_node *node = rb_first(&epoll->items); node && is_ok; node = rb_next(node))
+        is_ok = ways_check(ways, rb_entry(node, struct epoll_item, node)->file);
+    mutex_unlock(&epoll->lock);
+    return is_ok;
 }
 
 /* ---- epoll_ctl ---------------------------------------------------------------------------- */
@@ -314,10 +377,13 @@ static void item_check_now(struct epoll *epoll, struct epoll_item *item)
 }
 
 static int control_add(struct epoll *epoll, struct file *target, int fd,
-                       const struct abi_epoll_event *event)
+                       const struct abi_epoll_event *event, bool nests)
 {
+    struct ways ways = { .epoll = epoll, .target = target };
     if (item_find(epoll, target, fd))
         return -EEXIST;
+    if (nests && !ways_check(&ways, target))
+        return -EINVAL;
     struct epoll_item *item = kzalloc(sizeof(*item), ALLOC_WAIT);
     if (!item)
         return -ENOMEM;
@@ -348,11 +414,12 @@ static int control_modify(struct epoll *epoll, struct epoll_item *item,
     return 0;
 }
 
+/* nests: epoll_nest is held.  -EAGAIN: it has to be. */
 static int control_locked(struct epoll *epoll, int op, struct file *target, int fd,
-                          const struct abi_epoll_event *event)
+                          const struct abi_epoll_event *event, bool nests)
 {
     if (op == ABI_EPOLL_CTL_ADD)
-        return control_add(epoll, target, fd, event);
+        return epoll->is_watched && !nests ? -EAGAIN : control_add(epoll, target, fd, event, nests);
     struct epoll_item *item = item_find(epoll, target, fd);
     if (!item)
         return -ENOENT;
@@ -385,18 +452,22 @@ int epoll_control(struct file *file, int op, struct file *target, int fd,
         return -EINVAL;
 
     struct epoll *epoll = epoll_of(file);
-    bool nests = op == ABI_EPOLL_CTL_ADD && file_is_epoll(target);
-    if (nests) {
-        mutex_lock(&epoll_nest);
-        err = nesting_check(epoll, epoll_of(target));
+    if (op != ABI_EPOLL_CTL_ADD || !file_is_epoll(target)) {
+        mutex_lock(&epoll->lock);
+        err = control_locked(epoll, op, target, fd, event, false);
+        mutex_unlock(&epoll->lock);
+        if (err != -EAGAIN)
+            return err;
     }
+    mutex_lock(&epoll_nest);
+    nest_round++;
+    err = file_is_epoll(target) ? nesting_check(epoll, epoll_of(target)) : 0;
     if (!err) {
         mutex_lock(&epoll->lock);
-        err = control_locked(epoll, op, target, fd, event);
+        err = control_locked(epoll, op, target, fd, event, true);
         mutex_unlock(&epoll->lock);
     }
-    if (nests)
-        mutex_unlock(&epoll_nest);
+    mutex_unlock(&epoll_nest);
     return err;
 }
 

@@ -87,6 +87,62 @@ static void test_loops(void)
         close(ep[i]);
 }
 
+/* How many epolls may watch the last of a chain. */
+static int count_tops(int *chain, int length, int limit)
+{
+    int tops[512], n = 0;
+
+    while (n < limit && (tops[n] = epoll_create1(0)) >= 0 &&
+           !add(tops[n], chain[length - 1], EPOLLIN))
+        n++;
+    if (n < limit) {
+        CHECK_ERRNO(add(tops[n], chain[length - 1], EPOLLIN), EINVAL);
+        close(tops[n]);
+    }
+    for (int i = 0; i < n; i++)
+        close(tops[i]);
+    return n;
+}
+
+/* One write wakes along all ways that lead up: there may be so many of each length. */
+static void test_many_ways(void)
+{
+    int event = eventfd(0, EFD_NONBLOCK), chain[4], tops[11];
+
+    printf("directly: %d\n", count_tops(&event, 1, 510));
+    for (int length = 1; length <= 4; length++) {
+        int below = event;
+        for (int i = 0; i < length; i++, below = chain[i - 1])
+            CHECK((chain[i] = epoll_create1(0)) >= 0 && !add(chain[i], below, EPOLLIN));
+        printf("by %d: %d\n", length, count_tops(chain, length, 510));
+        CHECK(!add(tops[0] = epoll_create1(0), chain[length - 1], EPOLLIN));
+        CHECK_ERRNO(add(tops[0], chain[length - 1], EPOLLIN), EEXIST);
+        signal_event(event);
+        CHECK(ready(tops[0]) == 1);
+        drain(event);
+        close(tops[0]);
+        if (length == 4)
+            break;
+        for (int i = 0; i < length; i++)
+            close(chain[i]);
+    }
+    /* What has no file below may have any number; then the file is one too many. */
+    CHECK(!epoll_ctl(chain[0], EPOLL_CTL_DEL, event, NULL));
+    for (int i = 0; i < 11; i++)
+        CHECK((tops[i] = epoll_create1(0)) >= 0 && !add(tops[i], chain[3], EPOLLIN));
+    CHECK_ERRNO(add(chain[0], event, EPOLLIN), EINVAL);
+    CHECK(!epoll_ctl(tops[3], EPOLL_CTL_DEL, chain[3], NULL));
+    CHECK(!add(chain[0], event, EPOLLIN));
+    CHECK_ERRNO(add(tops[3], chain[3], EPOLLIN), EINVAL);
+    signal_event(event);
+    CHECK(ready(tops[10]) == 1);
+    for (int i = 0; i < 11; i++)
+        close(tops[i]);
+    for (int i = 0; i < 4; i++)
+        close(chain[i]);
+    close(event);
+}
+
 static void test_closed(void)
 {
     int ep = epoll_create1(0), ends[2], copy;
@@ -254,6 +310,7 @@ int main(void)
 {
     test_nested();
     test_loops();
+    test_many_ways();
     test_closed();
     test_modes();
     test_fairness();
