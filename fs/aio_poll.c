@@ -172,7 +172,7 @@ static void arm(struct aio_poll *poll)
     list_push_back(&context->polls, &request->node);
     bool is_dead = context->is_dead;
     spin_unlock(&context->lock);
-    poll_watch(request->file->poll_head, &poll->watcher);
+    poll_watch(file_poll_head(request->file), &poll->watcher);
     bool is_ready = is_dead || file_poll(request->file) & poll->events;
     unsigned long flags = spin_lock_irq(&work_lock);
     bool must_look = is_ready || poll->is_kicked;
@@ -196,7 +196,7 @@ int aio_poll_start(struct aio_request *request, unsigned events)
         aio_request_complete(request, ready);
         return 0;
     }
-    int err = file->poll_head ? worker_make() : -EINVAL;
+    int err = file_poll_head(file) ? worker_make() : -EINVAL;
     if (!err)
         err = poll_create(request, events);
     if (!err)

@@ -395,8 +395,9 @@ static int control_add(struct epoll *epoll, struct file *target, int fd,
     item->watcher.notify = item_notify;
     list_init(&item->ready_node);
     item_link(epoll, item);
-    if (target->poll_head)
-        poll_watch(target->poll_head, &item->watcher);
+    struct poll_head *head = file_poll_head(target);
+    if (head)
+        poll_watch(head, &item->watcher);
     item_check_now(epoll, item);
     return 0;
 }

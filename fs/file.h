@@ -112,6 +112,8 @@ struct file_ops {
     const char *kind; /* "eventfd", "eventpoll": anonymous inodes */
     bool is_async;    /* O_ASYNC has an effect: fs/async.h */
     bool is_memory;   /* no position and no atime, as Linux's drivers/char/mem.c */
+    /* A file whose readiness is the running process's own: what tells of that.  NULL: file->poll_head does. */
+    struct poll_head *(*own_poll_head)(void);
     int (*own_default)(
         struct file *file); /* O_ASYNC gives it an owner; NULL: it has none by itself */
 };
@@ -134,6 +136,12 @@ struct file {
     uint64_t id;                    /* for "pipe:[id]", kcmp */
     struct epoll_item *epoll_items; /* [a] fs/epoll.c: who watches it; NULL: nobody */
 };
+
+/* What tells the running process of the file's readiness; NULL: that never changes. */
+static inline struct poll_head *file_poll_head(const struct file *file)
+{
+    return file->ops->own_poll_head ? file->ops->own_poll_head() : file->poll_head;
+}
 
 /* file may be read or written by its descriptor: not opened by O_PATH, and the access mode fits. */
 bool file_can_read(const struct file *file);

@@ -2,8 +2,8 @@
 /*
  * signalfd(2): takes pending signals by read().
  *
- * The signals are those of the thread that reads, as on Linux.  Readiness, however, is told by
- * the process that made the descriptor; it is kept (not alive, only allocated) as long as the file.
+ * The signals are those of the thread that reads, as on Linux.  Readiness is told by the process that
+ * begins to watch, until its end, whoever made the descriptor: an epoll's is the one that added it.
  */
 #include "abi/signalfd.h"
 #include "abi/fcntl.h"
@@ -14,8 +14,7 @@
 #include "kernel/thread.h"
 
 struct signalfd {
-    uint64_t mask;           /* [a] */
-    struct process *process; /* with a reference */
+    uint64_t mask; /* [a] */
 };
 
 #define NEVER_TAKEN (SIGNAL_BIT(ABI_SIGKILL) | SIGNAL_BIT(ABI_SIGSTOP))
@@ -119,15 +118,21 @@ static unsigned signalfd_poll(struct file *file)
 
 static void signalfd_release(struct file *file)
 {
-    struct signalfd *signalfd = file->private;
-    process_put(signalfd->process);
-    kfree(signalfd);
+    kfree(file->private);
+}
+
+/* NULL: a kernel thread has no signals. */
+static struct poll_head *signalfd_poll_head(void)
+{
+    struct process *process = process_current();
+    return process ? &process->signals.poll : NULL;
 }
 
 static const struct file_ops signalfd_ops = {
     .read = signalfd_read,
     .poll = signalfd_poll,
     .release = signalfd_release,
+    .own_poll_head = signalfd_poll_head,
     .kind = "signalfd",
 };
 
@@ -142,15 +147,10 @@ int signalfd_create(uint64_t mask, unsigned flags, struct file **out)
     if (!signalfd)
         return -ENOMEM;
     signalfd->mask = mask & ~NEVER_TAKEN;
-    signalfd->process = process_get(process_current());
     int err = file_create(&signalfd_ops, signalfd, ABI_O_RDWR | flags, out);
-    if (err) {
-        process_put(signalfd->process);
+    if (err)
         kfree(signalfd);
-        return err;
-    }
-    (*out)->poll_head = &signalfd->process->signals.poll;
-    return 0;
+    return err;
 }
 
 void signalfd_set_mask(struct file *file, uint64_t mask)
@@ -158,6 +158,6 @@ void signalfd_set_mask(struct file *file, uint64_t mask)
     struct signalfd *signalfd = file->private;
     WRITE_ONCE(signalfd->mask, mask & ~NEVER_TAKEN);
     /* What was pending may count now. */
-    wake_all(&signalfd->process->signals.arrived);
-    poll_wake(&signalfd->process->signals.poll, ABI_POLLIN);
+    wake_all(&process_current()->signals.arrived);
+    poll_wake(&process_current()->signals.poll, ABI_POLLIN);
 }

@@ -108,8 +108,9 @@ static void call_watch(struct poll_call *call)
 {
     for (unsigned i = 0; i < call->nentries; i++) {
         struct poll_entry *entry = &call->entry[i];
-        if (entry->file && entry->file->poll_head)
-            poll_watch(entry->file->poll_head, &entry->watcher);
+        struct poll_head *head = entry->file ? file_poll_head(entry->file) : NULL;
+        if (head)
+            poll_watch(head, &entry->watcher);
     }
 }
 
@@ -117,7 +118,7 @@ static void call_unwatch(struct poll_call *call)
 {
     for (unsigned i = 0; i < call->nentries; i++) {
         struct poll_entry *entry = &call->entry[i];
-        if (entry->file && entry->file->poll_head)
+        if (entry->file)
             poll_unwatch(&entry->watcher);
     }
 }

@@ -196,6 +196,7 @@ static void signals_leave(struct process *process)
     signal_queue_free(&dead);
     if (handlers)
         signal_handlers_put(handlers);
+    poll_head_fini(&process->signals.poll); /* epolls of others may watch it: fs/signalfd.c */
 }
 
 /* Processes that nobody waits for, and threads that a tracer should have waited for. */

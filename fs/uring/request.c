@@ -275,12 +275,12 @@ static long issue(struct uring_request *request, bool nonblock)
 static void watch(struct uring_request *request)
 {
     request->is_watched = true;
-    poll_watch(request->call.file->poll_head, &request->watcher);
+    poll_watch(file_poll_head(request->call.file), &request->watcher);
 }
 
 static bool can_watch(const struct uring_request *request)
 {
-    return request->op->events && request->call.file && request->call.file->poll_head;
+    return request->op->events && request->call.file && file_poll_head(request->call.file);
 }
 
 /* One try; URING_WAIT: rest, or go on if is_watched was not set before. */
@@ -292,7 +292,7 @@ static bool try_once(struct uring_request *request, long *result)
         *result = -ECANCELED;
         return true;
     }
-    if (request->op->is_poll && !was_watched && request->call.file->poll_head)
+    if (request->op->is_poll && !was_watched && file_poll_head(request->call.file))
         watch(request);
     *result = issue(request, true);
     if (*result != -EAGAIN)
@@ -323,7 +323,8 @@ void uring_request_run(struct uring_request *request)
         if (rest(request))
             return;
     }
-    bool is_final = request->call.file && request->call.file->poll_head && !request->op->blocks;
+    bool is_final =
+        request->call.file && file_poll_head(request->call.file) && !request->op->blocks;
     if (result == -EAGAIN && !request->no_wait && request->op->needs_file && !is_final &&
         !request->in_worker)
         uring_pool_work(request);

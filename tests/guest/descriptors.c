@@ -3,7 +3,7 @@
  * The old and rare forms of calls that newer ones replaced, and the errors that only a prepared call shows.
  * test: cpus=2 variants=dynamic
  */
-#include "check.h"
+#include "asleep.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
@@ -49,6 +50,65 @@ static void test_old_forms(void)
     close(fd);
     CHECK_ERRNO(syscall(SYS_epoll_create, 0), EINVAL);
     CHECK_ERRNO(syscall(SYS_eventfd2, 0, 4), EINVAL);
+}
+
+/* Who looks at a signalfd is told of its own signals, whoever made it. */
+static int use_inherited(int fd, int old_epoll, int parent_end)
+{
+    struct signalfd_siginfo info;
+    struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+    struct epoll_event event = { .events = EPOLLIN };
+    int epoll = epoll_create1(0);
+    char byte;
+
+    CHECK(read(parent_end, &byte, 1) == 0);
+    CHECK(!epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) && epoll_wait(epoll, &event, 1, 0) == 0);
+    raise(SIGUSR1);
+    CHECK(epoll_wait(epoll, &event, 1, 0) == 1);
+    CHECK(read(fd, &info, sizeof info) == sizeof info && info.ssi_signo == SIGUSR1);
+    CHECK(epoll_wait(epoll, &event, 1, 0) == 0);
+    CHECK(epoll_wait(old_epoll, &event, 1, 0) == 0); /* who watched there has ended */
+    pid_t pid = getpid(), child = fork();
+    if (child == 0) {
+        wait_asleep(pid);
+        _exit(kill(pid, SIGUSR1) != 0);
+    }
+    CHECK(poll(&poll_fd, 1, 20000) == 1);
+    CHECK(waitpid(child, NULL, 0) == child);
+    CHECK(!epoll_ctl(old_epoll, EPOLL_CTL_DEL, fd, NULL));
+    close(epoll);
+    fflush(stdout);
+    return check_failures != 0;
+}
+
+static void test_inherited_signalfd(void)
+{
+    struct epoll_event event = { .events = EPOLLIN };
+    int status, end[2], done[2];
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    NEED(!sigprocmask(SIG_BLOCK, &set, NULL) && !pipe(end) && !pipe(done));
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        int fd = signalfd(-1, &set, SFD_NONBLOCK), epoll = epoll_create1(0);
+        NEED(fd >= 0 && !epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
+        if (fork() == 0) {
+            close(end[1]), close(done[0]);
+            char result = (char)('0' + use_inherited(fd, epoll, end[0]));
+            _exit(write(done[1], &result, 1) != 1);
+        }
+        _exit(0);
+    }
+    close(end[1]), close(done[1]);
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    char result = 0;
+    CHECK(read(done[0], &result, 1) == 1 && result == '0');
+    while (wait(NULL) > 0)
+        continue; /* where this is the first process, the orphan is its child now */
+    close(end[0]), close(done[0]);
 }
 
 static void test_sockets(void)
@@ -294,6 +354,7 @@ static void in_child(void (*test)(void))
 int main(void)
 {
     test_old_forms();
+    test_inherited_signalfd();
     test_sockets();
     test_memory();
     test_futexes();
