@@ -145,6 +145,19 @@ static void credentials_init(struct credentials *creds)
     creds->cap_bounding = ABI_CAP_ALL;
 }
 
+void process_set_creds(struct process *process, const struct credentials *creds)
+{
+    const struct credentials *old = &process->creds;
+    bool is_other = creds->euid != old->euid || creds->egid != old->egid ||
+                    creds->fsuid != old->fsuid || creds->fsgid != old->fsgid;
+    assert_held(&process->lock);
+    if (is_other || creds->cap_permitted & ~old->cap_permitted) {
+        process->is_dumpable = false;
+        process->pdeath_signal = 0;
+    }
+    process->creds = *creds;
+}
+
 static void process_inherit(struct process *process, struct process *parent)
 {
     mutex_lock(&parent->lock);

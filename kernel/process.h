@@ -160,6 +160,9 @@ bool process_is_capable(int capability);
 /* Whether the places of what a program has mapped vary: not with personality(2)'s ADDR_NO_RANDOMIZE, which does not
  * count for a set-user-id program, nor with the option aslr=off. */
 bool process_is_randomized(bool is_secure);
+/* The process's lock is held.  A process that became somebody else is no longer for those who could look at it before:
+ * it is not dumpable, and its parent's death sends it nothing. */
+void process_set_creds(struct process *process, const struct credentials *creds);
 /* Whether group is one of creds' supplementary groups or own, its effective or file-system group. */
 static inline bool creds_is_in_group(const struct credentials *creds, uint32_t own, uint32_t group)
 {

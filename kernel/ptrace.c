@@ -28,15 +28,21 @@
 #include "kernel/process.h"
 #include "kernel/thread.h"
 
+/* Nobody gets by tracing what he could not do himself. */
+static bool is_as_capable(const struct credentials *own, const struct credentials *other)
+{
+    return !(other->cap_permitted & ~own->cap_permitted);
+}
+
 bool ptrace_may_access(const struct process *process)
 {
     const struct credentials *own = &process_current()->creds, *other = &process->creds;
 
     if (process == process_current() || process_is_capable(ABI_CAP_SYS_PTRACE))
         return true;
-    return process->is_dumpable && own->fsuid == other->uid && own->fsuid == other->euid &&
-           own->fsuid == other->suid && own->fsgid == other->gid && own->fsgid == other->egid &&
-           own->fsgid == other->sgid;
+    return process->is_dumpable && is_as_capable(own, other) && own->fsuid == other->uid &&
+           own->fsuid == other->euid && own->fsuid == other->suid && own->fsgid == other->gid &&
+           own->fsgid == other->egid && own->fsgid == other->sgid;
 }
 
 int ptrace_hold_memory(struct process *process, struct vmspace **out)
@@ -143,6 +149,13 @@ struct thread *process_creator(const struct process *process)
     return any;
 }
 
+static bool may_be_tracer(const struct thread *tracer)
+{
+    const struct credentials *own = &tracer->process->creds;
+    return own->cap_effective >> ABI_CAP_SYS_PTRACE & 1 ||
+           is_as_capable(own, &process_current()->creds);
+}
+
 int ptrace_traceme(void)
 {
     struct thread *self = thread_current();
@@ -152,7 +165,7 @@ int ptrace_traceme(void)
     write_lock(&process_table_lock);
     struct thread *tracer = process_creator(self->process);
     unsigned long flags = spin_lock_irq(&shared->lock);
-    if (self->trace.tracer)
+    if (self->trace.tracer || (tracer && !may_be_tracer(tracer)))
         err = -EPERM;
     else if (tracer)
         link_locked(self, tracer, false, 0, process_is_capable(ABI_CAP_SYS_PTRACE));

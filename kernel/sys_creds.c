@@ -40,7 +40,7 @@ static int creds_end(const struct credentials *creds, int err)
     struct process *process = process_current();
     uint32_t old_uid = process->creds.uid;
     if (!err)
-        process->creds = *creds;
+        process_set_creds(process, creds);
     mutex_unlock(&process->lock);
     /* A setuid that may not fail: the execve after it does (RLIMIT_NPROC in setrlimit(2)). */
     if (!err && creds->uid != old_uid)

@@ -190,7 +190,10 @@ static void description_set(struct exec *exec, struct process *process)
 {
     struct file *old_exe;
     mutex_lock(&process->lock);
-    identity_apply(exec, &process->creds);
+    struct credentials creds = process->creds;
+    process->is_dumpable = creds.uid == creds.euid && creds.gid == creds.egid;
+    identity_apply(exec, &creds);
+    process_set_creds(process, &creds);
     old_exe = process->exe;
     process->exe = file_get(exec->program.file);
     process->arg_start = exec->arg_start;
@@ -198,8 +201,8 @@ static void description_set(struct exec *exec, struct process *process)
     process->env_start = exec->env_start;
     process->env_end = exec->env_end;
     memcpy(process->auxv, exec->auxv, sizeof(process->auxv));
-    process->is_dumpable = !exec->is_secure;
     if (exec->is_secure) {
+        process->is_dumpable = false;
         process->pdeath_signal = 0;
         process->personality &= ~ABI_ADDR_NO_RANDOMIZE;
     }

@@ -107,11 +107,11 @@ static void show(const char *name)
     const uint64_t some = NET | OWN | PCAP | FILES;
     struct sets now = get();
 
-    printf("%s: e %llx p %llx i %llx ambient %d uid %d %d secure %x\n", name,
+    printf("%s: e %llx p %llx i %llx ambient %d uid %d %d secure %x dumpable %d\n", name,
            (unsigned long long)(now.effective & some), (unsigned long long)(now.permitted & some),
            (unsigned long long)(now.inheritable & some),
            ambient(PR_CAP_AMBIENT_IS_SET, CAP_NET_RAW), getuid(), geteuid(),
-           prctl(PR_GET_SECUREBITS));
+           prctl(PR_GET_SECUREBITS), prctl(PR_GET_DUMPABLE));
 }
 
 /* ---- Rules ------------------------------------------------------------------------------- */
@@ -247,6 +247,51 @@ static void test_no_new_ids(void)
     show_after_exec("ids without new privileges");
 }
 
+/* ---- Who may look ------------------------------------------------------------------------ */
+
+static int dumpable(void)
+{
+    int signal = -1;
+
+    CHECK(prctl(PR_GET_PDEATHSIG, &signal) == 0);
+    CHECK(signal == (prctl(PR_GET_DUMPABLE) ? SIGWINCH : 0));
+    return prctl(PR_GET_DUMPABLE);
+}
+
+static void dumpable_again(void)
+{
+    CHECK(dumpable() == 0);
+    CHECK(prctl(PR_SET_DUMPABLE, 1) == 0 && prctl(PR_SET_PDEATHSIG, SIGWINCH) == 0);
+}
+
+/* Who becomes somebody else is no longer for those who could look before. */
+static void test_dumpable(void)
+{
+    uint64_t all = get().permitted;
+
+    CHECK(prctl(PR_SET_PDEATHSIG, SIGWINCH) == 0 && dumpable() == 1);
+    CHECK(setresuid(SOMEBODY, -1, -1) == 0 && setresgid(SOMEBODY, -1, -1) == 0 && dumpable() == 1);
+    CHECK(set(all & ~NET, all & ~NET, 0) == 0 && dumpable() == 1);
+    CHECK(set(PCAP, all & ~NET, 0) == 0 && set(all & ~NET, all & ~NET, 0) == 0 && dumpable() == 1);
+    CHECK(setfsgid(SOMEBODY) == 0);
+    dumpable_again();
+    CHECK(setfsuid(SOMEBODY) == 0);
+    dumpable_again();
+    CHECK(setegid(SOMEBODY) == 0);
+    dumpable_again();
+    CHECK(seteuid(SOMEBODY) == 0);
+    dumpable_again();
+    CHECK(setresuid(SOMEBODY, SOMEBODY, SOMEBODY) == 0 && dumpable() == 1);
+    CHECK(prctl(PR_SET_DUMPABLE, 0) == 0);
+    show_after_exec("dumpable after execve");
+}
+
+static void test_not_dumpable_after_exec(void)
+{
+    CHECK(setresuid(SOMEBODY, 0, 0) == 0);
+    show_after_exec("other real user");
+}
+
 /* The change of the user succeeds, and what it executes is too much. */
 static void test_process_limit(void)
 {
@@ -331,6 +376,8 @@ int main(int argc, char **argv)
     in_child("file user", test_file_user);
     in_child("no new privileges", test_no_new_privileges);
     in_child("no new ids", test_no_new_ids);
+    in_child("dumpable", test_dumpable);
+    in_child("not dumpable", test_not_dumpable_after_exec);
     in_child("process limit", test_process_limit);
     in_child("kept", test_kept);
     return check_end();

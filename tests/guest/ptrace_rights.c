@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -209,6 +210,83 @@ static void test_execve(void)
         close(fd[i]);
 }
 
+static long look_at(pid_t pid)
+{
+    void *head;
+    size_t size;
+
+    return syscall(SYS_get_robust_list, pid, &head, &size);
+}
+
+static void become_nobody(bool is_capable, bool is_dumpable)
+{
+    CHECK(prctl(PR_SET_KEEPCAPS, is_capable) == 0);
+    CHECK(setresgid(NOBODY, NOBODY, NOBODY) == 0 && setresuid(NOBODY, NOBODY, NOBODY) == 0);
+    CHECK(prctl(PR_GET_DUMPABLE) == 0);
+    CHECK(prctl(PR_SET_DUMPABLE, is_dumpable) == 0);
+}
+
+/* Who dropped root may not be looked at by the user that it became, nor who kept capabilities. */
+static void show_looking(bool is_capable, bool is_dumpable)
+{
+    int status, ready[2], done[2];
+    char byte;
+
+    NEED(pipe(ready) == 0 && pipe(done) == 0);
+    fflush(stdout);
+    pid_t target = fork();
+    if (target == 0) {
+        close(done[1]);
+        become_nobody(is_capable, is_dumpable);
+        CHECK(write(ready[1], "", 1) == 1 && read(done[0], &byte, 1) == 0);
+        _exit(check_failures != 0);
+    }
+    CHECK(read(ready[0], &byte, 1) == 1);
+    CHECK(look_at(target) == 0);
+    pid_t looker = fork();
+    if (looker == 0) {
+        become_nobody(false, true);
+        long result = look_at(target);
+        printf("capable %d dumpable %d: %ld %s\n", is_capable, is_dumpable, result,
+               result ? strerror(errno) : "");
+        fflush(stdout);
+        _exit(check_failures != 0);
+    }
+    CHECK(waitpid(looker, &status, 0) == looker && status == 0);
+    close(done[1]);
+    CHECK(waitpid(target, &status, 0) == target && status == 0);
+    close(done[0]);
+    close(ready[0]);
+    close(ready[1]);
+}
+
+/* A parent that may less than its child is no tracer of it. */
+static void test_weak_parent(void)
+{
+    int status, ready[2];
+    char byte;
+
+    NEED(pipe(ready) == 0);
+    pid_t parent = fork();
+    if (parent == 0) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            CHECK(read(ready[0], &byte, 1) == 1);
+            CHECK_ERRNO(ptrace(PTRACE_TRACEME, 0, 0, 0), EPERM);
+            become_nobody(false, true);
+            CHECK(ptrace(PTRACE_TRACEME, 0, 0, 0) == 0);
+            _exit(check_failures != 0);
+        }
+        become_nobody(false, true);
+        CHECK(write(ready[1], "", 1) == 1);
+        CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+        _exit(check_failures != 0);
+    }
+    CHECK(waitpid(parent, &status, 0) == parent && status == 0);
+    close(ready[0]);
+    close(ready[1]);
+}
+
 /* ---- Waiting ------------------------------------------------------------------------------------ */
 
 static pthread_barrier_t barrier;
@@ -257,6 +335,11 @@ int main(int argc, char **argv)
     test_robust_list();
     test_other_group();
     test_execve();
+    show_looking(false, false);
+    show_looking(false, true);
+    show_looking(true, false);
+    show_looking(true, true);
+    test_weak_parent();
     test_own_children();
     return check_end();
 }
