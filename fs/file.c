@@ -114,9 +114,11 @@ static int anonymous_statfs(struct superblock *sb, struct abi_statfs *out)
 
 static const struct file_system anonymous_type = { .name = "anon_inodefs" };
 static const struct superblock_ops anonymous_ops = { .statfs = anonymous_statfs };
-static struct superblock anonymous_sb = {
-    .refcount = 1, .type = &anonymous_type, .ops = &anonymous_ops, .next_ino = 1
-};
+static struct superblock anonymous_sb = { .refcount = 1,
+                                          .type = &anonymous_type,
+                                          .ops = &anonymous_ops,
+                                          .watches = LIST_INIT(anonymous_sb.watches),
+                                          .next_ino = 1 };
 static struct mount anonymous_mount = { .refcount = 1, .sb = &anonymous_sb };
 static struct inode *anonymous_inode; /* shared, as Linux's is */
 

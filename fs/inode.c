@@ -16,6 +16,7 @@
 #include "abi/fcntl.h"
 #include "abi/mount.h"
 #include "fs/dcache.h"
+#include "fs/inotify.h"
 #include "fs/vfs.h"
 #include "kernel/clock.h"
 #include "kernel/mm/heap.h"
@@ -55,6 +56,7 @@ int superblock_create(const struct file_system *type, const struct superblock_op
     sb->flags = flags;
     sb->device = device_number_anonymous();
     sb->next_ino = 1;
+    list_init(&sb->watches);
     *out = sb;
     return 0;
 }
@@ -70,6 +72,8 @@ void superblock_put(struct superblock *sb)
         return;
     if (sb->ops && sb->ops->sync)
         (void)sb->ops->sync(sb); /* nobody is left to hear of an error */
+    if (__atomic_load_n(&sb->nwatches, __ATOMIC_ACQUIRE) != 0)
+        inotify_superblock_ends(sb);
     if (sb->ops && sb->ops->forget_names)
         sb->ops->forget_names(sb);
     if (sb->root) {

@@ -46,6 +46,8 @@ struct superblock {
     uint64_t device;     /* st_dev */
     uint64_t next_ino;   /* [a] */
     unsigned long flags; /* ABI_MS_RDONLY ... */
+    struct list watches; /* of its inodes: fs/inotify.c */
+    unsigned nwatches;   /* [a] those that hold an inode, also after their end */
     void *private;
 };
 

@@ -3,7 +3,8 @@
  * inotify(7).
  *
  * A watch joins an inode and an inotify descriptor and is in the lists of both.  It keeps its inode;
- * the end of the last name (IN_DELETE_SELF) ends the watch.
+ * the end of the last name (IN_DELETE_SELF) ends the watch.  It keeps no mount: the end of the file system
+ * (IN_UNMOUNT) ends it too, and waits until the inode is let go.
  *
  * Locking: one spinlock covers all lists and queues.  Reports come with inode locks held, so nothing here may
  * sleep; events are allocated from the reserve, and when that fails the queue says that it overflowed.
@@ -51,6 +52,7 @@ struct inotify {
 
 struct inotify_watch {
     struct list inode_node;
+    struct list sb_node;
     struct list owner_node;
     struct inotify *owner; /* NULL: dnotify */
     struct inode *inode;   /* with a reference */
@@ -68,6 +70,8 @@ struct inotify_event {
 
 unsigned inotify_nwatches;
 static unsigned inotify_ninstances; /* [a] */
+static struct wait_queue unmounting =
+    WAIT_QUEUE_INIT(unmounting); /* for the watches of a superblock */
 static struct spinlock inotify_lock = SPINLOCK_INIT(RANK_INOTIFY);
 
 unsigned inotify_next_cookie(void)
@@ -153,6 +157,7 @@ static struct inotify_event *queue_take(struct inotify *inotify, size_t size, bo
 static void watch_end_locked(struct inotify_watch *watch, struct list *dead)
 {
     list_remove(&watch->inode_node);
+    list_remove(&watch->sb_node);
     list_remove(&watch->owner_node);
     list_push_back(dead, &watch->owner_node);
     __atomic_sub_fetch(&inotify_nwatches, 1, __ATOMIC_RELAXED);
@@ -165,7 +170,11 @@ static void watches_free(struct list *dead)
 {
     struct inotify_watch *watch, *following;
     list_for_each_safe (watch, following, dead, owner_node) {
+        struct superblock *sb = watch->inode->sb;
         inode_put(watch->inode);
+        /* After this it may be gone. */
+        if (__atomic_sub_fetch(&sb->nwatches, 1, __ATOMIC_ACQ_REL) == 0)
+            wake_all(&unmounting);
         kfree(watch);
     }
 }
@@ -218,6 +227,23 @@ void inotify_report(struct inode *dir, struct inode *inode, const char *name, un
     report(dir, inode, name, mask, cookie, 0);
 }
 
+void inotify_superblock_ends(struct superblock *sb)
+{
+    struct list dead = LIST_INIT(dead);
+    spin_lock(&inotify_lock);
+    while (!list_is_empty(&sb->watches)) {
+        struct inotify_watch *watch = list_first(&sb->watches, struct inotify_watch, sb_node);
+        unsigned dir = inode_is_dir(watch->inode) ? ABI_IN_ISDIR : 0;
+        watch_tell_locked(watch, "", ABI_IN_UNMOUNT | dir, 0);
+        watch_end_locked(watch, &dead);
+    }
+    spin_unlock(&inotify_lock);
+    watches_free(&dead);
+    /* Others may have ended some and not let go of the inodes yet. */
+    (void)wait_on_always(&unmounting, !__atomic_load_n(&sb->nwatches, __ATOMIC_ACQUIRE),
+                         DEADLINE_NONE);
+}
+
 static void report_named(struct dentry *dentry, unsigned mask, unsigned unwanted)
 {
     char name[DENTRY_NAME_SIZE];
@@ -243,6 +269,15 @@ void inotify_report_file(struct file *file, unsigned mask)
 }
 
 /* ---- Watches ------------------------------------------------------------------------------ */
+
+static void watch_begin_locked(struct inotify_watch *watch)
+{
+    struct inode *inode = watch->inode;
+    list_push_back(&inode->watches, &watch->inode_node);
+    list_push_back(&inode->sb->watches, &watch->sb_node);
+    __atomic_add_fetch(&inode->sb->nwatches, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(&inotify_nwatches, 1, __ATOMIC_RELAXED);
+}
 
 static struct inotify_watch *watch_find_locked(struct inotify *inotify, struct inode *inode)
 {
@@ -280,9 +315,8 @@ int inotify_add(struct file *file, struct inode *inode, unsigned mask)
         *fresh = (struct inotify_watch){
             .owner = inotify, .inode = inode_get(inode), .number = number, .mask = mask
         };
-        list_push_back(&inode->watches, &fresh->inode_node);
         list_push_back(&inotify->watches, &fresh->owner_node);
-        __atomic_add_fetch(&inotify_nwatches, 1, __ATOMIC_RELAXED);
+        watch_begin_locked(fresh);
         fresh = NULL;
     }
     spin_unlock(&inotify_lock);
@@ -372,8 +406,7 @@ static int dnotify_add(struct file *file, int fd, const struct fdtable *table, u
                                          .file = file,
                                          .table = table };
         list_init(&fresh->owner_node);
-        list_push_back(&file->inode->watches, &fresh->inode_node);
-        __atomic_add_fetch(&inotify_nwatches, 1, __ATOMIC_RELAXED);
+        watch_begin_locked(fresh);
         fresh = NULL;
     }
     spin_unlock(&inotify_lock);

@@ -39,6 +39,9 @@ static inline void inotify_dentry_event(struct dentry *dentry, unsigned mask)
         inotify_report_dentry(dentry, mask);
 }
 
+/* The last mount of sb is gone: its watches hear of it and end.  On return nothing of them holds its inodes. */
+void inotify_superblock_ends(struct superblock *sb);
+
 unsigned inotify_next_cookie(void); /* joins IN_MOVED_FROM and IN_MOVED_TO */
 
 /* F_NOTIFY: DN_* events in the directory file are told to its owner; none of them: no more.  -ENOTDIR, -ENOMEM. */

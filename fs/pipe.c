@@ -471,9 +471,12 @@ bool file_is_pipe(const struct file *file)
 /* Pipes of pipe(2) have inodes of a file system that is never mounted, so fstat() tells them apart. */
 static const struct file_system pipefs = { .name = "pipefs" };
 static const struct superblock_ops pipefs_ops;
-static struct superblock pipefs_superblock = {
-    .refcount = 1, .type = &pipefs, .ops = &pipefs_ops, .device = 0xd, .next_ino = 1
-};
+static struct superblock pipefs_superblock = { .refcount = 1,
+                                               .type = &pipefs,
+                                               .ops = &pipefs_ops,
+                                               .device = 0xd,
+                                               .watches = LIST_INIT(pipefs_superblock.watches),
+                                               .next_ino = 1 };
 
 /* fifo(7): an open for reading or writing alone waits for the other side. */
 static int fifo_wait_peer(struct pipe *pipe, struct file *file, struct pipe_view found)

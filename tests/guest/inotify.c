@@ -10,27 +10,21 @@
 #include <pthread.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 static const struct {
     uint32_t mask;
     const char *name;
 } names[] = {
-    { IN_ACCESS, "access" },
-    { IN_MODIFY, "modify" },
-    { IN_ATTRIB, "attrib" },
-    { IN_CLOSE_WRITE, "close_write" },
-    { IN_CLOSE_NOWRITE, "close" },
-    { IN_OPEN, "open" },
-    { IN_MOVED_FROM, "moved_from" },
-    { IN_MOVED_TO, "moved_to" },
-    { IN_CREATE, "create" },
-    { IN_DELETE, "delete" },
-    { IN_DELETE_SELF, "delete_self" },
-    { IN_MOVE_SELF, "move_self" },
-    { IN_IGNORED, "ignored" },
-    { IN_Q_OVERFLOW, "overflow" },
-    { IN_ISDIR, "dir" },
+    { IN_ACCESS, "access" },           { IN_MODIFY, "modify" },
+    { IN_ATTRIB, "attrib" },           { IN_CLOSE_WRITE, "close_write" },
+    { IN_CLOSE_NOWRITE, "close" },     { IN_OPEN, "open" },
+    { IN_MOVED_FROM, "moved_from" },   { IN_MOVED_TO, "moved_to" },
+    { IN_CREATE, "create" },           { IN_DELETE, "delete" },
+    { IN_DELETE_SELF, "delete_self" }, { IN_MOVE_SELF, "move_self" },
+    { IN_IGNORED, "ignored" },         { IN_Q_OVERFLOW, "overflow" },
+    { IN_UNMOUNT, "unmount" },         { IN_ISDIR, "dir" },
 };
 
 static int fd;
@@ -242,6 +236,36 @@ static void test_overflow(void)
     printf("%d events, %d overflow\n", events, overflows);
 }
 
+/* A watch does not keep a file system mounted: it ends with the last mount. */
+static void test_unmount(void)
+{
+    int others[3];
+
+    NEED(!mkdir("m", 0700) && !mkdir("n", 0700) && !mount("none", "m", "tmpfs", 0, NULL));
+    make("m/f", "text");
+    make("m/g", "text");
+    CHECK(!mount("m", "n", NULL, MS_BIND, NULL));
+    CHECK(inotify_add_watch(fd, "m/f", IN_MODIFY) > 0);
+    CHECK(inotify_add_watch(fd, "m", IN_CREATE | IN_ONESHOT) > 0);
+    for (int i = 0; i < 3; i++) {
+        CHECK((others[i] = inotify_init1(IN_NONBLOCK)) >= 0);
+        CHECK(inotify_add_watch(others[i], "m/f", IN_ALL_EVENTS) == 1);
+        CHECK(inotify_add_watch(others[i], "m/g", IN_ALL_EVENTS) == 2);
+    }
+    close(others[0]);
+    CHECK(!umount("m"));
+    show("still bound elsewhere");
+    make("n/f", "more");
+    show("modified there");
+    CHECK(!unlink("n/f"));
+    close(others[1]);
+    CHECK(!umount("n"));
+    show("unmounted");
+    CHECK_ERRNO(inotify_rm_watch(others[2], 2), EINVAL);
+    close(others[2]);
+    CHECK(!rmdir("m") && !rmdir("n"));
+}
+
 int main(void)
 {
     char folder[] = "/tmp/inotifyXXXXXX";
@@ -253,6 +277,7 @@ int main(void)
     test_options();
     test_overflow();
     test_unlinked();
+    test_unmount();
     test_moving();
     unlink("o");
     unlink("p");

@@ -502,6 +502,10 @@ REPLACEABLE void inotify_report_file(struct file *file, unsigned mask)
 {
 }
 
+REPLACEABLE void inotify_superblock_ends(struct superblock *sb)
+{
+}
+
 REPLACEABLE void inotify_report_dentry(struct dentry *dentry, unsigned mask)
 {
 }
