@@ -88,20 +88,6 @@ static void copy_path(const struct socket_address *address, char *buf)
     buf[len] = '\0';
 }
 
-static int make_node(struct inode *dir, struct dentry *last)
-{
-    const struct fs_context *fs = fs_current();
-
-    if (last->inode)
-        return -EADDRINUSE;
-    int err = inode_permission(dir, 2 | 1);
-    if (err)
-        return err;
-    if (!dir->ops->mknod)
-        return -EPERM;
-    return dir->ops->mknod(dir, last, ABI_S_IFSOCK | (0777 & ~fs->umask), 0);
-}
-
 /* A device number as the answers of sock_diag(7) have it. */
 static uint32_t packed_device(uint64_t device)
 {
@@ -111,23 +97,20 @@ static uint32_t packed_device(uint64_t device)
 static int bind_path(struct unix_socket *sock, const struct socket_address *address)
 {
     char name[ABI_UNIX_PATH_MAX + 1];
-    struct dentry *last;
-    struct path dir;
+    struct path place;
 
     copy_path(address, name);
-    int err = path_walk_parent(ABI_AT_FDCWD, name, 0, &dir, &last);
+    int err = path_make_node(name, ABI_S_IFSOCK | 0777, 0, &place);
     if (err)
         return err == -EEXIST ? -EADDRINUSE : err;
-    err = make_node(dir.dentry->inode, last);
-    struct inode *inode = err ? NULL : inode_get(last->inode);
-    path_end_parent(&dir, last);
-    if (err)
-        return err;
+    struct inode *inode = inode_get(place.dentry->inode);
+    dentry_put(place.dentry);
     mutex_lock(&inode->lock);
     inode->socket = sock;
     mutex_unlock(&inode->lock);
     spin_lock(&unix_lock);
     sock->inode = inode;
+    sock->mount = place.mount;
     sock->place_inode = (uint32_t)inode->ino;
     sock->place_device = packed_device(inode->sb->device);
     sock->name = *address;
@@ -158,7 +141,9 @@ void unix_name_release(struct unix_socket *sock)
 {
     spin_lock(&unix_lock);
     struct inode *inode = sock->inode;
+    struct mount *mount = sock->mount;
     sock->inode = NULL;
+    sock->mount = NULL;
     list_remove(&sock->name_node);
     spin_unlock(&unix_lock);
     if (!inode)
@@ -168,6 +153,7 @@ void unix_name_release(struct unix_socket *sock)
         inode->socket = NULL;
     mutex_unlock(&inode->lock);
     inode_put(inode);
+    mount_put(mount);
 }
 
 /* ---- Finding -------------------------------------------------------------------------------- */

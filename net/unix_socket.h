@@ -13,6 +13,7 @@
 #include "net/socket.h"
 
 struct inode;
+struct mount;
 
 enum unix_state { UNIX_IDLE, UNIX_LISTENING, UNIX_CONNECTED };
 
@@ -26,6 +27,7 @@ struct unix_socket {
     struct socket_address name; /* [u] len 0: none */
     struct list name_node;      /* [u] abstract names; itself when not listed */
     struct inode *inode;        /* [u] bound in the file system, with a reference */
+    struct mount *mount;        /* [u] the inode's, with a reference: it stays mounted */
     uint32_t place_inode;     /* [u] where name is in the file system, also of what was accepted */
     uint32_t place_device;    /* [u] */
     struct unix_socket *peer; /* [u] with a reference; datagram: where send() goes */

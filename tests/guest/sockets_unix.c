@@ -11,6 +11,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
+#include <sys/inotify.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -98,6 +100,33 @@ static void test_stream(void)
     close(client), close(listener), close(other), unlink("socket");
 }
 
+/* A name in a file system is made as any other, and keeps it mounted. */
+static void test_mounted(void)
+{
+    struct sockaddr_un name = { .sun_family = AF_UNIX, .sun_path = "m/socket" };
+    char events[1000];
+    int bound = socket(AF_UNIX, SOCK_STREAM, 0), watch = inotify_init1(IN_NONBLOCK);
+
+    NEED(!mkdir("m", 0700) && !mount("none", "m", "tmpfs", 0, NULL));
+    CHECK(!mount(NULL, "m", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL));
+    CHECK_ERRNO(bind(bound, (void *)&name, sizeof name), EROFS);
+    CHECK(!mount(NULL, "m", NULL, MS_REMOUNT | MS_BIND, NULL));
+    CHECK(inotify_add_watch(watch, "m", IN_CREATE) > 0);
+    CHECK(!bind(bound, (void *)&name, sizeof name));
+    CHECK(read(watch, events, sizeof events) > 0 &&
+          !strcmp(((struct inotify_event *)(void *)events)->name, "socket"));
+    CHECK_ERRNO(umount("m"), EBUSY);
+    CHECK(!unlink("m/socket"));
+    CHECK_ERRNO(umount("m"), EBUSY);
+    close(bound);
+    CHECK(!umount("m"));
+    NEED(!mount("none", "m", "tmpfs", 0, NULL));
+    bound = socket(AF_UNIX, SOCK_STREAM, 0);
+    CHECK(!bind(bound, (void *)&name, sizeof name) && !umount2("m", MNT_DETACH));
+    close(bound), close(watch);
+    CHECK(!rmdir("m"));
+}
+
 static void test_abstract(void)
 {
     struct sockaddr_un name = { .sun_family = AF_UNIX, .sun_path = "\0stout-test" };
@@ -174,6 +203,7 @@ int main(void)
     signal(SIGPIPE, SIG_IGN);
     test_rights();
     test_stream();
+    test_mounted();
     test_abstract();
     test_udp();
     test_mmsg();
