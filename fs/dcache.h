@@ -39,6 +39,7 @@ struct mount {
     struct mount *parent;
     struct list node;             /* all mounts in order, for /proc/mounts */
     struct mount *next_on_dentry; /* [d] */
+    const struct mount *origin;   /* while it is copied: of what */
     int id;                       /* mountinfo, statx */
     unsigned long flags;          /* ABI_MS_RDONLY, NOSUID, NODEV, NOEXEC, ... of this mount */
     char source[64];

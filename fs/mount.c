@@ -169,12 +169,10 @@ static struct mount *mount_alloc(struct superblock *sb, struct dentry *root, con
 static void mount_attach(struct mount *mount, const struct path *at)
 {
     spin_lock(&dcache_tree_lock);
-    if (at) {
-        mount->parent = mount_get(at->mount);
-        mount->mountpoint = dentry_get(at->dentry);
-        mount->next_on_dentry = at->dentry->mounted;
-        at->dentry->mounted = mount;
-    }
+    mount->parent = mount_get(at->mount);
+    mount->mountpoint = dentry_get(at->dentry);
+    mount->next_on_dentry = at->dentry->mounted;
+    at->dentry->mounted = mount;
     spin_unlock(&dcache_tree_lock);
 }
 
@@ -207,22 +205,32 @@ static int mount_check_place(const struct path *at, const struct dentry *root)
     return at->dentry->is_unlinked ? -ENOENT : 0;
 }
 
+/* rename_lock written: enters a new mount at a place, or above what stands there by now (*at follows). */
+static int mount_enter_locked(struct mount *mount, struct path *at)
+{
+    path_cross_mounts(at); /* somebody may have been faster */
+    int err = mount_check_place(at, mount->root);
+    if (err)
+        return err;
+    mount_attach(mount, at);
+    mount_list(mount);
+    return 0;
+}
+
 /* Enters a new mount at a place (NULL: the first of all); the mount's reference becomes the tree's. */
 static int mount_enter(struct mount *mount, const struct path *where)
 {
     struct path at;
     int err = 0;
 
-    write_lock(&rename_lock);
     if (where) {
         at = *where;
         path_get(&at);
-        path_cross_mounts(&at); /* somebody may have been faster */
-        err = mount_check_place(&at, mount->root);
-        if (!err)
-            mount_attach(mount, &at);
     }
-    if (!err)
+    write_lock(&rename_lock);
+    if (where)
+        err = mount_enter_locked(mount, &at);
+    else
         mount_list(mount);
     write_unlock(&rename_lock);
     if (where)
@@ -265,50 +273,75 @@ static struct mount *mount_clone(const struct mount *from, struct dentry *root)
     return mount;
 }
 
-/* MS_REC: what is mounted below from goes to the same places below the new mount, parents first
- * since the list is in the order of mounting. */
-static int bind_submounts(const struct path *from, struct mount *copy)
+/*
+ * MS_REC: what is mounted below from goes to the same places below top, a copy of from's mount.  All copies are made
+ * before any is in the tree, since the place they go to may be below from.  Until then parent and mountpoint are
+ * without references.  rename_lock written.
+ */
+static int submounts_copy(const struct path *from, struct mount *top, struct list *copies)
 {
-    struct list *last = mounts.prev;
+    const struct list *done = copies;
+    struct mount *copy = top;
     struct mount *mount;
-    int err = 0;
 
-    list_for_each (mount, &mounts, node) {
-        if (mount->parent == from->mount && mount != copy &&
-            dentry_is_below(mount->mountpoint, from->dentry)) {
-            struct path at = { .mount = copy, .dentry = mount->mountpoint };
+    top->origin = from->mount;
+    for (;;) {
+        list_for_each (mount, &mounts, node) {
+            if (mount->parent != copy->origin ||
+                (copy == top && !dentry_is_below(mount->mountpoint, from->dentry)))
+                continue;
             struct mount *sub = mount_clone(mount, mount->root);
-            if (!sub) {
-                err = -ENOMEM;
-                break;
-            }
-            mount_attach(sub, &at);
-            mount_list(sub);
-            struct path below = { .mount = mount, .dentry = mount->root };
-            err = bind_submounts(&below, sub);
+            if (!sub)
+                return -ENOMEM;
+            sub->origin = mount;
+            sub->parent = copy;
+            sub->mountpoint = mount->mountpoint;
+            list_push_back(copies, &sub->node);
         }
-        if (err || &mount->node == last)
-            break;
+        if (done->next == copies)
+            return 0;
+        done = done->next;
+        copy = list_entry(done, struct mount, node);
     }
-    return err;
 }
 
-int mount_bind(const struct path *at, const struct path *from, bool recursive)
+/* The copies in order, parents first, each out of the list and without its place. */
+static struct mount *copy_take(struct list *copies, struct path *at)
 {
-    struct mount *mount = mount_clone(from->mount, from->dentry);
+    if (list_is_empty(copies))
+        return NULL;
+    struct mount *copy = list_first(copies, struct mount, node);
+    list_remove(&copy->node);
+    *at = (struct path){ .mount = copy->parent, .dentry = copy->mountpoint };
+    copy->parent = NULL;
+    copy->mountpoint = NULL;
+    return copy;
+}
+
+int mount_bind(const struct path *where, const struct path *from, bool recursive)
+{
+    struct list copies = LIST_INIT(copies);
+    struct mount *mount = mount_clone(from->mount, from->dentry), *sub;
+    struct path at = *where, below;
 
     if (!mount)
         return -ENOMEM;
-    int err = mount_enter(mount, at);
-    if (err) {
-        mount_put(mount);
-        return err;
-    }
-    if (!recursive)
-        return 0;
+    path_get(&at);
     write_lock(&rename_lock);
-    err = bind_submounts(from, mount);
+    int err = recursive ? submounts_copy(from, mount, &copies) : 0;
+    if (!err)
+        err = mount_enter_locked(mount, &at);
+    while (!err && (sub = copy_take(&copies, &below)) != NULL) {
+        mount_attach(sub, &below);
+        mount_list(sub);
+    }
     write_unlock(&rename_lock);
+    path_put(&at);
+    if (err) {
+        while ((sub = copy_take(&copies, &below)) != NULL)
+            mount_put(sub);
+        mount_put(mount);
+    }
     return err;
 }
 

@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <limits.h>
 #include <linux/capability.h>
 #include <linux/futex.h>
 #include <poll.h>
@@ -232,6 +233,40 @@ static void test_mounts(void)
     CHECK_ERRNO(syscall(SYS_pivot_root, "none", "m"), ENOENT);
 }
 
+static int mounts_below(const char *place)
+{
+    char line[4096], path[PATH_MAX];
+    FILE *list = fopen("/proc/self/mountinfo", "r");
+    int n = 0;
+
+    NEED(list);
+    while (fgets(line, sizeof line, list))
+        n += sscanf(line, "%*s %*s %*s %*s %s", path) == 1 && !strncmp(path, place, strlen(place));
+    fclose(list);
+    return n;
+}
+
+/* A tree of mounts goes below itself: it is copied as it was before. */
+static void test_recursive_bind(void)
+{
+    char here[PATH_MAX];
+
+    CHECK(!mount("none", "m", "tmpfs", 0, NULL) && getcwd(here, sizeof here - 3));
+    CHECK(!mount(NULL, "m", NULL, MS_PRIVATE, NULL));
+    CHECK(!mkdir("m/a", 0700) && !mkdir("m/b", 0700) && !mount("none", "m/a", "tmpfs", 0, NULL));
+    CHECK(!mkdir("m/a/in", 0700) && !mount("none", "m/a/in", "tmpfs", 0, NULL));
+    CHECK(!mkdir("m/a/in/x", 0700));
+    strcat(here, "/m");
+    CHECK(mounts_below(here) == 3);
+    CHECK(!mount("m", "m/b", NULL, MS_BIND | MS_REC, NULL));
+    CHECK(mounts_below(here) == 6 && !access("m/b/a/in/x", F_OK) && !access("m/b/b", F_OK));
+    CHECK_ERRNO(access("m/b/b/a", F_OK), ENOENT);
+    CHECK(!mount("m/a", "m/a/in/x", NULL, MS_BIND | MS_REC, NULL));
+    CHECK(mounts_below(here) == 8 && !access("m/a/in/x/in/x", F_OK));
+    CHECK_ERRNO(mount("m", "m/none", NULL, MS_BIND | MS_REC, NULL), ENOENT);
+    CHECK(!umount2("m", MNT_DETACH) && mounts_below(here) == 0);
+}
+
 static bool is_mounting = true; /* atomic */
 
 static void *sync_main(void *arg)
@@ -359,6 +394,7 @@ int main(void)
     test_memory();
     test_futexes();
     test_mounts();
+    test_recursive_bind();
     test_sync_of_mounts();
     test_processes();
     in_child(set_ids);
