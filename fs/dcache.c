@@ -37,7 +37,7 @@ struct rwlock rename_lock;
 struct spinlock dcache_tree_lock;
 static struct dentry *hash_table[1 << HASH_BITS];
 static struct spinlock hash_locks[HASH_LOCKS];
-static unsigned move_count; /* [a] odd while a rename is between two chains */
+static unsigned move_count; /* [a] odd while a rename is between two chains, or a mount moves */
 static struct slab_cache *dentry_cache;
 
 void dcache_init(void)
@@ -393,12 +393,17 @@ static void place_copy(struct dentry *dentry, const struct dentry *from)
     long_name_put(before);
 }
 
-static void move_begin(void)
+unsigned dcache_moves(void)
+{
+    return __atomic_load_n(&move_count, __ATOMIC_ACQUIRE);
+}
+
+void dcache_move_begin(void)
 {
     __atomic_fetch_add(&move_count, 1, __ATOMIC_ACQ_REL);
 }
 
-static void move_end(void)
+void dcache_move_end(void)
 {
     __atomic_fetch_add(&move_count, 1, __ATOMIC_ACQ_REL);
 }
@@ -408,7 +413,7 @@ void dentry_move(struct dentry *from, struct dentry *to)
     struct dentry *old_parent = from->parent;
 
     dentry_get(to->parent);
-    move_begin();
+    dcache_move_begin();
     hash_remove(from);
     if (to->inode)
         hash_remove(to);
@@ -417,7 +422,7 @@ void dentry_move(struct dentry *from, struct dentry *to)
     from->hash = to->hash;
     children_append(from);
     hash_insert(from);
-    move_end();
+    dcache_move_end();
     if (to->inode)
         dentry_drop(to);
     dentry_put(old_parent);
@@ -448,7 +453,7 @@ void dentry_exchange(struct dentry *a, struct dentry *b)
 {
     uint32_t hash = a->hash;
 
-    move_begin();
+    dcache_move_begin();
     hash_remove(a);
     hash_remove(b);
     children_remove(a);
@@ -460,7 +465,7 @@ void dentry_exchange(struct dentry *a, struct dentry *b)
     children_append(b);
     hash_insert(a);
     hash_insert(b);
-    move_end();
+    dcache_move_end();
 }
 
 /* Leaves first, so that each put frees one dentry and never recurses. */

@@ -23,4 +23,9 @@ static inline uint32_t name_hash(const char *name, size_t len)
 /* By name_hash(); no lock needed.  With a reference, or NULL. */
 struct dentry *dentry_find_hashed(struct dentry *parent, const char *name, size_t len,
                                   uint32_t hash);
+/* Around every move of a name or of a mount, with rename_lock written. */
+void dcache_move_begin(void);
+void dcache_move_end(void);
+/* How many there were, odd during one: what ".." means may have changed. */
+unsigned dcache_moves(void);
 bool dentry_revalidate(struct dentry *dentry);

@@ -168,17 +168,20 @@ static struct mount *mount_alloc(struct superblock *sb, struct dentry *root, con
 /* rename_lock written.  Takes its own references on at. */
 static void mount_attach(struct mount *mount, const struct path *at)
 {
+    dcache_move_begin();
     spin_lock(&dcache_tree_lock);
     mount->parent = mount_get(at->mount);
     mount->mountpoint = dentry_get(at->dentry);
     mount->next_on_dentry = at->dentry->mounted;
     at->dentry->mounted = mount;
     spin_unlock(&dcache_tree_lock);
+    dcache_move_end();
 }
 
 /* rename_lock written.  The place's references are left to the caller: in *at. */
 static void mount_detach(struct mount *mount, struct path *at)
 {
+    dcache_move_begin();
     spin_lock(&dcache_tree_lock);
     struct mount **link = &mount->mountpoint->mounted;
     while (*link != mount)
@@ -189,6 +192,7 @@ static void mount_detach(struct mount *mount, struct path *at)
     mount->parent = NULL;
     mount->mountpoint = NULL;
     spin_unlock(&dcache_tree_lock);
+    dcache_move_end();
 }
 
 static void mount_list(struct mount *mount)

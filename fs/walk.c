@@ -82,7 +82,7 @@ static int walk_jump_to_root(struct walk *walk)
     return 0;
 }
 
-static int walk_up(struct walk *walk)
+static int walk_up_one(struct walk *walk)
 {
     walk_need_root(walk);
     for (;;) {
@@ -104,6 +104,16 @@ static int walk_up(struct walk *walk)
         return -EXDEV;
     path_cross_mounts(&walk->path);
     return 0;
+}
+
+static int walk_up(struct walk *walk)
+{
+    int err = walk_up_one(walk);
+
+    /* Where we are may have been moved from below the root, which then is not on the way up. */
+    if (!err && walk->flags & (WALK_IN_ROOT | WALK_BENEATH) && dcache_moves() != walk->moves)
+        err = -EAGAIN;
+    return err;
 }
 
 static int may_search(struct walk *walk)
@@ -354,6 +364,7 @@ static int walk_begin_scoped(struct walk *walk, const char *text)
 {
     walk->root = walk->path;
     path_get(&walk->root);
+    walk->moves = dcache_moves() & ~1u; /* one that is under way may be too late already */
     if (*text == '/' && walk->flags & WALK_BENEATH)
         return -EXDEV;
     return 0;

@@ -25,6 +25,7 @@ struct walk {
     unsigned flags;
     unsigned nlinks; /* symbolic links followed */
     unsigned depth;  /* texts waiting */
+    unsigned moves;  /* of a walk that has to stay below its root: dcache_moves() at its begin */
     bool has_trailing_slash;
     enum walk_kind kind; /* of the last part: */
     const char *name;

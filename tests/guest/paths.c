@@ -2,13 +2,14 @@
 /*
  * The calls about names, each of them: the *at forms with their flags, the old forms beside them, links, renames,
  * special files, times, owners and modes, O_TMPFILE, O_PATH, O_NOFOLLOW, openat2's RESOLVE flags.
- * test: variants=dynamic
+ * test: flags=-pthread cpus=2 variants=dynamic
  */
 #include "check.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <pthread.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -207,6 +208,45 @@ static long open2(int at, const char *name, uint64_t flags, uint64_t resolve)
     return syscall(SYS_openat2, at, name, &how, sizeof how);
 }
 
+static bool is_moving; /* atomic */
+
+static void *move_main(void *arg)
+{
+    while (__atomic_load_n(&is_moving, __ATOMIC_RELAXED)) {
+        CHECK(!renameat(dir, "deep", AT_FDCWD, "outside/deep"));
+        CHECK(!renameat(AT_FDCWD, "outside/deep", dir, "deep"));
+    }
+    return arg;
+}
+
+/* ".." does not leave the root, though the folder it is the parent of does meanwhile. */
+static void test_scoped(void)
+{
+    char name[1024] = "deep/";
+    pthread_t thread;
+    int fd;
+
+    NEED(!mkdirat(dir, "deep", 0700) && !mkdir("outside", 0700));
+    CHECK((fd = open("outside/secret", O_CREAT | O_WRONLY, 0600)) >= 0 && !close(fd));
+    CHECK((fd = (int)open2(dir, "deep/../plain", O_RDONLY, RESOLVE_BENEATH)) >= 0 && !close(fd));
+    CHECK((fd = (int)open2(dir, "deep/../plain", O_RDONLY, RESOLVE_IN_ROOT)) >= 0 && !close(fd));
+    CHECK((fd = (int)open2(dir, "../../plain", O_RDONLY, RESOLVE_IN_ROOT)) >= 0 && !close(fd));
+    for (int i = 0; i < 400; i++)
+        strcat(name, "./");
+    strcat(name, "../secret");
+    is_moving = true;
+    NEED(!pthread_create(&thread, NULL, move_main, NULL));
+    for (int i = 0; i < 5000; i++) {
+        uint64_t resolve = i & 1 ? RESOLVE_BENEATH : RESOLVE_IN_ROOT;
+        if ((fd = (int)open2(dir, name, O_RDONLY, resolve)) >= 0)
+            break;
+    }
+    CHECK(fd < 0);
+    __atomic_store_n(&is_moving, false, __ATOMIC_RELAXED);
+    pthread_join(thread, NULL);
+    CHECK(!unlink("outside/secret") && !rmdir("outside") && !unlinkat(dir, "deep", AT_REMOVEDIR));
+}
+
 static void test_open_flags(void)
 {
     char text[10];
@@ -287,6 +327,7 @@ int main(void)
     test_modes();
     test_times();
     test_open_flags();
+    test_scoped();
     test_directories();
     return check_end();
 }
