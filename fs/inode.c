@@ -260,16 +260,20 @@ static int permission_absolute(const struct inode *inode, unsigned mask)
     return 0;
 }
 
-int inode_permission(struct inode *inode, unsigned mask)
+int inode_permission_of_mode(struct inode *inode, unsigned mask)
 {
     const struct credentials *creds = credentials();
-
-    if (inode->ops && unlikely(inode->ops->permission != NULL))
-        return inode->ops->permission(inode, mask);
     int err = mask & ABI_W_OK ? permission_absolute(inode, mask) : 0;
     if (err || !creds)
         return err;
     return permission_as(inode, mask, creds, creds->fsuid, creds->fsgid, creds->cap_effective);
+}
+
+int inode_permission(struct inode *inode, unsigned mask)
+{
+    if (inode->ops && unlikely(inode->ops->permission != NULL))
+        return inode->ops->permission(inode, mask);
+    return inode_permission_of_mode(inode, mask);
 }
 
 int inode_permission_real(struct inode *inode, unsigned mask)

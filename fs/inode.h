@@ -150,6 +150,8 @@ void inode_put(struct inode *inode);
 /* The running process may access it so (mask of 4 read, 2 write, 1 execute); -EACCES, -EROFS. */
 int inode_permission(struct inode *inode, unsigned mask) __must_check;
 /* By the real instead of the file-system ids: access(2). */
+int inode_permission_of_mode(struct inode *inode,
+                             unsigned mask) __must_check; /* what ops say aside */
 int inode_permission_real(struct inode *inode, unsigned mask) __must_check;
 bool process_has_capability(unsigned capability); /* ABI_CAP_*; true in a kernel thread */
 bool process_is_in_group(uint32_t gid);

@@ -92,6 +92,16 @@ static void node_set_ops(struct inode *inode, const struct pseudo_entry *entry)
     }
 }
 
+/* A process is its user's, whoever that is by now; what only he may see of one that is not dumpable is root's. */
+static void node_set_owner(struct inode *inode, const struct pseudo_ref *ref)
+{
+    const struct process *process = ref->process;
+    bool is_for_all = ref->entry->mode == (ABI_S_IFDIR | 0555);
+    bool is_users = process && (is_for_all || READ_ONCE(process->is_dumpable));
+    WRITE_ONCE(inode->uid, is_users ? READ_ONCE(process->creds.euid) : 0);
+    WRITE_ONCE(inode->gid, is_users ? READ_ONCE(process->creds.egid) : 0);
+}
+
 /* Takes over ref->process, also on failure. */
 static int node_create(struct superblock *sb, uint64_t parent, const struct pseudo_ref *ref,
                        struct inode **out)
@@ -109,8 +119,7 @@ static int node_create(struct superblock *sb, uint64_t parent, const struct pseu
     inode->private = node;
     inode->ino = inode_number(parent, ref);
     inode->lock.rank = RANK_PSEUDO_INODE;
-    inode->uid = ref->process ? ref->process->creds.euid : 0;
-    inode->gid = ref->process ? ref->process->creds.egid : 0;
+    node_set_owner(inode, ref);
     if ((ref->entry->mode & ABI_S_IFMT) == ABI_S_IFCHR)
         inode->rdev = DEVICE_NUMBER(ref->entry->value, ref->number);
     node_set_ops(inode, ref->entry);
@@ -174,6 +183,8 @@ static bool pseudo_revalidate(struct dentry *dentry)
     const struct pseudo_ref *dir = pseudo_ref_of(dentry->parent->inode);
     if (ref->process && READ_ONCE(ref->process->state) == PROCESS_REAPED)
         return false;
+    if (ref->process)
+        node_set_owner(dentry->inode, ref);
     if (!dir->entry->find || entry_find(dir->entry->entries, dentry->name, dentry->name_len))
         return true;
     struct pseudo_ref now;
@@ -405,7 +416,17 @@ static int pseudo_setattr(struct inode *inode, const struct inode_change *change
     return change->valid & ~(CHANGE_SIZE | CHANGE_CTIME | CHANGE_MTIME) ? -EPERM : 0;
 }
 
+/* A process may always look into its own /proc/self/fd. */
+static int dir_permission(struct inode *inode, unsigned mask)
+{
+    const struct pseudo_ref *ref = pseudo_ref_of(inode);
+    if (ref->entry->mode == (ABI_S_IFDIR | 0500) && ref->process == process_current())
+        return 0;
+    return inode_permission_of_mode(inode, mask);
+}
+
 static const struct inode_ops dir_ops = {
+    .permission = dir_permission,
     .lookup = pseudo_lookup,
     .setattr = pseudo_setattr,
     .evict = node_evict,

@@ -286,6 +286,31 @@ static void test_dumpable(void)
     show_after_exec("dumpable after execve");
 }
 
+static uid_t owner_of(const char *name)
+{
+    struct stat info;
+
+    CHECK(stat(name, &info) == 0);
+    return info.st_uid;
+}
+
+/* What only its user may see of it is root's, while it is not dumpable. */
+static void test_owner(void)
+{
+    CHECK(owner_of("/proc/self/environ") == 0 && owner_of("/proc/self/fd") == 0);
+    CHECK(setresgid(SOMEBODY, SOMEBODY, SOMEBODY) == 0);
+    CHECK(setresuid(SOMEBODY, SOMEBODY, SOMEBODY) == 0);
+    CHECK(owner_of("/proc/self/") == SOMEBODY && owner_of("/proc/self/task") == SOMEBODY);
+    CHECK(owner_of("/proc/self/environ") == 0 && owner_of("/proc/self/fd") == 0);
+    CHECK_ERRNO(open("/proc/self/environ", O_RDONLY), EACCES);
+    CHECK_ERRNO(open("/proc/self/comm", O_WRONLY), EACCES);
+    CHECK(open("/proc/self/status", O_RDONLY) >= 0);
+    CHECK(open("/proc/self/fd", O_RDONLY) >= 0 && access("/proc/self/fd/1", F_OK) == 0);
+    CHECK(prctl(PR_SET_DUMPABLE, 1) == 0);
+    CHECK(owner_of("/proc/self/environ") == SOMEBODY && owner_of("/proc/self/fd") == SOMEBODY);
+    CHECK(open("/proc/self/environ", O_RDONLY) >= 0 && open("/proc/self/comm", O_WRONLY) >= 0);
+}
+
 static void test_not_dumpable_after_exec(void)
 {
     CHECK(setresuid(SOMEBODY, 0, 0) == 0);
@@ -377,6 +402,7 @@ int main(int argc, char **argv)
     in_child("no new privileges", test_no_new_privileges);
     in_child("no new ids", test_no_new_ids);
     in_child("dumpable", test_dumpable);
+    in_child("owner", test_owner);
     in_child("not dumpable", test_not_dumpable_after_exec);
     in_child("process limit", test_process_limit);
     in_child("kept", test_kept);
