@@ -157,7 +157,7 @@ int dentry_lookup(struct dentry *dir, const char *name, size_t len,
 int mount_create(const struct path *at, const struct file_system *type, const char *source,
                  unsigned long flags, const char *data) __must_check; /* at NULL: the root */
 int mount_remove(const struct path *at, unsigned flags) __must_check;
-int mount_bind(const struct path *at, const struct path *from, bool recursive) __must_check;
+int mount_bind(const struct path *where, const struct path *from, bool recursive) __must_check;
 int mount_move(const struct path *at, const struct path *from) __must_check;
 int mount_change_flags(const struct path *at, unsigned long flags) __must_check;
 struct mount *mount_get(struct mount *mount);

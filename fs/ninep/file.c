@@ -338,20 +338,28 @@ static uint64_t end_of(struct inode *inode, uint64_t at_least)
     return ninep_inode_ask(inode, &stat) ? at_least : MAX(at_least, stat.size);
 }
 
-/* Writes, and has the page cache follow before a page can be filled or written back.  appends: the server finds the
- * place, which may be behind *pos. */
-static long write_piece(struct file *file, bool appends, uint64_t *pos, const void *buf, size_t len)
+struct writing {
+    struct file *file;
+    bool appends; /* the server finds the place, which may be behind ours */
+    void *buf;
+    size_t size;
+};
+
+/* Writes len bytes of the buffer, and has the page cache follow before a page can be filled or written back. */
+static long write_piece(const struct writing *writing, uint64_t *pos, size_t len)
 {
-    const struct ninep_file *nfile = file->private;
-    struct inode *inode = file->inode;
+    const struct ninep_file *nfile = writing->file->private;
+    struct inode *inode = writing->file->inode;
+    bool appends = writing->appends;
     struct pagecache *cache = inode->cache;
 
     mutex_lock(&cache->lock);
-    long n = ninep_write(appends ? nfile->append : nfile->fid, *pos, buf, len, NINEP_KILLABLE);
+    long n =
+        ninep_write(appends ? nfile->append : nfile->fid, *pos, writing->buf, len, NINEP_KILLABLE);
     uint64_t end = n > 0 ? *pos + (uint64_t)n : 0;
     uint64_t after = n > 0 && appends ? end_of(inode, end) : end;
     if (n > 0 && after == end)
-        pagecache_written_locked(cache, *pos, buf, (size_t)n);
+        pagecache_written_locked(cache, *pos, writing->buf, (size_t)n);
     mutex_unlock(&cache->lock);
     if (n <= 0)
         return n;
@@ -363,15 +371,14 @@ static long write_piece(struct file *file, bool appends, uint64_t *pos, const vo
     return n;
 }
 
-static long write_pieces(struct file *file, struct io *io, bool appends, int64_t *pos,
-                         size_t allowed, void *buf, size_t size)
+static long write_pieces(const struct writing *writing, struct io *io, int64_t *pos, size_t allowed)
 {
     uint64_t at = (uint64_t)*pos;
     size_t done = 0;
 
     while (done < allowed) {
-        long len = io_peek_from(io, buf, MIN(allowed - done, size));
-        long n = len > 0 ? write_piece(file, appends, &at, buf, (size_t)len) : len;
+        long len = io_peek_from(io, writing->buf, MIN(allowed - done, writing->size));
+        long n = len > 0 ? write_piece(writing, &at, (size_t)len) : len;
         if (n <= 0)
             return done ? (long)done : n;
         io_advance(io, (size_t)n);
@@ -413,7 +420,7 @@ static long write_locked(struct file *file, struct io *io, int64_t *pos, void *b
     if (n)
         return n;
     kill_suid(inode);
-    n = write_pieces(file, io, appends, pos, (size_t)allowed, buf, size);
+    n = write_pieces(&(struct writing){ file, appends, buf, size }, io, pos, (size_t)allowed);
     if (n > 0)
         written(inode, (uint64_t)*pos);
     return n;
