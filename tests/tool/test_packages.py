@@ -286,15 +286,13 @@ def test_interrupted(stout, home, folder, number, status):
     assert os.listdir(home / "new") == []
 
 
-def test_starts_quickly(stout):
-    """The best of some: what is imported without need shows at any load of the machine."""
-    times = []
-    for _ in range(5):
-        begun = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert stout("pkg", "list").returncode == 0
-        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
-        times.append(ended.ru_utime + ended.ru_stime - begun.ru_utime - begun.ru_stime)
-    assert min(times) < 0.15
+def test_starts_quickly(stout, monkeypatch):
+    """What is imported takes most of the time, of which hosts differ: so it is counted."""
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
+    lines = stout("pkg", "list").stderr.decode().splitlines()
+    names = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
+    assert "stout_tool.packages.commands" in names and len(names) < 150, len(names)
+    assert not names & {"asyncio", "http.client", "jsonschema", "socket", "ssl", "subprocess", "tarfile", "yaml"}
 
 
 def test_add_a_package_of_a_store(stout, made, tmp_path):
