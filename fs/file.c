@@ -239,9 +239,9 @@ static int open_inode(struct file *file, struct inode *inode)
 
 static void file_free(struct file *file)
 {
+    inode_put(file->inode); /* before the path, which may be the last that keeps its file system */
     if (file->path.dentry)
         path_put(&file->path);
-    inode_put(file->inode);
     pool_give(file);
 }
 

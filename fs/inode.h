@@ -76,6 +76,8 @@ struct inode_ops {
     /* Somebody else may have changed the file: brings the inode's fields up to date.  NULL: they are. */
     int (*getattr)(struct inode *inode);
     int (*permission)(struct inode *inode, unsigned mask); /* NULL: mode bits */
+    /* The running process's own: the mode bits do not bar it.  NULL: they do. */
+    bool (*is_open_to_self)(const struct inode *inode, unsigned mask);
     long (*getxattr)(struct inode *inode, const char *name, void *buf, size_t size);
     int (*setxattr)(struct inode *inode, const char *name, const void *buf, size_t size, int flags);
     long (*listxattr)(struct inode *inode, char *buf, size_t size);

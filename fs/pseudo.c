@@ -97,9 +97,12 @@ static void node_set_owner(struct inode *inode, const struct pseudo_ref *ref)
 {
     const struct process *process = ref->process;
     bool is_for_all = ref->entry->mode == (ABI_S_IFDIR | 0555);
+    uint32_t uid = process ? READ_ONCE(process->creds.euid) : 0;
+    uint32_t gid = process ? READ_ONCE(process->creds.egid) : 0;
+    __atomic_thread_fence(__ATOMIC_ACQUIRE); /* process_set_creds() */
     bool is_users = process && (is_for_all || READ_ONCE(process->is_dumpable));
-    WRITE_ONCE(inode->uid, is_users ? READ_ONCE(process->creds.euid) : 0);
-    WRITE_ONCE(inode->gid, is_users ? READ_ONCE(process->creds.egid) : 0);
+    WRITE_ONCE(inode->uid, is_users ? uid : 0);
+    WRITE_ONCE(inode->gid, is_users ? gid : 0);
 }
 
 /* Takes over ref->process, also on failure. */
@@ -416,23 +419,26 @@ static int pseudo_setattr(struct inode *inode, const struct inode_change *change
     return change->valid & ~(CHANGE_SIZE | CHANGE_CTIME | CHANGE_MTIME) ? -EPERM : 0;
 }
 
-/* A process may always look into its own /proc/self/fd. */
-static int dir_permission(struct inode *inode, unsigned mask)
+/* A process may always look into its own /proc/self/fd, and name its threads, whoever it has become. */
+static bool is_open_to_self(const struct inode *inode, unsigned mask)
 {
     const struct pseudo_ref *ref = pseudo_ref_of(inode);
-    if (ref->entry->mode == (ABI_S_IFDIR | 0500) && ref->process == process_current())
-        return 0;
-    return inode_permission_of_mode(inode, mask);
+    const struct pseudo_entry *entry = ref->entry;
+    if (ref->process != process_current())
+        return false;
+    return entry->mode == (ABI_S_IFDIR | 0500) ||
+           (entry->is_of_thread && ref->number < 0 && !(mask & ABI_X_OK));
 }
 
 static const struct inode_ops dir_ops = {
-    .permission = dir_permission,
+    .is_open_to_self = is_open_to_self,
     .lookup = pseudo_lookup,
     .setattr = pseudo_setattr,
     .evict = node_evict,
 };
 
 static const struct inode_ops file_inode_ops = {
+    .is_open_to_self = is_open_to_self,
     .setattr = pseudo_setattr,
     .evict = node_evict,
 };

@@ -45,6 +45,7 @@ struct pseudo_entry {
         is_sealed; /* a directory: what is below without store() is opened for writing by nobody, not even root */
     bool
         is_of_memory; /* a text about a process's memory: for who may trace it, and empty once that is replaced */
+    bool is_of_thread; /* below /proc/PID/task its process's own, by whatever user */
     const void *data;
 };
 

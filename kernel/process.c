@@ -152,8 +152,9 @@ void process_set_creds(struct process *process, const struct credentials *creds)
                     creds->fsuid != old->fsuid || creds->fsgid != old->fsgid;
     assert_held(&process->lock);
     if (is_other || creds->cap_permitted & ~old->cap_permitted) {
-        process->is_dumpable = false;
+        WRITE_ONCE(process->is_dumpable, false);
         process->pdeath_signal = 0;
+        __atomic_thread_fence(__ATOMIC_RELEASE); /* before anybody sees who it is now */
     }
     process->creds = *creds;
 }

@@ -40,9 +40,12 @@ bool ptrace_may_access(const struct process *process)
 
     if (process == process_current() || process_is_capable(ABI_CAP_SYS_PTRACE))
         return true;
-    return process->is_dumpable && is_as_capable(own, other) && own->fsuid == other->uid &&
-           own->fsuid == other->euid && own->fsuid == other->suid && own->fsgid == other->gid &&
-           own->fsgid == other->egid && own->fsgid == other->sgid;
+    bool is_same = is_as_capable(own, other) && own->fsuid == other->uid &&
+                   own->fsuid == other->euid && own->fsuid == other->suid &&
+                   own->fsgid == other->gid && own->fsgid == other->egid &&
+                   own->fsgid == other->sgid;
+    __atomic_thread_fence(__ATOMIC_ACQUIRE); /* process_set_creds() */
+    return is_same && READ_ONCE(process->is_dumpable);
 }
 
 int ptrace_hold_memory(struct process *process, struct vmspace **out)

@@ -191,7 +191,8 @@ static void description_set(struct exec *exec, struct process *process)
     struct file *old_exe;
     mutex_lock(&process->lock);
     struct credentials creds = process->creds;
-    process->is_dumpable = creds.uid == creds.euid && creds.gid == creds.egid;
+    /* The memory is the new program's already. */
+    process->is_dumpable = !exec->is_secure && creds.uid == creds.euid && creds.gid == creds.egid;
     identity_apply(exec, &creds);
     process_set_creds(process, &creds);
     old_exe = process->exe;

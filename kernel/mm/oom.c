@@ -171,7 +171,7 @@ static bool memory_is_back(void)
 static bool memory_comes_back(void)
 {
     for (unsigned round = 0; !memory_is_back(); round++) {
-        if (round == CLEAN_ROUNDS || pagecache_clean(CLEAN_PAGES) < ENOUGH)
+        if (round == CLEAN_ROUNDS || pagecache_clean(CLEAN_PAGES) == 0)
             return false;
     }
     return true;

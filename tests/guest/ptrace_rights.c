@@ -327,6 +327,51 @@ static void test_own_children(void)
     CHECK(waitpid(child, &status, __WNOTHREAD) == child && WEXITSTATUS(status) == 4);
 }
 
+static void *wait_for_name(void *arg)
+{
+    char byte;
+
+    return read(*(int *)arg, &byte, 1) ? arg : NULL;
+}
+
+/* Of what a process that dropped root may not open any more, its threads' names are not a part. */
+static void test_names_of_threads(void)
+{
+    int status, go[2];
+    char name[16];
+
+    NEED(pipe(go) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        pthread_t thread;
+        CHECK(setresgid(NOBODY, NOBODY, NOBODY) == 0 && setresuid(NOBODY, NOBODY, NOBODY) == 0);
+        NEED(pthread_create(&thread, NULL, wait_for_name, &go[0]) == 0);
+        CHECK(pthread_setname_np(thread, "worker") == 0);
+        CHECK(pthread_getname_np(thread, name, sizeof(name)) == 0 && !strcmp(name, "worker"));
+        CHECK_ERRNO(open("/proc/self/comm", O_WRONLY), EACCES);
+        close(go[1]);
+        pthread_join(thread, NULL);
+        _exit(check_failures != 0);
+    }
+    close(go[1]);
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    close(go[0]);
+}
+
+/* access(2) asks for the real user, of /proc as well. */
+static void test_access(void)
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        CHECK(setresuid(NOBODY, 0, 0) == 0);
+        CHECK_ERRNO(access("/proc/1/fd", R_OK), EACCES);
+        _exit(check_failures != 0);
+    }
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1)
@@ -341,5 +386,7 @@ int main(int argc, char **argv)
     show_looking(true, true);
     test_weak_parent();
     test_own_children();
+    test_names_of_threads();
+    test_access();
     return check_end();
 }
