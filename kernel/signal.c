@@ -71,9 +71,8 @@ enum signal_default signal_default_action(int signo)
 void signal_kick(struct thread *thread, uint32_t work)
 {
     __atomic_fetch_or(&thread->work, work, __ATOMIC_SEQ_CST);
-    if (thread == thread_current())
-        return;
-    if (!thread_wake(thread) && READ_ONCE(thread->sched.on_cpu))
+    /* The running thread, too: a timer's interrupt may come between its last look for signals and its sleep. */
+    if (!thread_wake(thread) && thread != thread_current() && READ_ONCE(thread->sched.on_cpu))
         arch_send_reschedule((unsigned)READ_ONCE(thread->sched.cpu));
 }
 
