@@ -203,7 +203,6 @@ static void description_set(struct exec *exec, struct process *process)
     process->env_end = exec->env_end;
     memcpy(process->auxv, exec->auxv, sizeof(process->auxv));
     if (exec->is_secure) {
-        process->is_dumpable = false;
         process->pdeath_signal = 0;
         process->personality &= ~ABI_ADDR_NO_RANDOMIZE;
     }

@@ -243,7 +243,8 @@ void pagecache_set_size(struct pagecache *cache, uint64_t size_bytes)
     uint64_t first = (size_bytes >> PAGE_SHIFT) + (size_bytes % PAGE_SIZE != 0);
 
     mutex_lock(&cache->lock);
-    bool is_cut = size_bytes<cache->size_bytes, is_grown = size_bytes> cache->size_bytes;
+    bool is_cut = size_bytes < cache->size_bytes;
+    bool is_grown = size_bytes > cache->size_bytes;
     cache->size_bytes = size_bytes;
     if (is_cut)
         vmspace_unmap_cache(cache, first, UINT64_MAX, true);
